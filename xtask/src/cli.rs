@@ -1,0 +1,48 @@
+//! The command line of `cargo xtask`.
+//!
+//! A new task is one variant of [`Task`] with the arguments struct of its own module, and one arm
+//! in [`Cli::run`].
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::codegen;
+
+/// Workspace tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Write the code that is generated from `spec/`, or check that it is up to date.
+    Codegen(codegen::Args),
+}
+
+impl Cli {
+    /// Runs the chosen task.
+    ///
+    /// # Errors
+    ///
+    /// Returns what made the task fail; the process then ends with code 1.
+    pub fn run(self) -> Result<()> {
+        match self.task {
+            Task::Codegen(args) => codegen::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,125 @@
+//! `cargo xtask codegen [rest|proto] [--check]`: turns `spec/` into code that is checked in.
+//!
+//! A generator is a function that returns [`Output`]s; it reads only `spec/`, and the same input
+//! always gives the same bytes. Writing and checking are the same for all of them and live here.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+
+mod proto;
+mod rest;
+
+/// Arguments of `cargo xtask codegen`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to generate; everything when left out.
+    #[arg(value_enum)]
+    target: Option<Target>,
+    /// Write nothing; list the files that are out of date and fail if there are any.
+    #[arg(long)]
+    check: bool,
+}
+
+/// A generated file, complete with its contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Where it belongs, relative to the workspace root.
+    pub path: PathBuf,
+    /// All of its text.
+    pub contents: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// Operations of the REST API, from `spec/rest.yaml`.
+    Rest,
+    /// Protobuf messages, from `spec/webpubsub.proto`.
+    Proto,
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Proto => "proto",
+        }
+    }
+
+    fn outputs(self) -> Result<Vec<Output>> {
+        match self {
+            Self::Rest => rest::outputs(),
+            Self::Proto => proto::outputs(),
+        }
+        .with_context(|| format!("cannot generate `{}`", self.name()))
+    }
+}
+
+/// Writes or checks what `args` selects.
+///
+/// # Errors
+///
+/// Fails when the description cannot be read, when a file cannot be written, and, with `--check`,
+/// when any file is out of date.
+pub fn run(args: &Args) -> Result<()> {
+    let targets = args.target.as_ref().map_or(Target::value_variants(), std::slice::from_ref);
+    let mut outputs = Vec::new();
+    for target in targets {
+        outputs.extend(target.outputs()?);
+    }
+    let stale = stale(workspace_root(), outputs)?;
+    if args.check {
+        return report(&stale, args.target);
+    }
+    for Output { path, contents } in &stale {
+        write(&workspace_root().join(path), contents)?;
+        println!("wrote {}", path.display());
+    }
+    if stale.is_empty() {
+        println!("generated code is up to date");
+    }
+    Ok(())
+}
+
+/// The root of the workspace, wherever the command was started.
+pub fn workspace_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a member of the workspace")
+}
+
+/// The outputs whose file is missing or differs.
+fn stale(root: &Path, outputs: Vec<Output>) -> Result<Vec<Output>> {
+    let mut stale = Vec::new();
+    for output in outputs {
+        let path = root.join(&output.path);
+        match fs::read(&path) {
+            Ok(found) if found == output.contents.as_bytes() => {}
+            Ok(_) => stale.push(output),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => stale.push(output),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+    Ok(stale)
+}
+
+fn report(stale: &[Output], target: Option<Target>) -> Result<()> {
+    if stale.is_empty() {
+        println!("generated code is up to date");
+        return Ok(());
+    }
+    for output in stale {
+        eprintln!("out of date: {}", output.path.display());
+    }
+    let target = target.map(|target| format!(" {}", target.name())).unwrap_or_default();
+    bail!("{} generated file(s) out of date; run `cargo xtask codegen{target}`", stale.len());
+}
+
+fn write(path: &Path, contents: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
+}
