@@ -1,1 +1,17 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod access;
+pub mod filter;
+pub mod frame;
+#[rustfmt::skip]
+pub mod generated;
+pub mod limits;
+pub mod metadata;
+pub mod name;
+pub mod payload;
+pub mod permission;
+pub mod subprotocol;
+
+pub use bytes;
+pub use bytestring;

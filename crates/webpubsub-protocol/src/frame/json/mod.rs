@@ -1,0 +1,71 @@
+//! Frames as JSON text.
+//!
+//! Decoding takes any bytes and checks size, depth, UTF-8 and syntax before it looks at members.
+//! Unknown members are skipped, of a repeated member the last one counts, and payloads are slices
+//! of the frame where nothing is escaped. Encoding writes compact JSON with the member order of
+//! the live service.
+
+mod client;
+mod members;
+mod server;
+mod write;
+
+use bytestring::ByteString;
+
+pub use client::{decode_client, encode_client};
+pub use server::{decode_server, encode_message, encode_server, number_message};
+
+use super::DecodeError;
+use crate::limits;
+
+/// Checks what holds for every frame, before anything is parsed.
+fn checked_text(frame: bytes::Bytes) -> Result<ByteString, DecodeError> {
+    if frame.len() > limits::MESSAGE_BYTES {
+        return Err(DecodeError::TooLarge(frame.len()));
+    }
+    if !depth_is_within(&frame, limits::JSON_DEPTH) {
+        return Err(DecodeError::TooDeep);
+    }
+    ByteString::try_from(frame).map_err(|error| DecodeError::Syntax {
+        line: 1,
+        column: error.valid_up_to() + 1,
+    })
+}
+
+/// Whether no array or object in the JSON text nests deeper than `limit`. Linear, no recursion.
+///
+/// Says nothing about whether the text is JSON. Parsers that skip values without building them
+/// (`RawValue`) have no limit of their own, hence this one.
+#[must_use]
+pub fn depth_is_within(text: &[u8], limit: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > limit {
+                    return false;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_ignores_strings() {
+        assert!(depth_is_within(br#"{"a":"[[[[\"[["}"#, 1));
+        assert!(depth_is_within(b"[[]]", 2));
+        assert!(!depth_is_within(b"[[]]", 1));
+        assert!(depth_is_within(b"[][][]", 1));
+    }
+}

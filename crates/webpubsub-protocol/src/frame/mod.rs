@@ -1,0 +1,72 @@
+//! Frames: what a PubSub client and the service say to each other once a connection is open.
+//!
+//! [`ClientFrame`] travels up, [`ServerFrame`] down. Both are neutral; [`json`] is their form in
+//! the subprotocols `json.webpubsub.azure.v1` and `json.reliable.webpubsub.azure.v1`, which share
+//! all frames: only `sequenceAck` and sequence ids belong to the reliable one.
+
+mod client;
+pub mod json;
+mod server;
+
+use std::fmt;
+
+pub use client::{ClientFrame, Invocation, StreamEndError, StreamStart};
+pub use server::{
+    FrameError, GroupStateItem, Message, Sender, ServerFrame, StreamError, StreamInfo,
+};
+
+/// Identifies a request of one connection; its answer repeats it. Chosen by the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AckId(pub u64);
+
+/// Numbers the messages of one reliable connection, from 1 upwards, across recoveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SequenceId(pub u64);
+
+impl fmt::Display for AckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for SequenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why bytes are not a frame. Says what and where, never quotes the payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Larger than [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
+    #[error("frame of {0} bytes exceeds the limit of {limit} bytes", limit = crate::limits::MESSAGE_BYTES)]
+    TooLarge(usize),
+    /// Arrays and objects nest deeper than [`JSON_DEPTH`](crate::limits::JSON_DEPTH).
+    #[error("frame nests deeper than {limit} levels", limit = crate::limits::JSON_DEPTH)]
+    TooDeep,
+    /// Not UTF-8, or not well-formed.
+    #[error("frame is malformed at line {line}, column {column}")]
+    Syntax {
+        /// Line of the first bad byte, from 1.
+        line: usize,
+        /// Column of the first bad byte, from 1.
+        column: usize,
+    },
+    /// Well-formed, but not an object.
+    #[error("frame is not an object")]
+    NotAnObject,
+    /// A value of `type`, `event`, `from` or `dataType` that this version does not know. Clients
+    /// skip such a frame, the service closes the connection.
+    #[error("unknown value of member `{0}`")]
+    Unknown(&'static str),
+    /// A member that the frame needs is missing.
+    #[error("member `{0}` is missing")]
+    Missing(&'static str),
+    /// A member has the wrong type, or a value that is out of its range.
+    #[error("member `{0}` is invalid")]
+    Invalid(&'static str),
+    /// A member stands where the frame does not allow it.
+    #[error("member `{0}` is not allowed here")]
+    Unexpected(&'static str),
+}

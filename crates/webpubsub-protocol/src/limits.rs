@@ -1,0 +1,58 @@
+//! The numbers of the service, each with the part of the protocol it belongs to.
+
+use std::time::Duration;
+
+/// Largest message: one client frame, or the body of one REST send. Bytes, inclusive.
+pub const MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of arrays and objects in a JSON frame or body. Ours: the service publishes no
+/// number, and this is the limit of `serde_json`, so whatever passes here can be read in Rust.
+pub const JSON_DEPTH: usize = 128;
+
+/// Longest group name, in UTF-16 code units as the service counts.
+pub const GROUP_NAME_UNITS: usize = 1024;
+
+/// Longest hub name, in characters.
+pub const HUB_NAME_CHARS: usize = 128;
+
+/// Longest event name, in characters.
+pub const EVENT_NAME_CHARS: usize = 128;
+
+/// Longest metadata key, in bytes.
+pub const METADATA_KEY_BYTES: usize = 256;
+
+/// Longest metadata value, in bytes.
+pub const METADATA_VALUE_BYTES: usize = 1024;
+
+/// All metadata keys and values of one message together, in bytes.
+pub const METADATA_TOTAL_BYTES: usize = 8192;
+
+/// Longest time to live of a message, on REST sends and client frames. Zero means no expiry.
+pub const MESSAGE_TTL_SECONDS: u32 = 300;
+
+/// Ack ids that the service remembers per connection to recognise a repeated request.
+pub const REMEMBERED_ACK_IDS: usize = 1000;
+
+/// Frames that may wait for one client before it is closed as slow.
+pub const OUTBOX_FRAMES: usize = 1000;
+
+/// Bytes that may wait for one client before it is closed as slow.
+pub const OUTBOX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Longest OData filter, in bytes. Ours: the service publishes no number.
+pub const FILTER_BYTES: usize = 16 * 1024;
+
+/// Deepest nesting of an OData filter, as the service's parser has it.
+pub const FILTER_DEPTH: usize = 100;
+
+/// Clock difference that the service forgives when it checks `exp` and `nbf` of an access token.
+pub const TOKEN_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// How long a reliable connection may be recovered after its socket was lost.
+pub const RECOVERY_WINDOW: Duration = Duration::from_secs(30);
+
+/// Lifetime of a reconnection token. Checked without skew.
+pub const RECONNECTION_TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Lifetime of a client access token when none is asked for.
+pub const CLIENT_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
