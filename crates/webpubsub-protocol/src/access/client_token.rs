@@ -1,0 +1,648 @@
+//! Client access URLs and the tokens in them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{
+    CLOCK_SKEW,
+    jwt::{self, TokenError},
+    key::{AccessKey, Token},
+};
+
+/// The kind of client that an access URL is for; each has its own path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ClientProtocol {
+    /// WebSocket clients, simple or with one of the PubSub subprotocols: `/client/hubs/{hub}`.
+    #[default]
+    Default,
+    /// MQTT over WebSocket: `/clients/mqtt/hubs/{hub}`.
+    Mqtt,
+    /// Socket.IO: `/clients/socketio/hubs/{hub}`.
+    SocketIo,
+}
+
+impl ClientProtocol {
+    /// The value of `clientType` in `:generateToken`, as the official package sends it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Mqtt => "mqtt",
+            Self::SocketIo => "socketio",
+        }
+    }
+
+    /// The path below the endpoint, without a leading slash.
+    #[must_use]
+    pub fn path(self, hub: &str) -> String {
+        format!("{}{hub}", self.path_prefix())
+    }
+
+    fn path_prefix(self) -> &'static str {
+        match self {
+            Self::Default => "client/hubs/",
+            Self::Mqtt => "clients/mqtt/hubs/",
+            Self::SocketIo => "clients/socketio/hubs/",
+        }
+    }
+}
+
+impl FromStr for ClientProtocol {
+    type Err = UnknownClientProtocol;
+
+    /// Compares without case, as the service does.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Default, Self::Mqtt, Self::SocketIo]
+            .into_iter()
+            .find(|protocol| protocol.as_str().eq_ignore_ascii_case(text))
+            .ok_or(UnknownClientProtocol)
+    }
+}
+
+/// A client type other than `default`, `mqtt` and `socketio`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown client type; expected `default`, `mqtt` or `socketio`")]
+pub struct UnknownClientProtocol;
+
+/// What a client access token grants, and for how long.
+///
+/// ```
+/// use std::time::Duration;
+/// use webpubsub_protocol::access::ClientTokenOptions;
+///
+/// let options = ClientTokenOptions::default()
+///     .user_id("ana")
+///     .role("webpubsub.sendToGroup.room-7")
+///     .group("room-7")
+///     .lifetime(Duration::from_secs(10 * 60));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientTokenOptions {
+    /// The user; none for an anonymous client. An empty text counts as none.
+    pub user_id: Option<String>,
+    /// Roles, for example `webpubsub.sendToGroup.room-7`.
+    pub roles: Vec<String>,
+    /// Groups that the connection is in from its start.
+    pub groups: Vec<String>,
+    /// How long the token can be used to connect, in whole seconds (a fraction is dropped). 60 minutes by default. A
+    /// connection made with it lives on after that.
+    pub lifetime: Duration,
+    /// The kind of client.
+    pub protocol: ClientProtocol,
+}
+
+impl Default for ClientTokenOptions {
+    fn default() -> Self {
+        Self {
+            user_id: None,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            lifetime: Duration::from_secs(60 * 60),
+            protocol: ClientProtocol::Default,
+        }
+    }
+}
+
+impl ClientTokenOptions {
+    /// Sets the user id.
+    #[must_use]
+    pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Adds a role.
+    #[must_use]
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.roles.push(role.into());
+        self
+    }
+
+    /// Adds a group that the connection joins at its start.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.groups.push(group.into());
+        self
+    }
+
+    /// Sets the time during which the token can be used to connect.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Sets the kind of client.
+    #[must_use]
+    pub fn protocol(mut self, protocol: ClientProtocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+}
+
+/// A client access token and the URLs that go with it. `Debug` hides the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientAccessToken {
+    token: Token,
+    base_url: String,
+    url: String,
+}
+
+impl ClientAccessToken {
+    /// Combines a token with the URL it is for.
+    #[must_use]
+    pub fn new(token: Token, base_url: String) -> Self {
+        let url = format!("{base_url}?access_token={}", token.as_str());
+        Self {
+            token,
+            base_url,
+            url,
+        }
+    }
+
+    /// The token alone.
+    #[must_use]
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// `ws(s)://host/client/hubs/{hub}`, without the token.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The URL to connect to: [`base_url`](Self::base_url) and `?access_token=`. Holds the token: never log it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl fmt::Debug for ClientAccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAccessToken")
+            .field("token", &self.token)
+            .field("base_url", &self.base_url)
+            .finish()
+    }
+}
+
+/// The URL that clients connect to, without a token: `ws` for an `http` endpoint, `wss` for `https`.
+#[must_use]
+pub fn client_url(endpoint: &Url, hub: &str, protocol: ClientProtocol) -> String {
+    let audience = client_audience(endpoint, hub, protocol);
+    // Endpoints are http or https, so replacing the first four characters keeps the `s`.
+    format!("ws{}", audience.strip_prefix("http").unwrap_or(&audience))
+}
+
+/// The audience of client tokens: the URL that clients connect to, but with `http` or `https`.
+#[must_use]
+pub fn client_audience(endpoint: &Url, hub: &str, protocol: ClientProtocol) -> String {
+    let base = endpoint.as_str();
+    let slash = if base.ends_with('/') { "" } else { "/" };
+    format!("{base}{slash}{}{hub}", protocol.path_prefix())
+}
+
+/// Signs a client access token. It carries what the official JavaScript package puts there: `iat`, `exp`, `aud`, and
+/// `sub`, `role` and `webpubsub.group` when they are set.
+#[must_use]
+pub fn sign_client_token(
+    endpoint: &Url,
+    hub: &str,
+    key: &AccessKey,
+    options: &ClientTokenOptions,
+    now: SystemTime,
+) -> ClientAccessToken {
+    #[derive(Serialize)]
+    struct NewClaims<'a> {
+        aud: &'a str,
+        iat: u64,
+        exp: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sub: Option<&'a str>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        role: &'a [String],
+        #[serde(rename = "webpubsub.group", skip_serializing_if = "<[_]>::is_empty")]
+        groups: &'a [String],
+    }
+
+    let iat = jwt::unix_seconds(now);
+    let claims = NewClaims {
+        aud: &client_audience(endpoint, hub, options.protocol),
+        iat,
+        exp: iat.saturating_add(options.lifetime.as_secs()),
+        sub: options.user_id.as_deref().filter(|user| !user.is_empty()),
+        role: &options.roles,
+        groups: &options.groups,
+    };
+    ClientAccessToken::new(
+        jwt::sign(&claims, key),
+        client_url(endpoint, hub, options.protocol),
+    )
+}
+
+/// What a client access token says about its bearer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ClientClaims {
+    /// `sub`; none when absent or empty.
+    pub user_id: Option<String>,
+    /// `role`, written as a list or as one string.
+    pub roles: Vec<String>,
+    /// `webpubsub.group` followed by what `group` adds to it; not checked for validity.
+    pub groups: Vec<String>,
+    /// Every claim as it stands in the token, the standard ones included.
+    pub claims: Map<String, Value>,
+}
+
+impl ClientClaims {
+    /// All claims in the form of the `connect` event: lists of strings. Numbers, booleans and objects are written as
+    /// JSON; null gives an empty list.
+    #[must_use]
+    pub fn event_claims(&self) -> BTreeMap<String, Vec<String>> {
+        fn text(value: &Value) -> String {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        }
+        let lists = self.claims.iter().map(|(name, value)| {
+            let list = match value {
+                Value::Null => Vec::new(),
+                Value::Array(values) => values.iter().map(text).collect(),
+                one => vec![text(one)],
+            };
+            (name.clone(), list)
+        });
+        lists.collect()
+    }
+}
+
+/// Checks the token of a connecting client: signature by one of `keys`, lifetime with 5 minutes of skew, and an `aud`
+/// that is a client URL and that `audience` accepts (called with each value that has the right form).
+///
+/// # Errors
+///
+/// The check that failed. REST and reconnection tokens fail the audience check whatever `audience` says.
+pub fn verify_client_token(
+    token: &str,
+    keys: &[AccessKey],
+    audience: &dyn Fn(&str) -> bool,
+    now: SystemTime,
+) -> Result<ClientClaims, TokenError> {
+    let claims = jwt::verified_claims(token, keys)?;
+    claims.check_lifetime(now, CLOCK_SKEW)?;
+    if !claims
+        .audiences()?
+        .iter()
+        .any(|value| is_client_url(value) && audience(value))
+    {
+        return Err(TokenError::Audience);
+    }
+    let mut groups = claims.strings("webpubsub.group")?;
+    for group in claims.strings("group")? {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    Ok(ClientClaims {
+        user_id: claims
+            .string("sub")?
+            .filter(|user| !user.is_empty())
+            .map(str::to_owned),
+        roles: claims.strings("role")?,
+        groups,
+        claims: claims.into_map(),
+    })
+}
+
+/// Whether an audience names a client endpoint, so that tokens for REST calls never open a connection. The endpoint may
+/// have a path of its own, behind a proxy.
+fn is_client_url(audience: &str) -> bool {
+    let Some((scheme, rest)) = audience.split_once("://") else {
+        return false;
+    };
+    // Hub names hold no slash.
+    let Some((before_hub, _hub)) = rest.rsplit_once('/') else {
+        return false;
+    };
+    let before_hub = before_hub.to_ascii_lowercase();
+    ["http", "https", "ws", "wss"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+        && !before_hub.contains("/api/hubs/")
+        && [
+            ClientProtocol::Default,
+            ClientProtocol::Mqtt,
+            ClientProtocol::SocketIo,
+        ]
+        .iter()
+        .any(|protocol| {
+            let path = protocol.path_prefix().trim_end_matches('/');
+            before_hub
+                .strip_suffix(path)
+                .is_some_and(|left| left.ends_with('/'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::{
+        super::jwt::tests::{NOW, at, raw_token},
+        *,
+    };
+
+    fn endpoint() -> Url {
+        Url::parse("https://example.webpubsub.azure.com/").unwrap()
+    }
+
+    fn key() -> AccessKey {
+        AccessKey::new("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH")
+    }
+
+    fn verify(claims: Value) -> Result<ClientClaims, TokenError> {
+        let token = raw_token(&json!({"alg": "HS256"}), &claims, &key());
+        verify_client_token(
+            &token,
+            &[key()],
+            &|audience| audience == "https://h/client/hubs/chat",
+            at(NOW),
+        )
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Vectors {
+        client_tokens: Vec<ClientVector>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ClientVector {
+        key: String,
+        endpoint: String,
+        hub: String,
+        protocol: String,
+        now: u64,
+        lifetime_seconds: u64,
+        user_id: Option<String>,
+        #[serde(default)]
+        roles: Vec<String>,
+        #[serde(default)]
+        groups: Vec<String>,
+        base_url: String,
+        token: String,
+    }
+
+    #[test]
+    fn vectors() {
+        let vectors: Vectors =
+            serde_json::from_str(include_str!("../../../../spec/vectors/access.json")).unwrap();
+        assert!(vectors.client_tokens.len() >= 3);
+        for vector in vectors.client_tokens {
+            let key = AccessKey::new(vector.key);
+            let endpoint: Url = vector.endpoint.parse().unwrap();
+            let options = ClientTokenOptions {
+                user_id: vector.user_id.clone(),
+                roles: vector.roles.clone(),
+                groups: vector.groups.clone(),
+                lifetime: Duration::from_secs(vector.lifetime_seconds),
+                protocol: vector.protocol.parse().unwrap(),
+            };
+            let signed = sign_client_token(&endpoint, &vector.hub, &key, &options, at(vector.now));
+            assert_eq!(signed.token().as_str(), vector.token);
+            assert_eq!(signed.base_url(), vector.base_url);
+            assert_eq!(
+                signed.url(),
+                format!("{}?access_token={}", vector.base_url, vector.token)
+            );
+
+            let expected = client_audience(&endpoint, &vector.hub, options.protocol);
+            let claims = verify_client_token(
+                &vector.token,
+                &[key],
+                &|audience| audience == expected,
+                at(vector.now),
+            )
+            .unwrap();
+            assert_eq!(
+                claims.user_id,
+                vector.user_id.filter(|user| !user.is_empty())
+            );
+            assert_eq!(claims.roles, vector.roles);
+            assert_eq!(claims.groups, vector.groups);
+        }
+    }
+
+    #[test]
+    fn an_anonymous_token_has_exactly_three_claims() {
+        let signed = sign_client_token(
+            &endpoint(),
+            "chat",
+            &key(),
+            &ClientTokenOptions::default(),
+            at(NOW),
+        );
+        let claims =
+            verify_client_token(signed.token().as_str(), &[key()], &|_| true, at(NOW)).unwrap();
+        assert_eq!(
+            Value::Object(claims.claims),
+            json!({"aud": "https://example.webpubsub.azure.com/client/hubs/chat", "iat": NOW, "exp": NOW + 3600})
+        );
+        let empty_user = ClientTokenOptions::default().user_id("");
+        assert_eq!(
+            signed,
+            sign_client_token(&endpoint(), "chat", &key(), &empty_user, at(NOW))
+        );
+    }
+
+    #[test]
+    fn urls_of_the_three_kinds() {
+        let http = Url::parse("http://localhost:8080").unwrap();
+        let table = [
+            (
+                ClientProtocol::Default,
+                "ws://localhost:8080/client/hubs/chat",
+            ),
+            (
+                ClientProtocol::Mqtt,
+                "ws://localhost:8080/clients/mqtt/hubs/chat",
+            ),
+            (
+                ClientProtocol::SocketIo,
+                "ws://localhost:8080/clients/socketio/hubs/chat",
+            ),
+        ];
+        for (protocol, url) in table {
+            assert_eq!(client_url(&http, "chat", protocol), url);
+            assert_eq!(protocol.as_str().to_uppercase().parse(), Ok(protocol));
+        }
+        assert_eq!("".parse::<ClientProtocol>(), Err(UnknownClientProtocol));
+        assert_eq!(
+            client_url(&endpoint(), "chat", ClientProtocol::Default),
+            "wss://example.webpubsub.azure.com/client/hubs/chat"
+        );
+        let prefixed = Url::parse("https://gateway.example/pubsub/").unwrap();
+        assert_eq!(
+            client_audience(&prefixed, "chat", ClientProtocol::Default),
+            "https://gateway.example/pubsub/client/hubs/chat"
+        );
+    }
+
+    #[test]
+    fn claims_in_all_their_spellings() {
+        let aud = "https://h/client/hubs/chat";
+        let claims = verify(json!({
+            "aud": ["https://other/client/hubs/x", aud], "exp": NOW, "sub": "ana", "role": "one",
+            "webpubsub.group": ["a", "b"], "group": ["b", "c"], "iss": "https://webpubsub.azure.com",
+            "level": 7, "admin": true, "nothing": null, "deep": {"x": [1]}, "mixed": ["x", 1],
+        }))
+        .unwrap();
+        assert_eq!(claims.user_id.as_deref(), Some("ana"));
+        assert_eq!(claims.roles, ["one"]);
+        assert_eq!(claims.groups, ["a", "b", "c"]);
+        let event = claims.event_claims();
+        assert_eq!(event["sub"], ["ana"]);
+        assert_eq!(event["role"], ["one"]);
+        assert_eq!(event["exp"], [NOW.to_string()]);
+        assert_eq!(event["level"], ["7"]);
+        assert_eq!(event["admin"], ["true"]);
+        assert_eq!(event["nothing"], [""; 0]);
+        assert_eq!(event["deep"], [r#"{"x":[1]}"#]);
+        assert_eq!(event["mixed"], ["x", "1"]);
+
+        let bare = verify(json!({"aud": aud, "exp": NOW, "sub": "", "role": [], "group": "mqtt"}))
+            .unwrap();
+        assert_eq!((bare.user_id, bare.roles.len()), (None, 0));
+        assert_eq!(bare.groups, ["mqtt"]);
+    }
+
+    #[test]
+    fn each_failed_check_is_named() {
+        let aud = "https://h/client/hubs/chat";
+        let table = [
+            (json!({"aud": aud}), TokenError::MissingClaim("exp")),
+            (json!({"exp": NOW}), TokenError::MissingClaim("aud")),
+            (
+                json!({"exp": NOW, "aud": []}),
+                TokenError::MissingClaim("aud"),
+            ),
+            (
+                json!({"exp": NOW, "aud": 5}),
+                TokenError::InvalidClaim("aud"),
+            ),
+            (
+                json!({"exp": NOW, "aud": [aud, 5]}),
+                TokenError::InvalidClaim("aud"),
+            ),
+            (json!({"exp": NOW - 301, "aud": aud}), TokenError::Expired),
+            (
+                json!({"exp": NOW + 999, "nbf": NOW + 301, "aud": aud}),
+                TokenError::NotYetValid,
+            ),
+            (
+                json!({"exp": NOW, "aud": "https://h/client/hubs/other"}),
+                TokenError::Audience,
+            ),
+            (
+                json!({"exp": NOW, "aud": aud, "role": 1}),
+                TokenError::InvalidClaim("role"),
+            ),
+            (
+                json!({"exp": NOW, "aud": aud, "sub": 1}),
+                TokenError::InvalidClaim("sub"),
+            ),
+            (
+                json!({"exp": NOW, "aud": aud, "webpubsub.group": [1]}),
+                TokenError::InvalidClaim("webpubsub.group"),
+            ),
+            (
+                json!({"exp": NOW, "aud": aud, "group": {}}),
+                TokenError::InvalidClaim("group"),
+            ),
+        ];
+        for (claims, error) in table {
+            assert_eq!(verify(claims.clone()), Err(error), "{claims}");
+        }
+        assert!(verify(json!({"exp": NOW - 300, "aud": aud})).is_ok());
+    }
+
+    #[test]
+    fn client_urls_are_recognised() {
+        for good in [
+            "https://h/client/hubs/chat",
+            "WSS://H:1/Client/Hubs/Chat",
+            "http://h/clients/mqtt/hubs/chat",
+            "http://h/prefix/clients/socketio/hubs/chat",
+        ] {
+            assert!(is_client_url(good), "{good}");
+        }
+        for bad in [
+            "",
+            "https://webpubsub.azure.com",
+            "https://h/client/hubs",
+            "https://h/api/hubs/chat/:send?api-version=2024-12-01",
+            "https://h/api/hubs/chat/groups/client/hubs/x",
+            "https://h/myclient/hubs/chat",
+            "ftp://h/client/hubs/chat",
+            "0123456789abcdef",
+        ] {
+            assert!(!is_client_url(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_hides_the_token() {
+        let signed = sign_client_token(
+            &endpoint(),
+            "chat",
+            &key(),
+            &ClientTokenOptions::default(),
+            at(NOW),
+        );
+        let debug = format!("{signed:?}");
+        assert!(
+            debug.contains("client/hubs/chat") && !debug.contains("eyJ"),
+            "{debug}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn sign_then_verify(
+            user in proptest::option::of(".{0,20}"),
+            roles in proptest::collection::vec(".{0,20}", 0..4),
+            groups in proptest::collection::hash_set(".{1,20}", 0..4),
+            lifetime in 0u64..1_000_000,
+        ) {
+            let groups: Vec<_> = groups.into_iter().collect();
+            let options = ClientTokenOptions {
+                user_id: user.clone(), roles: roles.clone(), groups: groups.clone(),
+                lifetime: Duration::from_secs(lifetime), protocol: ClientProtocol::Mqtt,
+            };
+            let signed = sign_client_token(&endpoint(), "chat", &key(), &options, at(NOW));
+            let token = signed.token().as_str();
+            let claims = verify_client_token(token, &[key()], &|_| true, at(NOW + lifetime)).unwrap();
+            prop_assert_eq!(claims.user_id, user.filter(|user| !user.is_empty()));
+            prop_assert_eq!(claims.roles, roles);
+            prop_assert_eq!(claims.groups, groups);
+            prop_assert_eq!(
+                verify_client_token(token, &[key()], &|_| true, at(NOW + lifetime + 301)),
+                Err(TokenError::Expired)
+            );
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Who may talk to the service: connection strings, access keys, and the three kinds of tokens.
+//!
+//! | kind | signed by | `aud` | skew | functions |
+//! |---|---|---|---|---|
+//! | client | a server, or the service for it | `http(s)://host/client/hubs/{hub}` | 5 min | [`sign_client_token`], [`verify_client_token`] |
+//! | REST | the service client, per try | the URL of the call | 5 min | [`sign_rest_token`], [`verify_rest_token`] |
+//! | reconnection | the service | the connection id | none | [`sign_reconnection_token`], [`verify_reconnection_token`] |
+//!
+//! All are JWTs signed with HS256 over the UTF-8 bytes of the access key exactly as it stands in the connection string:
+//! it looks like base64 but is not decoded. Every function that looks at time takes `now`; nothing here reads a clock.
+//! A token of one kind is refused where another is expected, also when the caller's own audience check would let it pass.
+//!
+//! Nothing in this module prints a key or a token: their `Debug` is redacted, they have no `Display`, and errors name the
+//! failed check only.
+
+mod client_token;
+mod connection_string;
+mod jwt;
+mod key;
+mod reconnection_token;
+mod rest_token;
+
+pub use client_token::{
+    ClientAccessToken, ClientClaims, ClientProtocol, ClientTokenOptions, UnknownClientProtocol,
+    client_audience, client_url, sign_client_token, verify_client_token,
+};
+pub use connection_string::{ConnectionString, ConnectionStringError, parse_endpoint};
+pub use jwt::TokenError;
+pub use key::{AccessKey, Token};
+pub use reconnection_token::{sign_reconnection_token, verify_reconnection_token};
+pub use rest_token::{EntraTokens, sign_rest_token, verify_rest_token};
+
+use std::time::Duration;
+
+/// The clock difference that client and REST tokens are allowed, both ways.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// The issuer of the tokens that the service itself signs: reconnection tokens, and those of `:generateToken`.
+pub const SERVICE_ISSUER: &str = "https://webpubsub.azure.com";
+
+/// The audience of Microsoft Entra ID tokens for the service.
+pub const ENTRA_AUDIENCE: &str = "https://webpubsub.azure.com";
