@@ -42,8 +42,21 @@ pub const OUTBOX_BYTES: usize = 16 * 1024 * 1024;
 /// Longest OData filter, in bytes. Ours: the service publishes no number.
 pub const FILTER_BYTES: usize = 16 * 1024;
 
-/// Deepest nesting of an OData filter, as the service's parser has it.
+/// Deepest nesting of an OData filter: parentheses, calls, lists and operators. Ours: the service's
+/// parser counts each step of its recursion, which comes to 13 parentheses.
 pub const FILTER_DEPTH: usize = 100;
+
+/// Groups that one connection may be granted or denied one by one, per permission.
+pub const LITERAL_PERMISSIONS: usize = 1000;
+
+/// Role patterns with wildcards that count for one connection, per permission.
+pub const ROLE_PATTERNS: usize = 9;
+
+/// Longest role pattern, in UTF-16 code units.
+pub const ROLE_PATTERN_UNITS: usize = 1024;
+
+/// Unescaped `*` characters, and wildcards of any kind (`?`, `*`, `**`), in one role pattern.
+pub const ROLE_PATTERN_WILDCARDS: usize = 5;
 
 /// Clock difference that the service forgives when it checks `exp` and `nbf` of an access token.
 pub const TOKEN_SKEW: Duration = Duration::from_secs(5 * 60);
