@@ -1,0 +1,187 @@
+//! The two calls of the page: a way into a room, and the announcement of having arrived.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use webpubsub::Json as JsonPayload;
+
+use crate::names::{PersonName, RoomName};
+use crate::refusal::Refusal;
+use crate::server::Shared;
+
+/// How long a token opens a connection. An open one outlives its token, and the page asks for a
+/// new token whenever it connects, so a leaked one is worth a minute.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Letters and digits that are hard to mistake for each other and spell no words.
+const TAG_ALPHABET: &[u8] = b"23456789bcdfghjkmnpqrstvwxz";
+const TAG_LENGTH: usize = 6;
+
+/// Somebody who chats. Who knows the session's id may ask for more tokens in their name.
+pub(crate) struct Person {
+    name: PersonName,
+    user_id: String,
+}
+
+/// A join that may be announced once.
+pub(crate) struct Join {
+    user_id: String,
+    group: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Question {
+    name: String,
+    room: String,
+    /// From an earlier answer, so that the same person gets the same user id.
+    session: Option<String>,
+}
+
+/// No `Debug`: the URL holds a token, and the two ids are secrets as well.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Grant {
+    url: String,
+    group: String,
+    user_id: String,
+    session: String,
+    ticket: String,
+}
+
+/// `POST /negotiate`: answers with a client access URL whose token joins and writes to one group.
+pub(crate) async fn negotiate(
+    State(shared): State<Shared>,
+    body: Result<Json<Question>, JsonRejection>,
+) -> Result<Json<Grant>, Refusal> {
+    let Question {
+        name,
+        room,
+        session,
+    } = json(body, "`name` and `room`, both texts")?;
+    let name = PersonName::parse(&name)?;
+    let group = RoomName::parse(&room)?.group();
+
+    let (session, user_id) = recognise(&shared, name, session, Instant::now());
+    let token = shared
+        .service
+        .client_access_token()
+        .user_id(&user_id)
+        .role(format!("webpubsub.joinLeaveGroup.{group}"))
+        .role(format!("webpubsub.sendToGroup.{group}"))
+        .lifetime(TOKEN_LIFETIME)
+        .await
+        .map_err(|error| service_failed("a token could not be made", &error))?;
+    let join = Join {
+        user_id: user_id.clone(),
+        group: group.clone(),
+    };
+    let ticket = shared.joins.lock().issue(join, Instant::now());
+    Ok(Json(Grant {
+        url: token.url().to_owned(),
+        group,
+        user_id,
+        session,
+        ticket,
+    }))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Arrival {
+    ticket: String,
+}
+
+/// What the server says in a room. The page believes it, because messages without a sender's user
+/// id can only come from who holds the access key.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum Announcement<'a> {
+    Joined { user: &'a str },
+}
+
+/// `POST /announce`: tells the room who came. The ticket says who and where, so nobody can announce
+/// somebody else, and works once.
+pub(crate) async fn announce(
+    State(shared): State<Shared>,
+    body: Result<Json<Arrival>, JsonRejection>,
+) -> Result<StatusCode, Refusal> {
+    let Arrival { ticket } = json(body, "`ticket`, a text")?;
+    let join = shared.joins.lock().take(&ticket, Instant::now());
+    let Some(Join { user_id, group }) = join else {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "The ticket is unknown, used or expired.",
+        ));
+    };
+    shared
+        .service
+        .group(&group)
+        .send(JsonPayload(&Announcement::Joined { user: &user_id }))
+        .await
+        .map_err(|error| service_failed("a join could not be announced", &error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The session and user id of who asks: the known one, or a new person.
+fn recognise(
+    shared: &Shared,
+    name: PersonName,
+    session: Option<String>,
+    now: Instant,
+) -> (String, String) {
+    let mut people = shared.people.lock();
+    if let Some(session) = session
+        && let Some(person) = people.find(&session, now)
+        && person.name == name
+    {
+        let user_id = person.user_id.clone();
+        return (session, user_id);
+    }
+    let user_id = name.user_id(&tag());
+    let session = people.issue(
+        Person {
+            name,
+            user_id: user_id.clone(),
+        },
+        now,
+    );
+    (session, user_id)
+}
+
+fn tag() -> String {
+    let mut rng = rand::rng();
+    (0..TAG_LENGTH)
+        .map(|_| char::from(TAG_ALPHABET[rng.random_range(0..TAG_ALPHABET.len())]))
+        .collect()
+}
+
+/// The body, or a refusal that does not quote it: it may hold a session or a ticket.
+fn json<T>(body: Result<Json<T>, JsonRejection>, members: &str) -> Result<T, Refusal> {
+    body.map(|Json(value)| value).map_err(|rejection| {
+        let text = match &rejection {
+            JsonRejection::MissingJsonContentType(_) => {
+                "The content type has to be application/json.".to_owned()
+            }
+            _ if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                "The body is too large.".to_owned()
+            }
+            _ => format!("The body has to be a JSON object with {members}."),
+        };
+        Refusal::new(rejection.status(), text)
+    })
+}
+
+fn service_failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let causes: Vec<_> = std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect();
+    tracing::warn!(error = causes.join(": "), "{what}");
+    Refusal::new(
+        StatusCode::BAD_GATEWAY,
+        "The Web PubSub service could not be reached.",
+    )
+}

@@ -1,0 +1,64 @@
+//! The errors that the page shows to people: `{"error": "...", "field": "name"}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::names::InvalidName;
+
+/// An answer that is no success. Its text is for people and never holds what was sent to us.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    error: String,
+    field: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self {
+            status,
+            error: error.into(),
+            field: None,
+        }
+    }
+
+    pub(crate) fn foreign_page() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Only the chat's own page may ask for this.",
+        )
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<InvalidName> for Refusal {
+    fn from(invalid: InvalidName) -> Self {
+        Self {
+            field: Some(invalid.field),
+            ..Self::new(StatusCode::BAD_REQUEST, invalid.to_string())
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            error: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            field: Option<&'static str>,
+        }
+        let Self {
+            status,
+            error,
+            field,
+        } = self;
+        (status, Json(Body { error, field })).into_response()
+    }
+}
