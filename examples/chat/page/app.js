@@ -331,7 +331,7 @@ $("rooms-toggle").addEventListener("click", () => {
   openSidebar(open);
   if (open) current.button.focus();
 });
-$("sidebar").addEventListener("keydown", (event) => {
+$("chat").addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !$("sidebar").classList.contains("open")) return;
   openSidebar(false);
   $("rooms-toggle").focus();
