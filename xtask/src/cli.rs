@@ -6,12 +6,12 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::codegen;
+use crate::{codegen, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     task: Task,
 }
@@ -20,6 +20,8 @@ pub struct Cli {
 enum Task {
     /// Write the code that is generated from `spec/`, or check that it is up to date.
     Codegen(codegen::Args),
+    /// Check the rules of the workspace that no compiler checks.
+    Tidy(tidy::Args),
 }
 
 impl Cli {
@@ -28,9 +30,10 @@ impl Cli {
     /// # Errors
     ///
     /// Returns what made the task fail; the process then ends with code 1.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         match self.task {
             Task::Codegen(args) => codegen::run(&args),
+            Task::Tidy(args) => tidy::run(&args),
         }
     }
 }

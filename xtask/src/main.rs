@@ -12,6 +12,7 @@ use clap::Parser as _;
 
 mod cli;
 mod codegen;
+mod tidy;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().run() {

@@ -1,7 +1,8 @@
-//! `cargo xtask codegen [rest|proto] [--check]`: turns `spec/` into code that is checked in.
+//! `cargo xtask codegen [rest|proto|conformance] [--check]`: turns `spec/` into what is checked in.
 //!
-//! A generator is a function that returns [`Output`]s; it reads only `spec/`, and the same input
-//! always gives the same bytes. Writing and checking are the same for all of them and live here.
+//! A generator is a function that returns [`Output`]s; it reads only `spec/` (the conformance list
+//! also what tests cite from it), and the same input always gives the same bytes. Writing and
+//! checking are the same for all of them and live here.
 
 use std::{
     fs,
@@ -11,12 +12,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
+mod conformance;
 mod proto;
 mod rest;
 
 /// Arguments of `cargo xtask codegen`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// What to generate; everything when left out.
     #[arg(value_enum)]
     target: Option<Target>,
@@ -27,11 +29,11 @@ pub struct Args {
 
 /// A generated file, complete with its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub(crate) struct Output {
     /// Where it belongs, relative to the workspace root.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// All of its text.
-    pub contents: String,
+    pub(crate) contents: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,6 +42,8 @@ enum Target {
     Rest,
     /// Protobuf messages, from `spec/webpubsub.proto`.
     Proto,
+    /// The list of what the client protocol asks and which tests prove it.
+    Conformance,
 }
 
 impl Target {
@@ -47,6 +51,7 @@ impl Target {
         match self {
             Self::Rest => "rest",
             Self::Proto => "proto",
+            Self::Conformance => "conformance",
         }
     }
 
@@ -54,6 +59,7 @@ impl Target {
         match self {
             Self::Rest => rest::outputs(),
             Self::Proto => proto::outputs(),
+            Self::Conformance => conformance::outputs(),
         }
         .with_context(|| format!("cannot generate `{}`", self.name()))
     }
@@ -65,7 +71,7 @@ impl Target {
 ///
 /// Fails when the description cannot be read, when a file cannot be written, and, with `--check`,
 /// when any file is out of date.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let targets = args.target.as_ref().map_or(Target::value_variants(), std::slice::from_ref);
     let mut outputs = Vec::new();
     for target in targets {
@@ -86,7 +92,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The root of the workspace, wherever the command was started.
-pub fn workspace_root() -> &'static Path {
+pub(crate) fn workspace_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a member of the workspace")
 }
 
