@@ -1,0 +1,48 @@
+//! What passed through, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts since the start; each only grows.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: Counter,)* }
+
+        /// The counts of an emulator since its start.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            pub(crate) fn counts(&self) -> Counts {
+                Counts { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// HTTP requests, upgrades included.
+    requests,
+    /// WebSocket connections that were opened.
+    connections_opened,
+    /// WebSocket connections that ended.
+    connections_closed,
+    /// Frames that clients sent.
+    frames_in,
+    /// Payload bytes of the frames that clients sent.
+    bytes_in,
+    /// Frames that were handed to sockets.
+    frames_out,
+    /// Payload bytes of the frames that were handed to sockets.
+    bytes_out,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+}

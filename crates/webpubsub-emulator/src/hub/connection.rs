@@ -1,0 +1,100 @@
+//! One connection. It outlives the moment in which its socket is lost: whoever holds its key and
+//! epoch speaks for it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use slotmap::new_key_type;
+use webpubsub_protocol::filter::FilterSubject;
+use webpubsub_protocol::frame::{AckId, ClientFrame};
+use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
+use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::permission::PermissionSet;
+
+use super::acks::AckMemory;
+use super::effect::CallToken;
+use super::outbox::Outbox;
+
+new_key_type! {
+    /// A connection inside its hub. Keys are never used twice.
+    pub(crate) struct ConnectionKey;
+}
+
+/// Counts the sockets of a connection. Events of an earlier socket are ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epoch(pub(super) u32);
+
+/// What a simple client's frames do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RawMode {
+    /// Every frame is the user event `message`.
+    SendEvent,
+    /// Every frame is published to a group.
+    SendToGroup { group: GroupName, no_echo: bool },
+}
+
+/// Something a client sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// A frame of a PubSub client.
+    Frame(ClientFrame),
+    /// A frame of a simple client.
+    Raw(Payload),
+}
+
+/// A call to the event handler that this connection waits for.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) token: CallToken,
+    /// Where the answer goes.
+    pub(super) reply_to: ReplyTo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplyTo {
+    /// A message, then an ack when the frame asked for one.
+    Event(Option<AckId>),
+    /// One raw frame.
+    Raw,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) user: Option<UserId>,
+    /// The negotiated subprotocol as the client spelled it.
+    pub(super) protocol: Option<ByteString>,
+    pub(super) raw_mode: RawMode,
+    pub(super) permissions: PermissionSet,
+    pub(super) groups: BTreeSet<GroupName>,
+    pub(super) acks: AckMemory,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) epoch: Epoch,
+    pub(super) next_event_id: u64,
+    pub(super) in_flight: Option<InFlight>,
+    /// What arrived while a call is in flight, in order.
+    pub(super) waiting: VecDeque<Received>,
+}
+
+impl FilterSubject for Connection {
+    fn user_id(&self) -> Option<&str> {
+        self.user.as_ref().map(UserId::as_str)
+    }
+
+    fn connection_id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    fn in_group(&self, group: &str) -> bool {
+        self.groups.contains(group)
+    }
+
+    fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+}

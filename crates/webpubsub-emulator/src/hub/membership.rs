@@ -1,0 +1,70 @@
+//! Who is in which group. Every join and leave goes through [`HubState::change_membership`],
+//! whatever caused it, so what follows from a change (group state, joined and left events) has one
+//! place to stand.
+
+use webpubsub_protocol::name::GroupName;
+
+use super::connection::ConnectionKey;
+use super::effect::Effects;
+use super::state::HubState;
+
+/// Which way a membership changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    Join,
+    Leave,
+}
+
+/// What made a membership change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A frame of the client.
+    Frame,
+    /// A REST call.
+    Rest,
+    /// The access token, or the answer to the connect event.
+    Open,
+    /// The connection ended.
+    End,
+}
+
+impl HubState {
+    /// Joins or leaves; whether anything changed.
+    pub(super) fn change_membership(
+        &mut self,
+        key: ConnectionKey,
+        group: &GroupName,
+        change: Change,
+        cause: Cause,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        let changed = match change {
+            Change::Join => {
+                let joined = connection.groups.insert(group.clone());
+                if joined {
+                    self.groups
+                        .entry(group.clone())
+                        .or_default()
+                        .insert(connection.id.clone(), key);
+                }
+                joined
+            }
+            Change::Leave => {
+                let left = connection.groups.remove(group);
+                if left && let Some(members) = self.groups.get_mut(group) {
+                    members.remove(&connection.id);
+                    if members.is_empty() {
+                        self.groups.remove(group);
+                    }
+                }
+                left
+            }
+        };
+        if changed {
+            effects.changed = true;
+            tracing::trace!(connection = %connection.id, %group, ?change, ?cause, "membership");
+        }
+        changed
+    }
+}

@@ -1,0 +1,299 @@
+//! A hub of the service.
+//!
+//! [`HubState`] is the pure part: a plain struct that takes the time and appends [`Effects`].
+//! [`Hub`] is the handle around it: it holds the one lock, never across an await, and carries the
+//! effects out once the lock is released. Frames are put into outboxes under the lock, so that all
+//! sockets see one order; sockets are woken after it.
+
+mod acks;
+mod connection;
+mod deadlines;
+mod effect;
+mod frames;
+mod membership;
+mod message;
+mod outbox;
+mod publish;
+mod rest;
+mod snapshot;
+mod state;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use webpubsub_protocol::filter::Filter;
+use webpubsub_protocol::name::{ConnectionId, GroupName, HubName};
+use webpubsub_protocol::permission::Permission;
+
+pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
+pub(crate) use effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
+pub(crate) use frames::MALFORMED_JSON;
+pub(crate) use membership::Change;
+pub(crate) use message::{Frame, WireForm};
+pub(crate) use outbox::{CLOSE_DRAIN, Drained, Outbox, OutboxLimits};
+pub(crate) use publish::{Selection, Target};
+pub(crate) use rest::{GrantError, Member, NoSuchConnection, Outgoing};
+pub use snapshot::{ConnectionSnapshot, HubSnapshot, State};
+pub(crate) use state::{Attachment, End, HubState, OpenRequest, Overrides, Ticket};
+
+use crate::clock::{Clock, Now};
+use crate::ids::Ids;
+
+/// Answers the user events of a hub.
+pub(crate) trait Upstream: Send + Sync {
+    /// The answer to one event. Dropped when its connection ends before.
+    fn call(&self, call: UpstreamCall) -> BoxFuture<'static, Result<Reply, HandlerFailed>>;
+}
+
+pub(crate) struct Hub {
+    me: Weak<Self>,
+    name: HubName,
+    clock: Clock,
+    state: Mutex<HubState>,
+    /// Counts the changes of all hubs, for those who wait for one.
+    changes: watch::Sender<u64>,
+    upstream: Option<Arc<dyn Upstream>>,
+    calls: Mutex<BTreeMap<CallToken, AbortHandle>>,
+    deadline_moved: Arc<Notify>,
+    /// Stops the deadline keeper when the hub is dropped.
+    _keeper: DropGuard,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        name: HubName,
+        clock: Clock,
+        limits: OutboxLimits,
+        seed: Option<u64>,
+        changes: watch::Sender<u64>,
+        upstream: Option<Arc<dyn Upstream>>,
+    ) -> Arc<Self> {
+        let ids = Ids::new(seed, name.as_str());
+        let deadline_moved = Arc::new(Notify::new());
+        let stop = CancellationToken::new();
+        let hub = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            name,
+            clock,
+            state: Mutex::new(HubState::new(limits, ids, upstream.is_some())),
+            changes,
+            upstream,
+            calls: Mutex::default(),
+            deadline_moved: Arc::clone(&deadline_moved),
+            _keeper: stop.clone().drop_guard(),
+        });
+        let keeper = keep_deadlines(Arc::downgrade(&hub), deadline_moved);
+        tokio::spawn(async move { stop.run_until_cancelled(keeper).await });
+        hub
+    }
+
+    pub(crate) fn name(&self) -> &HubName {
+        &self.name
+    }
+
+    /// Runs one change under the lock, then carries out what it asked for.
+    fn act<R>(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects) -> R) -> R {
+        let mut effects = Effects::default();
+        let result = {
+            let mut state = self.state.lock();
+            // Read under the lock: time never goes back from one change to the next.
+            change(&mut state, self.clock.now(), &mut effects)
+        };
+        self.settle(effects);
+        result
+    }
+
+    fn settle(&self, effects: Effects) {
+        for outbox in effects.wakes {
+            outbox.wake();
+        }
+        for token in effects.cancelled {
+            if let Some(call) = self.calls.lock().remove(&token) {
+                call.abort();
+            }
+        }
+        for call in effects.calls {
+            self.start_call(call);
+        }
+        if effects.deadline_moved {
+            self.deadline_moved.notify_one();
+        }
+        if effects.changed {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn start_call(&self, call: UpstreamCall) {
+        let (Some(upstream), Some(hub)) = (&self.upstream, self.me.upgrade()) else { return };
+        let token = call.token;
+        let answer = upstream.call(call);
+        // Registered under the lock, so that the task cannot be done before it is known.
+        let mut calls = self.calls.lock();
+        let task = tokio::spawn(async move {
+            let result = answer.await;
+            hub.calls.lock().remove(&token);
+            hub.act(|state, now, effects| state.upstream_done(now, token, result, effects));
+        });
+        calls.insert(token, task.abort_handle());
+    }
+
+    // Connections.
+
+    pub(crate) fn open(&self, request: OpenRequest) -> (Ticket, ConnectionId) {
+        self.act(|state, now, effects| state.open(now, request, effects))
+    }
+
+    pub(crate) fn accept(&self, ticket: Ticket, overrides: Overrides) -> Option<Attachment> {
+        self.act(|state, now, effects| state.accept(now, ticket, overrides, effects))
+    }
+
+    pub(crate) fn receive(&self, key: ConnectionKey, epoch: Epoch, received: Received) {
+        self.act(|state, now, effects| state.receive(now, key, epoch, received, effects));
+    }
+
+    pub(crate) fn end(&self, key: ConnectionKey, end: &End) {
+        self.act(|state, now, effects| state.end(now, key, end, effects));
+    }
+
+    pub(crate) fn socket_gone(&self, key: ConnectionKey, epoch: Epoch) {
+        self.act(|state, _, effects| state.socket_gone(key, epoch, effects));
+    }
+
+    pub(crate) fn end_all(&self, end: &End) {
+        self.act(|state, now, effects| state.close(now, &Target::All, &[], end, effects));
+    }
+
+    pub(crate) fn snapshot(&self) -> HubSnapshot {
+        self.state.lock().snapshot()
+    }
+
+    // REST.
+
+    pub(crate) fn send(&self, target: &Target, selection: &Selection, message: Outgoing) {
+        self.act(|state, now, effects| state.send(now, target, selection, message, effects));
+    }
+
+    pub(crate) fn close(&self, target: &Target, excluded: &[String], reason: Option<&str>) {
+        let end = End::by_server(reason);
+        self.act(|state, now, effects| state.close(now, target, excluded, &end, effects));
+    }
+
+    pub(crate) fn connection_exists(&self, id: &str) -> bool {
+        self.state.lock().key_of(id).is_some()
+    }
+
+    pub(crate) fn user_exists(&self, user: &str) -> bool {
+        self.state.lock().user_exists(user)
+    }
+
+    pub(crate) fn group_exists(&self, group: &str) -> bool {
+        self.state.lock().group_exists(group)
+    }
+
+    pub(crate) fn add_connection_to_group(
+        &self,
+        id: &str,
+        group: &GroupName,
+    ) -> Result<(), NoSuchConnection> {
+        self.act(|state, _, effects| state.add_connection_to_group(id, group, effects))
+    }
+
+    /// Adds all connections of a user; whether there is one.
+    pub(crate) fn add_user_to_group(&self, user: &str, group: &GroupName) -> bool {
+        self.act(|state, _, effects| state.add_user_to_group(user, group, effects))
+    }
+
+    pub(crate) fn remove_connection_from_group(&self, id: &str, group: &GroupName) {
+        self.act(|state, _, fx| state.remove_connection_from_groups(id, Some(group), fx));
+    }
+
+    pub(crate) fn remove_connection_from_all_groups(&self, id: &str) {
+        self.act(|state, _, fx| state.remove_connection_from_groups(id, None, fx));
+    }
+
+    pub(crate) fn remove_user_from_group(&self, user: &str, group: &GroupName) {
+        self.act(|state, _, fx| state.remove_user_from_groups(user, Some(group), fx));
+    }
+
+    pub(crate) fn remove_user_from_all_groups(&self, user: &str) {
+        self.act(|state, _, fx| state.remove_user_from_groups(user, None, fx));
+    }
+
+    /// Changes many groups of all connections that match the filter.
+    pub(crate) fn change_groups(
+        &self,
+        filter: Option<&Filter>,
+        groups: &[GroupName],
+        change: Change,
+    ) {
+        self.act(|state, _, effects| state.change_groups(filter, groups, change, effects));
+    }
+
+    pub(crate) fn grant(
+        &self,
+        id: &str,
+        permission: Permission,
+        group: &GroupName,
+    ) -> Result<(), GrantError> {
+        self.act(|state, _, _| state.grant(id, permission, group))
+    }
+
+    pub(crate) fn revoke(
+        &self,
+        id: &str,
+        permission: Permission,
+        group: &GroupName,
+    ) -> Result<(), GrantError> {
+        self.act(|state, _, _| state.revoke(id, permission, group))
+    }
+
+    pub(crate) fn check(&self, id: &str, permission: Permission, group: &GroupName) -> Option<bool> {
+        self.state.lock().check(id, permission, group)
+    }
+
+    /// Members in ascending order of connection id, after `after`, and whether more follow.
+    pub(crate) fn members(
+        &self,
+        group: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<Member>, bool) {
+        self.state.lock().members(group, after, limit)
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Wakes the hub at its deadlines. Holds it only while it acts, so that it can be dropped.
+async fn keep_deadlines(hub: Weak<Hub>, moved: Arc<Notify>) {
+    loop {
+        let Some((next, clock)) =
+            hub.upgrade().map(|hub| (hub.state.lock().poll_timeout(), hub.clock.clone()))
+        else {
+            return;
+        };
+        let due = async {
+            match next {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = moved.notified() => {}
+            () = due => {
+                let Some(hub) = hub.upgrade() else { return };
+                hub.act(|state, now, _| state.handle_timeout(now));
+            }
+        }
+    }
+}

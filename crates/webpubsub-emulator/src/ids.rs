@@ -1,0 +1,46 @@
+//! Ids that nobody guesses, or that a seed repeats.
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use webpubsub_protocol::name::ConnectionId;
+
+/// Draws connection ids and other secrets. Seeded, it draws the same ones each run.
+pub(crate) struct Ids(StdRng);
+
+impl Ids {
+    /// From the system's randomness, or from `seed` and the name of what draws the ids.
+    pub(crate) fn new(seed: Option<u64>, stream: &str) -> Self {
+        let rng = match seed {
+            None => StdRng::from_os_rng(),
+            Some(seed) => {
+                // FNV-1a: hubs of one seed draw different ids, whichever is made first.
+                let mix = stream.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
+                StdRng::seed_from_u64(seed ^ mix)
+            }
+        };
+        Self(rng)
+    }
+
+    /// 32 lower-case hexadecimal digits.
+    pub(crate) fn connection_id(&mut self) -> ConnectionId {
+        let id = format!("{:032x}", self.0.random::<u128>());
+        ConnectionId::new(id).expect("hexadecimal digits are an id")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_repeats_per_stream() {
+        let draw = |seed, stream| Ids::new(seed, stream).connection_id();
+        assert_eq!(draw(Some(1), "chat"), draw(Some(1), "chat"));
+        assert_ne!(draw(Some(1), "chat"), draw(Some(1), "news"));
+        assert_ne!(draw(Some(1), "chat"), draw(Some(2), "chat"));
+        assert_ne!(draw(None, "chat"), draw(None, "chat"));
+        assert_eq!(draw(None, "chat").as_str().len(), 32);
+    }
+}

@@ -1,0 +1,135 @@
+//! What all listeners and connections share: settings, clock, hubs. Knows nothing of sockets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use webpubsub_protocol::name::HubName;
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::hub::{End, Hub, OutboxLimits, State, Upstream};
+use crate::settings::Settings;
+use crate::tap::Tap;
+
+pub(crate) struct Service {
+    settings: Settings,
+    clock: Clock,
+    seed: Option<u64>,
+    counters: Counters,
+    tap: Tap,
+    upstream: Option<Arc<dyn Upstream>>,
+    hubs: Mutex<BTreeMap<HubName, Arc<Hub>>>,
+    changes: watch::Sender<u64>,
+    /// The tasks of all sockets.
+    sockets: TaskTracker,
+}
+
+impl Service {
+    pub(crate) fn new(settings: Settings, clock: Clock, seed: Option<u64>) -> Arc<Self> {
+        Self::with_upstream(settings, clock, seed, None)
+    }
+
+    pub(crate) fn with_upstream(
+        settings: Settings,
+        clock: Clock,
+        seed: Option<u64>,
+        upstream: Option<Arc<dyn Upstream>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            clock,
+            seed,
+            counters: Counters::default(),
+            tap: Tap::new(),
+            upstream,
+            hubs: Mutex::default(),
+            changes: watch::Sender::new(0),
+            sockets: TaskTracker::new(),
+        })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    pub(crate) fn sockets(&self) -> &TaskTracker {
+        &self.sockets
+    }
+
+    /// The hub with this name, made on first use: every valid name works without being set up.
+    pub(crate) fn hub(&self, name: &HubName) -> Arc<Hub> {
+        let mut hubs = self.hubs.lock();
+        if let Some(hub) = hubs.get(name) {
+            return Arc::clone(hub);
+        }
+        let limits = OutboxLimits {
+            frames: self.settings.limits.outbox_frames,
+            bytes: self.settings.limits.outbox_bytes,
+        };
+        let hub = Hub::new(
+            name.clone(),
+            self.clock.clone(),
+            limits,
+            self.seed,
+            self.changes.clone(),
+            self.upstream.clone(),
+        );
+        hubs.insert(name.clone(), Arc::clone(&hub));
+        hub
+    }
+
+    /// The hub with this name, if it was used.
+    pub(crate) fn existing_hub(&self, name: &HubName) -> Option<Arc<Hub>> {
+        self.hubs.lock().get(name).map(Arc::clone)
+    }
+
+    /// Who is connected where, now.
+    pub(crate) fn snapshot(&self) -> State {
+        let mut state = State::default();
+        for hub in self.all_hubs() {
+            state.hubs.insert(hub.name().clone(), hub.snapshot());
+        }
+        state
+    }
+
+    /// Changes with every change of a hub.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Tells every client that the service goes away, and waits until their sockets are closed or
+    /// their time to drain is over.
+    pub(crate) async fn shutdown(&self) {
+        self.sockets.close();
+        for hub in self.all_hubs() {
+            hub.end_all(&End::service_reload());
+        }
+        self.sockets.wait().await;
+    }
+
+    fn all_hubs(&self) -> Vec<Arc<Hub>> {
+        self.hubs.lock().values().map(Arc::clone).collect()
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! The checks before an upgrade. Nothing is opened until all have passed, in this order:
+//! subprotocol, recovery, token, token groups, raw mode, connect event.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::FromRequestParts as _;
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
+use axum::response::{IntoResponse as _, Response};
+use bytestring::ByteString;
+use futures_util::SinkExt as _;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use percent_encoding::percent_decode_str;
+use webpubsub_protocol::access::{ClientProtocol, client_audience, verify_client_token};
+use webpubsub_protocol::limits::MESSAGE_BYTES;
+use webpubsub_protocol::name::{GroupName, HubName, UserId};
+use webpubsub_protocol::subprotocol::Subprotocol;
+
+use super::query::Query;
+use super::task::{self, SocketGuard};
+use crate::hub::{OpenRequest, Overrides, WireForm};
+use crate::service::Service;
+
+/// Reading and writing in small pieces: the default of 128 KiB per connection is for few and large.
+const SOCKET_BUFFER_BYTES: usize = 4096;
+
+/// What the WebSocket layer still reads. Above the service's limit, so that a message that is a
+/// little too large is read whole and answered by a clean 1009 instead of a reset.
+const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
+
+const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
+
+/// A refusal before the upgrade.
+struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn bad_request(text: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, text.into())
+    }
+}
+
+/// Answers every request below `/client`.
+pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
+    let (mut parts, _) = request.into_parts();
+    match connect(service, &mut parts).await {
+        Ok(response) => response,
+        Err(Refusal(status, text)) => {
+            tracing::info!(%status, reason = %text, "a client was refused");
+            if status == StatusCode::UNAUTHORIZED {
+                // The reference: an empty body. The cause is in the log above.
+                return status.into_response();
+            }
+            (status, text).into_response()
+        }
+    }
+}
+
+async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, Refusal> {
+    let query_text = parts.uri.query().unwrap_or_default().to_owned();
+    let query = Query::parse(&query_text);
+    let hub_name = hub_name(parts.uri.path(), &query)?;
+    let upgrade = upgrade(parts).await?;
+    let protocol = choose_subprotocol(&parts.headers)?;
+    if query.last("awps_connection_id").is_some() {
+        return Ok(refuse_recovery(upgrade));
+    }
+
+    let mut request = authorize(service, parts, &query, &hub_name)?;
+    request.raw_mode = query.raw_mode().map_err(|e| Refusal::bad_request(e.to_string()))?;
+    if let Some(protocol) = protocol {
+        request.form = WireForm::Json;
+        request.protocol = Some(protocol);
+    }
+
+    let upgrade = match &request.protocol {
+        Some(protocol) => upgrade.protocols([protocol.to_string()]),
+        None => upgrade,
+    };
+    let hub = service.hub(&hub_name);
+    let (ticket, connection_id) = hub.open(request);
+    // Visible from here on: what is sent once the client knows of its 101 reaches it.
+    let Some(attachment) = hub.accept(ticket, Overrides::default()) else {
+        tracing::error!(connection = %connection_id, "the connection id is taken");
+        return Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, "try again".to_owned()));
+    };
+    let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
+    Ok(upgrade.on_upgrade(move |socket| task::run(socket, guard)))
+}
+
+/// The hub, from `/client/hubs/{hub}` or `/client/?hub={hub}`.
+fn hub_name(path: &str, query: &Query<'_>) -> Result<HubName, Refusal> {
+    let name = match path.strip_prefix("/client/hubs/") {
+        Some(name) if !name.contains('/') => percent_decode_str(name).decode_utf8_lossy(),
+        None if matches!(path, "/client" | "/client/") => {
+            query.last("hub").unwrap_or_default().into()
+        }
+        _ => {
+            let text = "clients connect to /client/hubs/{hub} or /client/?hub={hub}";
+            return Err(Refusal(StatusCode::NOT_FOUND, text.to_owned()));
+        }
+    };
+    HubName::new(name.into_owned()).map_err(|error| Refusal::bad_request(error.to_string()))
+}
+
+async fn upgrade(parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
+    if parts.method != Method::GET {
+        return Err(Refusal::bad_request("this endpoint takes WebSocket upgrades only"));
+    }
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
+        .await
+        .map_err(|rejection| Refusal::bad_request(rejection.body_text()))?;
+    Ok(upgrade
+        .read_buffer_size(SOCKET_BUFFER_BYTES)
+        .write_buffer_size(SOCKET_BUFFER_BYTES)
+        .max_message_size(READABLE_BYTES)
+        .max_frame_size(READABLE_BYTES))
+}
+
+/// The first subprotocol in the client's order that we speak, as the client spells it. A client
+/// that offers only names we do not know is a simple client, unless the service knows them.
+fn choose_subprotocol(headers: &HeaderMap) -> Result<Option<ByteString>, Refusal> {
+    let offered = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
+    let mut missing = None;
+    for name in offered {
+        match Subprotocol::from_name(name) {
+            Some(Subprotocol::Json) => return Ok(Some(name.into())),
+            Some(known) => missing = missing.or(Some(known)),
+            None => {}
+        }
+    }
+    match missing {
+        None => Ok(None),
+        Some(known) => {
+            let text = format!(
+                "The subprotocol {} is not in this version of the emulator; use {}.",
+                known.as_str(),
+                Subprotocol::Json.as_str()
+            );
+            Err(Refusal(StatusCode::NOT_IMPLEMENTED, text))
+        }
+    }
+}
+
+/// Checks the token and takes from it what the connection starts with.
+fn authorize(
+    service: &Service,
+    parts: &Parts,
+    query: &Query<'_>,
+    hub: &HubName,
+) -> Result<OpenRequest, Refusal> {
+    let unauthorized = |text: String| Refusal(StatusCode::UNAUTHORIZED, text);
+    let from_query = query.last("access_token").filter(|token| !token.is_empty());
+    let token = from_query
+        .or_else(|| bearer(&parts.headers))
+        .ok_or_else(|| unauthorized("no access token".to_owned()))?;
+
+    let settings = service.settings();
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let audiences = audiences(host, settings.public_endpoints.as_slice(), hub);
+    let is_ours = |audience: &str| audiences.iter().any(|ours| ours.eq_ignore_ascii_case(audience));
+    let claims = verify_client_token(token, settings.keys(), &is_ours, service.clock().now().wall)
+        .map_err(|error| unauthorized(error.to_string()))?;
+
+    let most = settings.limits.groups_per_token;
+    if claims.groups.len() > most {
+        return Err(Refusal::bad_request(format!("The token names more than {most} groups.")));
+    }
+    let groups: Result<Vec<_>, _> = claims.groups.into_iter().map(GroupName::new).collect();
+    let groups =
+        groups.map_err(|_| Refusal::bad_request("The token contains an invalid group name."))?;
+    Ok(OpenRequest {
+        id: None,
+        // A user id of blanks only cannot be addressed, so it is as good as none.
+        user: claims.user_id.and_then(|user| UserId::new(user).ok()),
+        roles: claims.roles,
+        groups,
+        form: WireForm::Raw,
+        protocol: None,
+        raw_mode: crate::hub::RawMode::SendEvent,
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The audiences that open this hub: the address the client used, and every public endpoint, each
+/// with either scheme since a proxy may have taken TLS off.
+fn audiences(host: Option<&str>, public: &[url::Url], hub: &HubName) -> Vec<String> {
+    let own = host.and_then(|host| url::Url::parse(&format!("http://{host}/")).ok());
+    let of_url = |endpoint: &url::Url| client_audience(endpoint, hub.as_str(), ClientProtocol::Default);
+    own.iter()
+        .chain(public)
+        .map(of_url)
+        .flat_map(|audience| {
+            let rest = audience.split_once("://").map_or("", |(_, rest)| rest).to_owned();
+            [format!("http://{rest}"), format!("https://{rest}")]
+        })
+        .collect()
+}
+
+/// Opens the socket only to close it: that is how clients learn to start afresh.
+fn refuse_recovery(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(|mut socket| async move {
+        let close = CloseFrame { code: 1008, reason: NOT_RECOVERABLE.into() };
+        // The client may be gone already.
+        let _ = socket.send(Message::Close(Some(close))).await;
+        let _ = socket.close().await;
+    })
+}

@@ -1,0 +1,7 @@
+//! Client connections: the checks before an upgrade, then one task per socket.
+
+mod endpoint;
+mod query;
+mod task;
+
+pub(crate) use endpoint::handle;
