@@ -99,7 +99,10 @@ impl Filter {
         }
         let expression = parser::parse(text)?;
         eval::dry_run(&expression).map_err(|fault| fault.into_error(text))?;
-        Ok(Self { source: text.into(), expression })
+        Ok(Self {
+            source: text.into(),
+            expression,
+        })
     }
 
     /// Whether the connection is a target. Never fails: see the module's documentation for filters

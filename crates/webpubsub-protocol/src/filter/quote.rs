@@ -83,9 +83,8 @@ pub fn quote(text: &str) -> String {
 #[macro_export]
 macro_rules! odata {
     ($template:expr $(, $value:expr)* $(,)?) => {{
-        const TEMPLATE: &str = $template;
-        const { $crate::filter::quote::__check(TEMPLATE, [$(stringify!($value)),*].len()) };
-        $crate::filter::quote::__fill(TEMPLATE, &[$(&$value as &dyn $crate::filter::quote::ODataValue),*])
+        const { $crate::filter::quote::__check($template, <[&str]>::len(&[$(stringify!($value)),*])) };
+        $crate::filter::quote::__fill($template, &[$(&$value as &dyn $crate::filter::quote::ODataValue),*])
     }};
 }
 

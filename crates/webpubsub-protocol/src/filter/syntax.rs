@@ -301,6 +301,8 @@ fn write_chain(f: &mut Formatter<'_>, operator: Connective, operands: &[Expr]) -
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::parser::parse;
 
     #[test]
@@ -324,6 +326,45 @@ mod tests {
             let tree = parse(text).unwrap();
             assert_eq!(tree.to_string(), printed, "{text}");
             assert_eq!(parse(printed).unwrap(), tree, "{text}");
+        }
+    }
+
+    /// Well-formed text with blanks, parentheses and names of every kind.
+    fn expression() -> impl Strategy<Value = String> {
+        const ATOMS: &[&str] = &[
+            "userId", "GROUPS", "ab", "null", "true", "-7", "+0", "1.5", "'it''s'", "''",
+            "length()",
+        ];
+        const OPERATORS: &[&str] = &["eq", "ne", "lt", "le", "gt", "ge", "and", "or", "in"];
+        let atom = prop::sample::select(ATOMS).prop_map(str::to_owned);
+        atom.prop_recursive(4, 24, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|text| format!("( {text})")),
+                inner.clone().prop_map(|text| format!("not {text}")),
+                (
+                    inner.clone(),
+                    prop::sample::select(OPERATORS),
+                    inner.clone()
+                )
+                    .prop_map(|(left, operator, right)| format!("{left}  {operator} {right}")),
+                (inner.clone(), prop::collection::vec(inner.clone(), 0..3))
+                    .prop_map(|(item, list)| format!("{item} in ({} , )", list.join(" ,"))),
+                prop::collection::vec(inner, 1..4)
+                    .prop_map(|arguments| format!("f ( {} )", arguments.join(", "))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_parses_to_the_same_tree(text in expression()) {
+            let tree = parse(&text);
+            prop_assume!(tree.is_ok());
+            let tree = tree.unwrap();
+            let printed = tree.to_string();
+            let again = parse(&printed).unwrap();
+            prop_assert_eq!(&again, &tree, "{}", printed);
+            prop_assert_eq!(again.to_string(), printed);
         }
     }
 }

@@ -15,6 +15,9 @@ pub(super) fn units(text: &str) -> usize {
 /// The part from unit `start`, of `length` units or to the end; `None` when it is not all inside
 /// the text, or would cut a surrogate pair, whose halves are no text here.
 pub(super) fn substring(text: &str, start: usize, length: Option<usize>) -> Option<(usize, usize)> {
+    if length == Some(0) {
+        return (start <= units(text)).then_some((0, 0));
+    }
     let from = byte_offset(text, start)?;
     let to = match length {
         Some(length) => from + byte_offset(&text[from..], length)?,
@@ -97,6 +100,8 @@ mod tests {
         assert_eq!(cut("é😀b", 4, None), Some(""));
         assert_eq!(cut("é😀b", 2, None), None, "inside the pair");
         assert_eq!(cut("é😀b", 1, Some(1)), None, "half of the pair");
+        assert_eq!(cut("é😀b", 2, Some(0)), Some(""), "nothing of the pair");
+        assert_eq!(cut("é😀b", 5, Some(0)), None);
         assert_eq!(cut("é", usize::MAX, Some(usize::MAX)), None);
     }
 
