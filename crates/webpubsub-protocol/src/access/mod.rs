@@ -15,6 +15,7 @@
 
 mod client_token;
 mod connection_string;
+mod issued_token;
 mod jwt;
 mod key;
 mod reconnection_token;
@@ -25,6 +26,7 @@ pub use client_token::{
     client_audience, client_url, sign_client_token, verify_client_token,
 };
 pub use connection_string::{ConnectionString, ConnectionStringError, parse_endpoint};
+pub use issued_token::issue_client_token;
 pub use jwt::TokenError;
 pub use key::{AccessKey, Token};
 pub use reconnection_token::{sign_reconnection_token, verify_reconnection_token};

@@ -1,0 +1,143 @@
+//! The token of a call.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, header};
+use webpubsub_protocol::access::{EntraTokens, TokenError, verify_rest_token};
+
+use super::error::RestError;
+use super::origin::Origin;
+use crate::settings::Settings;
+
+/// Checks the token of a call of `path`, the path after decoding.
+///
+/// The audience may name the host of the request or a public endpoint; signatures of both keys
+/// count.
+///
+/// # Errors
+///
+/// 401, saying which check failed and what would pass. Never repeats the token.
+pub(super) fn authorize(
+    settings: &Settings,
+    headers: &HeaderMap,
+    origin: &Origin<'_>,
+    path: &str,
+    now: SystemTime,
+) -> Result<(), RestError> {
+    let token = bearer(headers)?;
+    let hosts = origin.audience_hosts();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let entra = if settings.accept_unvalidated_entra_tokens {
+        EntraTokens::AcceptUnvalidated
+    } else {
+        EntraTokens::Refuse
+    };
+    verify_rest_token(token, settings.keys(), &hosts, path, entra, now).map_err(|error| {
+        let host = hosts.first().copied().unwrap_or("localhost");
+        let path = path.strip_suffix('/').unwrap_or(path);
+        RestError::bad_token(error, &format!("http://{host}{path}"))
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, RestError> {
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(RestError::no_token)?;
+    let malformed = || RestError::bad_token(TokenError::Malformed, "");
+    let (scheme, token) = value
+        .to_str()
+        .map_err(|_| malformed())?
+        .trim()
+        .split_once(' ')
+        .ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(RestError::no_token());
+    }
+    Ok(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use http::{Request, StatusCode};
+    use webpubsub_protocol::access::{AccessKey, sign_rest_token};
+
+    use super::*;
+
+    const PATH: &str = "/api/hubs/chat/:send";
+
+    fn check(settings: &Settings, authorization: Option<&str>) -> Result<(), RestError> {
+        let mut request = Request::post(PATH).header("host", "localhost:8080");
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let origin = Origin::of(&parts, &settings.public_endpoints);
+        authorize(settings, &parts.headers, &origin, PATH, now())
+    }
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+    }
+
+    fn bearer_for(audience: &str, key: &AccessKey) -> String {
+        let token = sign_rest_token(audience, key, Duration::from_secs(60), now());
+        format!("Bearer {}", token.as_str())
+    }
+
+    #[test]
+    fn the_scheme_compares_without_case() {
+        let settings = Settings::default();
+        let good = bearer_for(
+            "http://localhost:8080/api/hubs/chat/:send",
+            settings.access_key(),
+        );
+        assert!(check(&settings, Some(&good)).is_ok());
+        assert!(check(&settings, Some(&good.replace("Bearer", "bEARER"))).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_bearer_token_is_refused() {
+        for value in [
+            None,
+            Some(""),
+            Some("Bearer"),
+            Some("Bearer "),
+            Some("Basic YTpi"),
+            Some("x"),
+        ] {
+            let error = check(&Settings::default(), value).unwrap_err();
+            assert_eq!(error.status(), StatusCode::UNAUTHORIZED, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn public_endpoints_are_audiences_too() {
+        let mut settings = Settings::default();
+        let audience = "https://gateway.example/pubsub/api/hubs/chat/:send?api-version=2024-12-01";
+        let token = bearer_for(audience, settings.access_key());
+        assert!(check(&settings, Some(&token)).is_err());
+        settings
+            .public_endpoints
+            .push("https://gateway.example/pubsub/".parse().unwrap());
+        assert!(check(&settings, Some(&token)).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_audience_is_told_the_right_one_and_not_its_own() {
+        let settings = Settings::default();
+        let token = bearer_for(
+            "http://elsewhere/api/hubs/chat/:send",
+            settings.access_key(),
+        );
+        let error = check(&settings, Some(&token)).unwrap_err();
+        assert!(
+            error
+                .message()
+                .contains("`http://localhost:8080/api/hubs/chat/:send`")
+        );
+        assert!(!error.message().contains("elsewhere"));
+        assert!(!error.message().contains(&token[7..]));
+    }
+}

@@ -1,0 +1,113 @@
+//! The REST API: from a request to an answer.
+//!
+//! Checks come in the order of the service: path and method, names and numbers, the token, and for
+//! calls with a body the filter, the announced length, the content type, the body itself and the
+//! metadata. The first that fails is the answer. Only a call that passed all of them touches a hub,
+//! and no call makes one: a hub that nobody has connected to is empty.
+
+mod answer;
+mod auth;
+mod body;
+mod cursor;
+mod error;
+#[rustfmt::skip]
+mod generated;
+mod media_type;
+mod operations;
+mod origin;
+mod params;
+mod route;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+
+use self::answer::Answer;
+use self::error::RestError;
+use self::generated::SUPPORTED_VERSIONS;
+use self::operations::Context;
+use self::origin::Origin;
+use self::params::{EncodedSlash, Parsed, decode_path};
+use self::route::Route;
+use crate::service::Service;
+use crate::settings::Settings;
+
+const VERSIONS: HeaderName = HeaderName::from_static("api-supported-versions");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+
+/// Answers a request whose path starts with `/api`.
+///
+/// Never fails and never panics on what callers send: everything wrong is a 4xx that names its
+/// cause.
+pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
+    let (request, mut body) = request.into_parts();
+    let head = request.method == Method::HEAD;
+    let (mut response, names_versions) = match answer(service, &request, &mut body).await {
+        Ok(answer) => (answer.into_response(), true),
+        Err(error) => {
+            let (method, path) = (&request.method, request.uri.path());
+            let status = error.status().as_u16();
+            tracing::debug!(%method, path, status, "{}", error.message());
+            body::drain(body, &request.headers, service.clock()).await;
+            let names_versions = error.names_versions();
+            (error.into_response(head), names_versions)
+        }
+    };
+    let headers = response.headers_mut();
+    if names_versions {
+        headers.insert(VERSIONS, HeaderValue::from_static(SUPPORTED_VERSIONS));
+    }
+    echo_request_id(&request.headers, headers);
+    response
+}
+
+async fn answer(
+    service: &Arc<Service>,
+    request: &Parts,
+    body: &mut Body,
+) -> Result<Answer, RestError> {
+    let settings = service.settings();
+    let path = request.uri.path();
+    let (operation, captures) = match route::route(&request.method, path) {
+        Route::Found(operation, captures) => (operation, captures),
+        Route::WrongMethod(allow) => return Err(RestError::unknown_method(allow)),
+        Route::NotFound => return Err(RestError::unknown_path()),
+    };
+    let slash = encoded_slash(settings);
+    let Parsed { call, kept_slash } =
+        params::parse(operation, &captures, request.uri.query(), slash)
+            .map_err(RestError::bad_parameter)?;
+    let origin = Origin::of(request, &settings.public_endpoints);
+    let operation = operation.info();
+    if operation.authenticated {
+        let decoded = decode_path(path, slash).map(|decoded| decoded.text);
+        let path = decoded.as_deref().unwrap_or(path);
+        let now = service.clock().now().wall;
+        auth::authorize(settings, &request.headers, &origin, path, now)?;
+    }
+    if kept_slash {
+        tracing::warn!(
+            operation = operation.name,
+            path,
+            "a name in the path holds `%2F`, which stays these three characters, as on Azure; \
+             start the emulator with --decode-slashes to read it as a slash"
+        );
+    }
+    let context = Context { service, headers: &request.headers, origin };
+    let outcome = operations::run(&context, call, body).await?;
+    Ok(Answer::new(operation.success, outcome))
+}
+
+fn encoded_slash(settings: &Settings) -> EncodedSlash {
+    if settings.decode_slashes { EncodedSlash::Decode } else { EncodedSlash::Keep }
+}
+
+/// Callers match answers with requests by it.
+fn echo_request_id(request: &HeaderMap, response: &mut HeaderMap) {
+    if let Some(id) = request.get(CLIENT_REQUEST_ID) {
+        response.insert(CLIENT_REQUEST_ID, id.clone());
+    }
+}
