@@ -3,6 +3,8 @@
 
 mod clock;
 mod counters;
+mod emulator;
+mod http;
 mod hub;
 mod ids;
 mod rest;
@@ -10,3 +12,10 @@ mod service;
 mod settings;
 mod socket;
 mod tap;
+
+pub use clock::Clock;
+pub use counters::Counts;
+pub use emulator::{AccessKeyError, Emulator, EmulatorBuilder, KeyRole, StartError};
+pub use hub::{ConnectionSnapshot, HubSnapshot, State};
+pub use settings::WELL_KNOWN_KEY;
+pub use tap::Tapped;

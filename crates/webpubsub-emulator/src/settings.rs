@@ -6,8 +6,8 @@ use url::Url;
 use webpubsub_protocol::{access::AccessKey, limits};
 
 /// The development key of Microsoft's emulator, which is public: samples and tools know it, so it is the default. It
-/// protects nothing, hence the loopback and `Host` rules of [`crate::http`].
-pub(crate) const WELL_KNOWN_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
+/// protects nothing: whoever reaches the port may do everything. Hence the default address is loopback.
+pub const WELL_KNOWN_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
 
 /// How one emulated resource behaves. Cheap to clone, redacted in `Debug`.
 #[derive(Clone, Debug)]

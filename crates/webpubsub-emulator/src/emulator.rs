@@ -1,0 +1,236 @@
+//! A running emulator, for programs and tests.
+
+mod builder;
+mod error;
+mod host;
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tokio::{runtime::Handle, sync::broadcast};
+use url::Url;
+use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString};
+
+pub use builder::EmulatorBuilder;
+pub use error::{AccessKeyError, KeyRole, StartError};
+
+use crate::{
+    clock::Clock,
+    counters::Counts,
+    hub::State,
+    http::{Hosts, Listeners, Server},
+    service::Service,
+    settings::Settings,
+    tap::Tapped,
+};
+
+/// An emulated Web PubSub resource that serves REST calls and WebSocket clients.
+///
+/// It runs on the tokio runtime that started it, of either flavour. Several emulators in one process share nothing.
+/// [`shutdown`](Self::shutdown) stops it in an orderly way; dropping it stops it too, without waiting. A started
+/// emulator serves as long as it is kept, so bind it to a name (`let _ = ..` drops it at once).
+///
+/// ```
+/// use webpubsub_emulator::Emulator;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let emulator = Emulator::start().await?;
+/// let for_servers = emulator.connection_string();
+/// let for_a_client = emulator.client_access_url("chat", "ana", &["webpubsub.joinLeaveGroup"]);
+/// # assert!(for_servers.starts_with("Endpoint=http://127.0.0.1:"));
+/// # assert!(for_a_client.starts_with("ws://127.0.0.1:"));
+/// emulator.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Emulator {
+    service: Arc<Service>,
+    server: Server,
+    connection: ConnectionString,
+    endpoint: String,
+    addresses: Vec<SocketAddr>,
+    runtime: Handle,
+}
+
+impl Emulator {
+    /// Starts an emulator on a free port of 127.0.0.1 with the [well-known key](crate::WELL_KNOWN_KEY).
+    ///
+    /// # Errors
+    ///
+    /// When no port can be bound.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its IO and time drivers on.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// Prepares an emulator with other settings.
+    #[must_use]
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+
+    fn serve(
+        listeners: Listeners,
+        host: &str,
+        settings: Settings,
+        clock: Clock,
+        seed: Option<u64>,
+    ) -> std::io::Result<Self> {
+        let addresses = listeners.addresses()?;
+        let port = addresses
+            .first()
+            .map_or(0, SocketAddr::port);
+        let endpoint = Url::parse(&format!("http://{host}:{port}/"))
+            .expect("a checked host and a port make a URL");
+        let hosts = Hosts::new(
+            &addresses,
+            &settings.public_endpoints,
+            settings.has_well_known_key(),
+        );
+        let connection = ConnectionString::new(endpoint, settings.access_key().clone());
+        let service = Service::new(settings, clock, seed);
+        let server = Server::start(listeners, Arc::clone(&service), hosts);
+        Ok(Self {
+            service,
+            server,
+            endpoint: format!("http://{host}:{port}"),
+            connection,
+            addresses,
+            runtime: Handle::current(),
+        })
+    }
+
+    /// `http://host:port` without a trailing slash, with the port that was bound. Names `localhost` when the emulator
+    /// listens on all addresses.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// `Endpoint=..;AccessKey=..;Version=1.0;` as the SDKs take it, with the primary key. Do not log it when the key is
+    /// your own.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
+        self.connection.expose()
+    }
+
+    /// The addresses that the emulator listens on; two for `localhost` where the machine has IPv6.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A URL with which a WebSocket client can connect to `hub` during the next 60 minutes, signed here with the primary
+    /// key. `user` is a name, or `None` for an anonymous client.
+    ///
+    /// The URL holds the token. Nothing is checked: a bad hub name or role gets its answer when the client connects.
+    #[must_use]
+    pub fn client_access_url<'a>(
+        &self,
+        hub: &str,
+        user: impl Into<Option<&'a str>>,
+        roles: &[&str],
+    ) -> String {
+        let mut options = ClientTokenOptions::default();
+        options.user_id = user.into().map(str::to_owned);
+        options.roles = roles.iter().map(|&role| role.to_owned()).collect();
+        self.client_access_url_with(hub, &options)
+    }
+
+    /// As [`client_access_url`](Self::client_access_url), with groups, lifetime and kind of client as well.
+    #[must_use]
+    pub fn client_access_url_with(&self, hub: &str, options: &ClientTokenOptions) -> String {
+        access::sign_client_token(
+            self.connection.endpoint(),
+            hub,
+            self.connection.access_key(),
+            options,
+            self.service.clock().now().wall,
+        )
+        .url()
+        .to_owned()
+    }
+
+    /// The clock that all deadlines and token lifetimes follow. Can be advanced when the emulator was built with
+    /// [`manual_clock`](EmulatorBuilder::manual_clock).
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.service.clock()
+    }
+
+    /// Who is connected and who is in which group, now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.service.snapshot()
+    }
+
+    /// Waits until `condition` holds for the state of the hubs, and returns that state. Looks again after each change,
+    /// without polling; a change that is undone at once may be missed.
+    ///
+    /// Waits forever when the condition never holds: put `tokio::time::timeout` around it where that can happen.
+    /// Dropping the future is safe at any time.
+    ///
+    /// ```
+    /// # use webpubsub_emulator::Emulator;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::start().await?;
+    /// emulator.wait_until(|state| state.connections("chat") == 0).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn wait_until(&self, mut condition: impl FnMut(&State) -> bool) -> State {
+        let mut changes = self.service.changes();
+        loop {
+            // Marked as seen before the look, so that no change between the two is lost.
+            changes.borrow_and_update();
+            let state = self.state();
+            if condition(&state) {
+                return state;
+            }
+            changes
+                .changed()
+                .await
+                .expect("the service holds the sender as long as `self`");
+        }
+    }
+
+    /// What passed through since the start, counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.service.counters().counts()
+    }
+
+    /// Requests and frames from now on. Costs nothing while nobody listens; who reads too slowly misses the oldest.
+    #[must_use]
+    pub fn tap(&self) -> broadcast::Receiver<Tapped> {
+        self.service.tap().listen()
+    }
+
+    /// Stops in an orderly way: accepts no more, lets requests under way finish, tells every client that the service
+    /// goes away (`disconnected` where the subprotocol has it, then close code 1001), and waits for both, at most some
+    /// seconds.
+    pub async fn shutdown(self) {
+        tokio::join!(self.server.stop(), self.service.shutdown());
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // The server stops with its own drop. Sockets get their close frame from the runtime, unless that ends first:
+        // then it drops their tasks, which closes them as well.
+        let service = Arc::clone(&self.service);
+        self.runtime.spawn(async move { service.shutdown().await });
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}

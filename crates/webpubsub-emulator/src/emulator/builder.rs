@@ -1,0 +1,244 @@
+//! How an emulator shall be.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use webpubsub_protocol::access::{AccessKey, parse_endpoint};
+
+use super::{
+    Emulator,
+    error::{KeyRole, StartError, check_access_key},
+    host::Host,
+};
+use crate::{
+    clock::Clock,
+    http::{self, Listeners},
+    settings::{Limits, Settings, WELL_KNOWN_KEY},
+};
+
+/// Settings of an emulator that is to be [started](Self::start). `Debug` shows no key.
+///
+/// ```
+/// use webpubsub_emulator::Emulator;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let emulator = Emulator::builder()
+///     .access_key("only for this test, and long enough")
+///     .public_endpoint("https://pubsub.example.com")
+///     .manual_clock()
+///     .seed(7)
+///     .start()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "an emulator runs after `start`"]
+pub struct EmulatorBuilder {
+    host: Option<String>,
+    port: u16,
+    listener: Option<std::net::TcpListener>,
+    access_key: AccessKey,
+    secondary_access_key: Option<AccessKey>,
+    public_endpoints: Vec<String>,
+    allow_well_known_key: bool,
+    accept_unvalidated_entra_tokens: bool,
+    decode_slashes: bool,
+    limits: Limits,
+    clock: Clock,
+    seed: Option<u64>,
+}
+
+impl Default for EmulatorBuilder {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: 0,
+            listener: None,
+            access_key: AccessKey::new(WELL_KNOWN_KEY),
+            secondary_access_key: None,
+            public_endpoints: Vec::new(),
+            allow_well_known_key: false,
+            accept_unvalidated_entra_tokens: false,
+            decode_slashes: false,
+            limits: Limits::default(),
+            clock: Clock::real(),
+            seed: None,
+        }
+    }
+}
+
+impl EmulatorBuilder {
+    /// Listens on this IP address, or on `localhost`: 127.0.0.1 and, where the machine has it, ::1. Default: 127.0.0.1.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Listens on this port. Default: 0, a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Serves this listener; host and port are then not used. For a tokio listener: `listener.into_std()?`.
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// The key of the resource: at least 32 bytes, without white space at its ends, `;` and control characters. Default:
+    /// the [well-known key](crate::WELL_KNOWN_KEY).
+    pub fn access_key(mut self, key: impl Into<String>) -> Self {
+        self.access_key = AccessKey::new(key);
+        self
+    }
+
+    /// A second key whose signatures are valid too. Default: none.
+    pub fn secondary_access_key(mut self, key: impl Into<String>) -> Self {
+        self.secondary_access_key = Some(AccessKey::new(key));
+        self
+    }
+
+    /// Adds a URL under which callers know the emulator besides its address, as behind a proxy: its host is served, and
+    /// tokens may name it. `https` is assumed without a scheme. Default: none.
+    pub fn public_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.public_endpoints.push(endpoint.into());
+        self
+    }
+
+    /// Lets the well-known key be used on addresses that others can reach. Default: no.
+    pub fn allow_well_known_key(mut self, allow: bool) -> Self {
+        self.allow_well_known_key = allow;
+        self
+    }
+
+    /// Lets tokens for `https://webpubsub.azure.com` pass on REST calls when their lifetime is right. **Anybody can make
+    /// such a token**: neither signature nor issuer is looked at. Default: no.
+    pub fn accept_unvalidated_entra_tokens(mut self, accept: bool) -> Self {
+        self.accept_unvalidated_entra_tokens = accept;
+        self
+    }
+
+    /// Decodes `%2F` in names of REST paths to `/`. Default: no, since the service keeps the three characters.
+    pub fn decode_slashes(mut self, decode: bool) -> Self {
+        self.decode_slashes = decode;
+        self
+    }
+
+    /// Closes connections whose request head takes longer, counted from the accept or the last answer. Default: 30 s.
+    pub fn header_read_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.header_read_timeout = timeout;
+        self
+    }
+
+    /// Connections that may be open without having sent a request; the oldest gives way to a new one. Default: 512.
+    pub fn max_pending_connections(mut self, connections: usize) -> Self {
+        self.limits.pending_connections = connections;
+        self
+    }
+
+    /// Groups that one client token may name. Default: 1000.
+    pub fn max_groups_per_token(mut self, groups: usize) -> Self {
+        self.limits.groups_per_token = groups;
+        self
+    }
+
+    /// Gives the emulator a clock that stands still until [`Emulator::clock`] is advanced. The time limits of HTTP keep
+    /// following the machine.
+    pub fn manual_clock(mut self) -> Self {
+        self.clock = Clock::manual();
+        self
+    }
+
+    /// Makes connection ids and the like repeat from run to run. Default: random ones. For tests: ids that can be
+    /// guessed protect nothing.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the emulator. It serves requests when this returns.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot be used, or an address that cannot be bound.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its IO and time drivers on.
+    // Async although nothing waits yet: starting may probe event handlers one day, and callers are in a runtime anyway.
+    #[expect(clippy::unused_async, reason = "the public contract")]
+    pub async fn start(self) -> Result<Emulator, StartError> {
+        let settings = self.settings()?;
+        let host = match &self.host {
+            Some(host) => Host::parse(host).ok_or(StartError::InvalidHost)?,
+            None => Host::default(),
+        };
+        let public_key = settings.has_well_known_key() && !self.allow_well_known_key;
+        let (listeners, host) = match self.listener {
+            Some(listener) => adopt(listener, public_key)?,
+            None => bind(host, self.port, public_key)?,
+        };
+        Emulator::serve(listeners, &host.in_urls(), settings, self.clock, self.seed)
+            .map_err(StartError::Listener)
+    }
+
+    fn settings(&self) -> Result<Settings, StartError> {
+        let primary = check(&self.access_key, KeyRole::Primary)?;
+        let secondary = match &self.secondary_access_key {
+            Some(key) => Some(check(key, KeyRole::Secondary)?),
+            None => None,
+        };
+        let mut settings = Settings::new(primary, secondary);
+        for (index, endpoint) in self.public_endpoints.iter().enumerate() {
+            let endpoint =
+                parse_endpoint(endpoint).map_err(|source| StartError::InvalidPublicEndpoint {
+                    number: index + 1,
+                    source,
+                })?;
+            settings.public_endpoints.push(endpoint);
+        }
+        settings.accept_unvalidated_entra_tokens = self.accept_unvalidated_entra_tokens;
+        settings.decode_slashes = self.decode_slashes;
+        settings.limits = self.limits;
+        Ok(settings)
+    }
+}
+
+fn check(key: &AccessKey, role: KeyRole) -> Result<AccessKey, StartError> {
+    check_access_key(key.expose())
+        .map_err(|source| StartError::InvalidAccessKey { role, source })?;
+    Ok(key.clone())
+}
+
+fn adopt(
+    listener: std::net::TcpListener,
+    public_key: bool,
+) -> Result<(Listeners, Host), StartError> {
+    let address = listener.local_addr().map_err(StartError::Listener)?;
+    let host = Host::Address(address.ip());
+    refuse_public_key(public_key && !host.is_loopback(), address)?;
+    let listeners = Listeners::adopt(listener).map_err(StartError::Listener)?;
+    Ok((listeners, host))
+}
+
+fn bind(host: Host, port: u16, public_key: bool) -> Result<(Listeners, Host), StartError> {
+    for &address in host.addresses() {
+        let address = SocketAddr::new(address, port);
+        refuse_public_key(public_key && !host.is_loopback(), address)?;
+    }
+    let listeners =
+        http::bind(host.addresses(), port).map_err(|(address, source)| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+            _ => StartError::Bind { address, source },
+        })?;
+    Ok((listeners, host))
+}
+
+fn refuse_public_key(refuse: bool, address: SocketAddr) -> Result<(), StartError> {
+    match refuse {
+        true => Err(StartError::WellKnownKey { address }),
+        false => Ok(()),
+    }
+}

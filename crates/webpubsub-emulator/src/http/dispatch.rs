@@ -1,0 +1,159 @@
+//! From a request to the part that answers it.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{body::Body, response::Response};
+use futures_util::FutureExt as _;
+use http::{Request, StatusCode, Uri};
+
+use super::{answer, hosts::Hosts};
+use crate::{rest, service::Service, socket, tap::Tapped};
+
+/// Answers one request. Never fails and never panics: what goes wrong inside becomes a 500 for this caller only.
+pub(super) async fn dispatch(
+    service: &Arc<Service>,
+    hosts: &Hosts,
+    request: Request<Body>,
+) -> Response {
+    service.counters().requests.add(1);
+    let method = request.method().clone();
+    // Without the query, which may hold a token.
+    let path = request.uri().path().to_owned();
+    let response = match hosts.check(request.uri(), request.headers()) {
+        Err(refusal) => {
+            let message = refusal.to_string();
+            tracing::warn!(%method, message, "refused a request for a foreign host");
+            answer::error(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Error.MisdirectedRequest",
+                &message,
+            )
+        }
+        Ok(()) => AssertUnwindSafe(route(service, request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                tracing::error!(%method, path, "the handler of this request panicked; this is a bug of the emulator");
+                answer::error(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Error.InternalServerError",
+                    "The emulator failed to answer this request; its log says why.",
+                )
+            }),
+    };
+    let status = response.status().as_u16();
+    tracing::debug!(%method, path, status, "answered");
+    service.tap().emit(|| Tapped::Request {
+        method: method.to_string(),
+        path,
+        status,
+    });
+    response
+}
+
+async fn route(service: &Arc<Service>, request: Request<Body>) -> Response {
+    let request = with_origin_form(request);
+    match Part::of(request.uri().path()) {
+        Some(Part::Rest) => rest::handle(service, request).await,
+        Some(Part::Socket) => socket::handle(service, request).await,
+        Some(Part::Mqtt) => unsupported("MQTT clients"),
+        Some(Part::SocketIo) => unsupported("Socket.IO clients"),
+        None => answer::error(
+            StatusCode::NOT_FOUND,
+            "Error.NotFound",
+            "This is the Web PubSub emulator. REST calls go to /api/hubs/{hub}, WebSocket clients to /client/hubs/{hub}, \
+             health checks to HEAD /api/health.",
+        ),
+    }
+}
+
+/// The parts of the service, told apart by the raw path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Rest,
+    Socket,
+    Mqtt,
+    SocketIo,
+}
+
+impl Part {
+    fn of(path: &str) -> Option<Self> {
+        let mut segments = path.strip_prefix('/')?.split('/');
+        match (segments.next()?, segments.next()) {
+            ("api", _) => Some(Self::Rest),
+            ("client", _) => Some(Self::Socket),
+            ("clients", Some("mqtt")) => Some(Self::Mqtt),
+            ("clients", Some("socketio")) => Some(Self::SocketIo),
+            _ => None,
+        }
+    }
+}
+
+fn unsupported(what: &str) -> Response {
+    answer::error(
+        StatusCode::NOT_IMPLEMENTED,
+        "NotImplemented",
+        &format!(
+            "{what} are not emulated in this version; connect a WebSocket client to /client/hubs/{{hub}}."
+        ),
+    )
+}
+
+/// `GET http://host/path` is the same request as `GET /path`; its host has been checked.
+fn with_origin_form(mut request: Request<Body>) -> Request<Body> {
+    if request.uri().authority().is_some()
+        && let Some(path) = request.uri().path_and_query().cloned()
+    {
+        *request.uri_mut() = Uri::from(path);
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_whole_segments() {
+        for (path, part) in [
+            ("/api/health", Some(Part::Rest)),
+            ("/api", Some(Part::Rest)),
+            ("/api/hubs/chat/:send", Some(Part::Rest)),
+            ("/client/hubs/chat", Some(Part::Socket)),
+            ("/client", Some(Part::Socket)),
+            ("/client/", Some(Part::Socket)),
+            ("/clients/mqtt/hubs/chat", Some(Part::Mqtt)),
+            ("/clients/socketio/hubs/chat", Some(Part::SocketIo)),
+            ("/clients/other", None),
+            ("/clients", None),
+            ("/apis", None),
+            ("/clientele", None),
+            ("//api", None),
+            ("/", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(Part::of(path), part, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_target_loses_its_host() {
+        for (target, expected) in [
+            ("http://h:1/api/health?a=b", "/api/health?a=b"),
+            ("http://h", "/"),
+            ("/api/%3Asend?x", "/api/%3Asend?x"),
+            ("*", "*"),
+        ] {
+            let request = Request::builder()
+                .uri(target)
+                .body(Body::empty())
+                .expect("a request");
+            assert_eq!(
+                with_origin_form(request).uri().to_string(),
+                expected,
+                "{target}"
+            );
+        }
+    }
+}
