@@ -3,7 +3,7 @@
 //! Random trees are written as text with random blanks and parentheses, then parsed and evaluated
 //! by the crate; the model evaluates the tree itself, on UTF-16 text as the service's runtime does.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use proptest::prelude::*;
 use webpubsub_protocol::filter::{Filter, FilterSubject, quote};
@@ -19,12 +19,12 @@ enum Tree {
     ConnectionId,
     Protocol,
     Groups,
-    Not(Box<Tree>),
+    Not(Box<Self>),
     /// `and`, `or` and comparisons.
-    Binary(&'static str, Box<Tree>, Box<Tree>),
-    In(Box<Tree>, Vec<Tree>),
-    InGroups(Box<Tree>),
-    Call(&'static str, Vec<Tree>),
+    Binary(&'static str, Box<Self>, Box<Self>),
+    In(Box<Self>, Vec<Self>),
+    InGroups(Box<Self>),
+    Call(&'static str, Vec<Self>),
 }
 
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ fn call(function: &str, arguments: Vec<Value>, on: &Connection, dry: bool) -> Ev
         },
         "tolower" | "toupper" | "trim" if has_null => Value::Null,
         "tolower" | "toupper" | "trim" => {
-            let text = String::from_utf16(&text(next())?).expect("no halves of pairs");
+            let text = String::from_utf16_lossy(&text(next())?);
             Value::Text(Some(utf16(&match function {
                 "tolower" => text.to_lowercase(),
                 "toupper" => text.to_uppercase(),
@@ -234,7 +234,7 @@ fn call(function: &str, arguments: Vec<Value>, on: &Connection, dry: bool) -> Ev
 }
 
 /// Writes the tree, with operands in parentheses where they need them, and sometimes elsewhere.
-fn write(out: &mut String, tree: &Tree, loose: bool) {
+fn write(out: &mut String, tree: &Tree, loose: bool) -> fmt::Result {
     let blank = if loose { "  " } else { " " };
     let pad = if loose { " " } else { "" };
     let operand = |out: &mut String, tree: &Tree| {
@@ -244,16 +244,17 @@ fn write(out: &mut String, tree: &Tree, loose: bool) {
         );
         if needs || loose {
             out.push('(');
-            write(out, tree, loose);
+            write(out, tree, loose)?;
             out.push(')');
+            Ok(())
         } else {
-            write(out, tree, loose);
+            write(out, tree, loose)
         }
     };
     match tree {
         Tree::Null => out.push_str("null"),
-        Tree::Bool(value) => write!(out, "{value}").unwrap(),
-        Tree::Int(value) => write!(out, "{value}").unwrap(),
+        Tree::Bool(value) => write!(out, "{value}")?,
+        Tree::Int(value) => write!(out, "{value}")?,
         Tree::Text(text) => out.push_str(&quote::quote(text)),
         Tree::UserId => out.push_str(if loose { "USERID" } else { "userId" }),
         Tree::ConnectionId => out.push_str("connectionId"),
@@ -262,24 +263,24 @@ fn write(out: &mut String, tree: &Tree, loose: bool) {
         Tree::Not(inner) => {
             out.push_str("not");
             out.push_str(blank);
-            operand(out, inner);
+            operand(out, inner)?;
         }
         Tree::Binary(operator, left, right) => {
-            operand(out, left);
-            write!(out, "{blank}{operator}{blank}").unwrap();
-            operand(out, right);
+            operand(out, left)?;
+            write!(out, "{blank}{operator}{blank}")?;
+            operand(out, right)?;
         }
         Tree::In(item, list) => {
-            operand(out, item);
-            write!(out, "{blank}in{blank}(").unwrap();
+            operand(out, item)?;
+            write!(out, "{blank}in{blank}(")?;
             for item in list {
-                write(out, item, loose);
-                write!(out, "{pad},{pad}").unwrap();
+                write(out, item, loose)?;
+                write!(out, "{pad},{pad}")?;
             }
             out.push(')');
         }
         Tree::InGroups(item) => {
-            operand(out, item);
+            operand(out, item)?;
             out.push_str(if loose {
                 " in ( groups )"
             } else {
@@ -287,19 +288,20 @@ fn write(out: &mut String, tree: &Tree, loose: bool) {
             });
         }
         Tree::Call(function, arguments) => {
-            write!(out, "{function}(").unwrap();
+            write!(out, "{function}(")?;
             for (index, argument) in arguments.iter().enumerate() {
-                write!(out, "{}{pad}", if index == 0 { "" } else { "," }).unwrap();
-                write(out, argument, loose);
+                write!(out, "{}{pad}", if index == 0 { "" } else { "," })?;
+                write(out, argument, loose)?;
             }
             out.push(')');
         }
     }
+    Ok(())
 }
 
 fn written(tree: &Tree, loose: bool) -> String {
     let mut out = String::new();
-    write(&mut out, tree, loose);
+    write(&mut out, tree, loose).expect("strings can be written to");
     out
 }
 
@@ -465,7 +467,8 @@ fn agrees(tree: &Tree, on: &Connection) -> Result<(), TestCaseError> {
     };
     let expected = evaluate(tree, on, false).and_then(bool).unwrap_or(false);
     prop_assert_eq!(filter.matches(on), expected, "{}", filter);
-    let loose = Filter::parse(&written(tree, true)).unwrap();
+    let loose = Filter::parse(&written(tree, true))
+        .map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert_eq!(&loose, &filter);
     prop_assert_eq!(loose.matches(on), expected);
     Ok(())

@@ -58,7 +58,7 @@ impl Model {
             } else if let Some(group) = role.strip_prefix("webpubsub.sendToGroup.") {
                 model.set(group, true);
             } else if let Some(text) = role.strip_prefix("webpubsub.sendToGroups.") {
-                let pattern = RolePattern::new(text).unwrap();
+                let pattern = RolePattern::new(text).expect("roles of the strategy are valid");
                 if let Some(group) = pattern.as_literal() {
                     model.set(group, true);
                 } else if model.patterns.len() < 9 {
@@ -90,7 +90,7 @@ impl Model {
 fn role() -> impl Strategy<Value = Role> {
     prop_oneof![
         1 => Just(Role::send_to_all_groups()),
-        6 => "[ab.]{1,2}".prop_map(|group| Role::send_to_group(&group).unwrap()),
+        6 => "[ab.]{1,2}".prop_map(|group| Role::send_to_group(&group).expect("a group name")),
         6 => "[ab.*?]{1,3}".prop_filter_map("a pattern", |pattern| {
             Some(Role::send_to_groups_matching(RolePattern::new(&pattern).ok()?))
         }),
