@@ -72,7 +72,10 @@ impl Target {
 /// Fails when the description cannot be read, when a file cannot be written, and, with `--check`,
 /// when any file is out of date.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let targets = args.target.as_ref().map_or(Target::value_variants(), std::slice::from_ref);
+    let targets = args
+        .target
+        .as_ref()
+        .map_or(Target::value_variants(), std::slice::from_ref);
     let mut outputs = Vec::new();
     for target in targets {
         outputs.extend(target.outputs()?);
@@ -93,7 +96,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// The root of the workspace, wherever the command was started.
 pub(crate) fn workspace_root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a member of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is a member of the workspace")
 }
 
 /// The outputs whose file is missing or differs.
@@ -105,7 +110,9 @@ fn stale(root: &Path, outputs: Vec<Output>) -> Result<Vec<Output>> {
             Ok(found) if found == output.contents.as_bytes() => {}
             Ok(_) => stale.push(output),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => stale.push(output),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         }
     }
     Ok(stale)
@@ -119,13 +126,19 @@ fn report(stale: &[Output], target: Option<Target>) -> Result<()> {
     for output in stale {
         eprintln!("out of date: {}", output.path.display());
     }
-    let target = target.map(|target| format!(" {}", target.name())).unwrap_or_default();
-    bail!("{} generated file(s) out of date; run `cargo xtask codegen{target}`", stale.len());
+    let target = target
+        .map(|target| format!(" {}", target.name()))
+        .unwrap_or_default();
+    bail!(
+        "{} generated file(s) out of date; run `cargo xtask codegen{target}`",
+        stale.len()
+    );
 }
 
 fn write(path: &Path, contents: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
 }
