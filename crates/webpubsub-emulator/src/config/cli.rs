@@ -1,0 +1,307 @@
+//! The command line. Values are taken as they are and checked later: clap would quote them in its errors, and one of
+//! them may be a key.
+
+use std::ffi::OsString;
+
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::{
+    error::{ConfigError, did_you_mean},
+    setting::{Key, Layer, Origin},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  webpubsub-emulator                              127.0.0.1:8080 and the well-known development key
+  webpubsub-emulator --port 0 --json              a free port, and one line of JSON that names it
+  webpubsub-emulator --log debug                  a line for each request
+  WEBPUBSUB_EMULATOR_ACCESS_KEY=... webpubsub-emulator --host 0.0.0.0
+                                                  reachable from other machines, with a key of your own
+
+Each flag can also be set by a variable (`--access-key` by WEBPUBSUB_EMULATOR_ACCESS_KEY, and so on) or in the file of
+`--config`. Flags come before variables, variables before the file. Also read, after these variables: Urls,
+WebPubSub__AccessKey and WebPubSub__AllowUnvalidatedEntraTokens of Microsoft's emulator, then port and key of
+WebPubSubConnectionString when it names this machine, and RUST_LOG.
+Prefer a variable or the file for keys: others on this machine can see the arguments of a program.";
+
+/// Azure Web PubSub on your own machine: REST calls and WebSocket clients, for development and tests.
+#[derive(Debug, Parser)]
+#[command(name = "webpubsub-emulator", version, after_help = EXAMPLES, max_term_width = 120)]
+struct Cli {
+    /// Address to listen on: an IP address, or `localhost` for 127.0.0.1 and ::1 [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<OsString>,
+
+    /// Port to listen on; 0 takes a free one [default: 8080]
+    #[arg(long, value_name = "PORT", allow_hyphen_values = true)]
+    port: Option<OsString>,
+
+    /// Key that tokens are signed with, at least 32 bytes [default: the well-known development key]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    access_key: Option<OsString>,
+
+    /// Second key that is valid as well [default: none]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    secondary_access_key: Option<OsString>,
+
+    /// URL under which callers know the emulator besides its address, as behind a proxy: its host is served and tokens
+    /// may name it. May be repeated
+    #[arg(long, value_name = "URL")]
+    public_endpoint: Vec<OsString>,
+
+    /// File with settings: TOML or JSON with the names of these flags, or the appsettings.json of Microsoft's emulator
+    #[arg(long, value_name = "FILE")]
+    config: Option<OsString>,
+
+    /// What to log on stderr: a level, or a filter such as `info,webpubsub_emulator=trace` [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<OsString>,
+
+    /// Print one line of JSON when ready, and nothing else on stdout. It holds the connection string with the key
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    json: Option<OsString>,
+
+    /// Use the well-known key although other machines can reach the port
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_well_known_key: Option<OsString>,
+
+    /// Let Microsoft Entra ID tokens pass on REST calls without looking at their signature: anybody can make one
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    accept_unvalidated_entra_tokens: Option<OsString>,
+
+    /// Decode %2F in names of REST paths; the service keeps the three characters
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    decode_slashes: Option<OsString>,
+}
+
+/// What the arguments ask for.
+#[derive(Debug)]
+pub(super) enum Arguments {
+    Run {
+        layer: Box<Layer>,
+        config: Option<OsString>,
+    },
+    /// The text of `--help` or `--version`.
+    Show(String),
+}
+
+/// Reads the arguments; the first one is the program's name.
+pub(super) fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Arguments, ConfigError> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            return Ok(Arguments::Show(error.render().to_string()));
+        }
+        Err(error) => return Err(describe(&error)),
+    };
+    let single = [
+        (Key::Host, cli.host),
+        (Key::Port, cli.port),
+        (Key::AccessKey, cli.access_key),
+        (Key::SecondaryAccessKey, cli.secondary_access_key),
+        (Key::Log, cli.log),
+        (Key::Json, cli.json),
+        (Key::AllowWellKnownKey, cli.allow_well_known_key),
+        (
+            Key::AcceptUnvalidatedEntraTokens,
+            cli.accept_unvalidated_entra_tokens,
+        ),
+        (Key::DecodeSlashes, cli.decode_slashes),
+    ];
+    let single = single
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    let repeated = cli
+        .public_endpoint
+        .into_iter()
+        .map(|value| (Key::PublicEndpoint, value));
+    let mut layer = Layer::default();
+    for (key, value) in single.chain(repeated) {
+        let origin = Origin::Flag(key);
+        let text = value
+            .into_string()
+            .map_err(|_| ConfigError::new(&origin, "the value is not valid UTF-8"))?;
+        layer.set(key, text, origin)?;
+    }
+    Ok(Arguments::Run {
+        layer: Box::new(layer),
+        config: cli.config,
+    })
+}
+
+/// Words for clap's errors without any value.
+fn describe(error: &clap::Error) -> ConfigError {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => flag_of(argument),
+        Some(ContextValue::Strings(arguments)) => {
+            arguments.first().and_then(|argument| flag_of(argument))
+        }
+        _ => None,
+    };
+    let see_help = "`--help` lists the flags";
+    ConfigError::text(match (error.kind(), flag) {
+        (ErrorKind::UnknownArgument, Some(flag)) => unknown(flag),
+        (ErrorKind::UnknownArgument, None) => {
+            format!("there is an argument that belongs to no flag; {see_help}")
+        }
+        (ErrorKind::ArgumentConflict, Some(flag)) => format!("`{flag}`: given more than once"),
+        (ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues, Some(flag)) => {
+            format!("`{flag}`: a value is missing")
+        }
+        (ErrorKind::TooManyValues, Some(flag)) => format!("`{flag}`: there are too many values"),
+        (ErrorKind::NoEquals, Some(flag)) => {
+            format!("`{flag}`: a value has to follow after `=`")
+        }
+        (_, Some(flag)) => format!("`{flag}`: cannot be understood; {see_help}"),
+        (_, None) => format!("the arguments cannot be understood; {see_help}"),
+    })
+}
+
+/// The flag in clap's `--flag <VALUE>`, if it is one.
+fn flag_of(argument: &str) -> Option<&str> {
+    let flag = argument.split(['=', ' ', '[']).next()?;
+    flag.starts_with('-').then_some(flag)
+}
+
+fn unknown(flag: &str) -> String {
+    let name = flag.trim_start_matches('-');
+    let glued = Key::names()
+        .filter(|known| name.len() > known.len() && name.starts_with(known))
+        .max_by_key(|known| known.len());
+    // Without this, a key that was written right after its flag would be shown as a part of the flag's name.
+    if let Some(known) = glued
+        && name.len() > known.len() + 2
+    {
+        return format!(
+            "there is no flag like this one that starts with `--{known}`; put a blank or `=` before the value"
+        );
+    }
+    let names = Key::names().chain(["config", "help", "version"]);
+    let suggestion = did_you_mean(name, names, |name| format!("--{name}"));
+    format!("`{flag}`: there is no such flag{suggestion}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn read_all(arguments: &[&str]) -> Result<Arguments, ConfigError> {
+        let arguments = arguments.iter().map(OsString::from);
+        read(
+            [OsString::from("webpubsub-emulator")]
+                .into_iter()
+                .chain(arguments),
+        )
+    }
+
+    #[test]
+    fn the_command_is_consistent_and_has_every_setting() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for name in Key::names() {
+            assert!(
+                command
+                    .get_arguments()
+                    .any(|argument| argument.get_long() == Some(name)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_without_their_values() {
+        const KEY: &str = "sEcReT0123456789sEcReT0123456789";
+        for (arguments, expected) in [
+            (
+                vec!["--prot", "1"],
+                "`--prot`: there is no such flag; did you mean `--port`?",
+            ),
+            (
+                vec!["--nothing-near"],
+                "`--nothing-near`: there is no such flag",
+            ),
+            (vec!["-p", "1"], "`-p`: there is no such flag"),
+            (
+                vec![KEY],
+                "there is an argument that belongs to no flag; `--help` lists the flags",
+            ),
+            (
+                vec!["--access-key=", KEY],
+                "there is an argument that belongs to no flag; `--help` lists the flags",
+            ),
+            (vec!["--access-key"], "`--access-key`: a value is missing"),
+            (
+                vec!["--access-key", KEY, "--access-key", KEY],
+                "`--access-key`: given more than once",
+            ),
+            (
+                vec!["--acces-key", KEY],
+                "`--acces-key`: there is no such flag; did you mean `--access-key`?",
+            ),
+            (
+                vec!["--acces-key=sEcReT0123456789sEcReT0123456789"],
+                "`--acces-key`: there is no such flag; did you mean `--access-key`?",
+            ),
+            (
+                vec!["--access-keysEcReT0123456789sEcReT0123456789"],
+                "there is no flag like this one that starts with `--access-key`; put a blank or `=` before the value",
+            ),
+            (
+                vec!["--port", "http"],
+                "`--port`: the port must be a number from 0 to 65535; 0 takes a free one",
+            ),
+            (
+                vec!["--port", "65536"],
+                "`--port`: the port must be a number from 0 to 65535; 0 takes a free one",
+            ),
+            (
+                vec!["--port", "-1"],
+                "`--port`: the port must be a number from 0 to 65535; 0 takes a free one",
+            ),
+            (vec!["--json=maybe"], "`--json`: expected `true` or `false`"),
+            (
+                vec!["--json", KEY],
+                "there is an argument that belongs to no flag; `--help` lists the flags",
+            ),
+        ] {
+            let error = read_all(&arguments).unwrap_err().to_string();
+            assert_eq!(error, expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn switches_need_no_value_but_take_one() {
+        for (argument, expected) in [
+            ("--json", true),
+            ("--json=true", true),
+            ("--json=false", false),
+        ] {
+            let Ok(Arguments::Run { layer, .. }) = read_all(&[argument]) else {
+                panic!("{argument}")
+            };
+            assert_eq!(layer.json.unwrap().value, expected);
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_shown() {
+        let Ok(Arguments::Show(help)) = read_all(&["--help"]) else {
+            panic!("no help")
+        };
+        for name in Key::names() {
+            assert!(help.contains(&format!("--{name}")), "{name}");
+        }
+        assert!(help.contains("[default: 8080]") && help.contains("Examples:"));
+        let Ok(Arguments::Show(version)) = read_all(&["--version"]) else {
+            panic!("no version")
+        };
+        assert!(version.contains(env!("CARGO_PKG_VERSION")));
+    }
+}

@@ -1,0 +1,348 @@
+//! The configuration of the binary: flags over environment over file over defaults.
+//!
+//! What a value may be is the library's business; this module only knows where values come from, so that every mistake
+//! can be named with its flag, its variable, or its file and line.
+
+mod cli;
+mod environment;
+mod error;
+mod file;
+mod microsoft;
+mod setting;
+
+use std::{ffi::OsString, fmt, io, path::Path};
+
+use tracing_subscriber::EnvFilter;
+use webpubsub_emulator::{Emulator, EmulatorBuilder, KeyRole, StartError, WELL_KNOWN_KEY};
+
+use cli::Arguments;
+pub(crate) use error::ConfigError;
+use setting::{Layer, Setting};
+
+const DEFAULT_PORT: u16 = 8080;
+const DEFAULT_LOG: &str = "info";
+
+/// What to do after the command line was read.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Run(Config),
+    /// Print this on stdout and end.
+    Show(String),
+}
+
+/// All settings of one run.
+#[derive(Debug)]
+pub(crate) struct Config {
+    layer: Layer,
+    /// What was given but has no effect.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Command {
+    /// Reads arguments (the first one is the program's name), variables, and the file that they name.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = OsString>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let (flags, config) = match cli::read(arguments)? {
+            Arguments::Run { layer, config } => (*layer, config),
+            Arguments::Show(text) => return Ok(Self::Show(text)),
+        };
+        let environment = environment::read(variables)?;
+        let mut warnings = environment.warnings;
+        let file = match config.or(environment.config) {
+            Some(path) => {
+                let (layer, ignored) = file::read(Path::new(&path))?;
+                warnings.extend(ignored);
+                layer
+            }
+            None => Layer::default(),
+        };
+        Ok(Self::Run(Config {
+            layer: flags.or(environment.layer).or(file),
+            warnings,
+        }))
+    }
+}
+
+impl Config {
+    pub(crate) fn json(&self) -> bool {
+        is_on(self.layer.json.as_ref())
+    }
+
+    /// The filter for log lines.
+    pub(crate) fn log_filter(&self) -> Result<EnvFilter, ConfigError> {
+        let Some(log) = &self.layer.log else {
+            return Ok(EnvFilter::new(DEFAULT_LOG));
+        };
+        EnvFilter::builder().parse(&log.value).map_err(|error| {
+            let hint = "expected a level (`off`, `error`, `warn`, `info`, `debug`, `trace`) or a list of `target=level`";
+            ConfigError::new(&log.origin, format!("{error}; {hint}"))
+        })
+    }
+
+    /// Whether the primary key is a secret of the user, not the one that everybody knows.
+    pub(crate) fn has_own_key(&self) -> bool {
+        self.layer
+            .access_key
+            .as_ref()
+            .is_some_and(|key| key.value.expose() != WELL_KNOWN_KEY)
+    }
+
+    /// The emulator that was asked for.
+    pub(crate) fn builder(&self) -> EmulatorBuilder {
+        let layer = &self.layer;
+        let mut builder = Emulator::builder()
+            .port(layer.port.as_ref().map_or(DEFAULT_PORT, |port| port.value))
+            .allow_well_known_key(is_on(layer.allow_well_known_key.as_ref()))
+            .accept_unvalidated_entra_tokens(is_on(layer.accept_unvalidated_entra_tokens.as_ref()))
+            .decode_slashes(is_on(layer.decode_slashes.as_ref()));
+        if let Some(host) = &layer.host {
+            builder = builder.host(&host.value);
+        }
+        if let Some(key) = &layer.access_key {
+            builder = builder.access_key(key.value.expose());
+        }
+        if let Some(key) = &layer.secondary_access_key {
+            builder = builder.secondary_access_key(key.value.expose());
+        }
+        for endpoint in &layer.public_endpoints {
+            builder = builder.public_endpoint(&endpoint.value);
+        }
+        builder
+    }
+
+    /// Adds to a failed start where the value came from and what to do.
+    pub(crate) fn explain(&self, error: &StartError) -> ConfigError {
+        let layer = &self.layer;
+        match error {
+            StartError::InvalidHost => at(layer.host.as_ref(), error),
+            StartError::InvalidAccessKey { role, source } => {
+                let key = match role {
+                    KeyRole::Primary => &layer.access_key,
+                    KeyRole::Secondary => &layer.secondary_access_key,
+                };
+                at(key.as_ref(), &format!("the key cannot be used: {source}"))
+            }
+            StartError::InvalidPublicEndpoint { number, source } => {
+                at(layer.public_endpoints.get(number - 1), source)
+            }
+            StartError::WellKnownKey { address } => at(
+                layer.host.as_ref(),
+                &format!(
+                    "everybody knows the well-known key, so it is not used on {}, which other machines may reach. Set a \
+                     key of your own (WEBPUBSUB_EMULATOR_ACCESS_KEY or `--access-key`), listen on 127.0.0.1, or pass \
+                     `--allow-well-known-key` where the network protects the port, as in a container that publishes it \
+                     on 127.0.0.1 only",
+                    address.ip()
+                ),
+            ),
+            StartError::AddressInUse { address } => {
+                let next = address.port().checked_add(1).unwrap_or(DEFAULT_PORT);
+                ConfigError::text(format!(
+                    "{address} is already in use: stop the other program, or choose another port with `--port {next}` \
+                     (`--port 0` takes a free one)"
+                ))
+            }
+            StartError::Bind { address, source } => {
+                let hint = match source.kind() {
+                    io::ErrorKind::AddrNotAvailable => {
+                        "it is not an address of this machine; choose one with `--host`"
+                    }
+                    io::ErrorKind::PermissionDenied => "choose a port above 1023 with `--port`",
+                    _ => "choose another address with `--host` or `--port`",
+                };
+                ConfigError::text(format!("cannot listen on {address} ({source}): {hint}"))
+            }
+            other => ConfigError::text(other.to_string()),
+        }
+    }
+}
+
+fn is_on(setting: Option<&Setting<bool>>) -> bool {
+    setting.is_some_and(|setting| setting.value)
+}
+
+fn at<T>(setting: Option<&Setting<T>>, problem: &impl fmt::Display) -> ConfigError {
+    match setting {
+        Some(setting) => ConfigError::new(&setting.origin, problem),
+        None => ConfigError::text(problem.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
+
+    fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let arguments = ["webpubsub-emulator"].iter().chain(arguments);
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        match Command::read(arguments.map(OsString::from), variables)? {
+            Command::Run(config) => Ok(config),
+            Command::Show(text) => panic!("{text}"),
+        }
+    }
+
+    fn port(config: &Config) -> u16 {
+        config.layer.port.as_ref().unwrap().value
+    }
+
+    #[test]
+    fn flags_over_environment_over_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("emulator.toml");
+        fs::write(&file, "port = 1\nhost = '127.0.0.9'\njson = true").unwrap();
+        let file = file.to_str().unwrap();
+        let variable = ("WEBPUBSUB_EMULATOR_PORT", "2");
+
+        assert_eq!(port(&config(&["--config", file], &[]).unwrap()), 1);
+        assert_eq!(port(&config(&["--config", file], &[variable]).unwrap()), 2);
+        let all = config(
+            &["--config", file, "--port", "3", "--json=false"],
+            &[variable],
+        )
+        .unwrap();
+        assert_eq!(port(&all), 3);
+        assert!(!all.json());
+        assert_eq!(all.layer.host.unwrap().value, "127.0.0.9");
+
+        let by_variable = config(&[], &[("WEBPUBSUB_EMULATOR_CONFIG", file)]).unwrap();
+        assert_eq!(port(&by_variable), 1);
+        let by_flag = config(
+            &["--config", file],
+            &[("WEBPUBSUB_EMULATOR_CONFIG", "no/such.toml")],
+        );
+        assert_eq!(port(&by_flag.unwrap()), 1);
+        assert!(config(&[], &[]).unwrap().layer.port.is_none());
+    }
+
+    #[test]
+    fn log_filters() {
+        for filter in ["debug", "info,webpubsub_emulator=trace", "off"] {
+            assert!(
+                config(&["--log", filter], &[])
+                    .unwrap()
+                    .log_filter()
+                    .is_ok()
+            );
+        }
+        let error = config(&["--log", "a=loud"], &[])
+            .unwrap()
+            .log_filter()
+            .unwrap_err();
+        assert!(error.to_string().starts_with("`--log`: "), "{error}");
+        let error = config(&[], &[("RUST_LOG", "a=loud")]).unwrap().log_filter();
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.starts_with("environment variable `RUST_LOG`: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn own_keys_are_told_from_the_well_known_one() {
+        assert!(!config(&[], &[]).unwrap().has_own_key());
+        assert!(
+            !config(&["--access-key", WELL_KNOWN_KEY], &[])
+                .unwrap()
+                .has_own_key()
+        );
+        let own = config(&["--access-key", OWN_KEY], &[]).unwrap();
+        assert!(own.has_own_key());
+        assert!(!format!("{own:?} {:?}", own.builder()).contains("sEcReT"));
+    }
+
+    #[tokio::test]
+    async fn failed_starts_name_the_origin_and_what_to_do() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken_port = taken.local_addr().unwrap().port();
+        let in_use = format!(
+            "127.0.0.1:{taken_port} is already in use: stop the other program, or choose another port with `--port {}` \
+             (`--port 0` takes a free one)",
+            taken_port.checked_add(1).unwrap_or(DEFAULT_PORT)
+        );
+        let blank_key = format!(" {OWN_KEY}");
+        for (arguments, variables, expected) in [
+            (
+                vec!["--host", "example.com"],
+                vec![],
+                "`--host`: the host must be an IP address or `localhost`",
+            ),
+            (
+                vec![],
+                vec![("Urls", "http://example.com:80")],
+                "environment variable `Urls`: the host must be an IP address or `localhost`",
+            ),
+            (
+                vec!["--access-key", "sEcReT"],
+                vec![],
+                "`--access-key`: the key cannot be used: it has 6 bytes and needs at least 32",
+            ),
+            (
+                vec![],
+                vec![("WebPubSub__AccessKey", "a;sEcReT0123456789sEcReT0123456789")],
+                "environment variable `WebPubSub__AccessKey`: the key cannot be used: it contains `;`, which ends a value in \
+                 connection strings",
+            ),
+            (
+                vec![],
+                vec![(
+                    "WEBPUBSUB_EMULATOR_SECONDARY_ACCESS_KEY",
+                    blank_key.as_str(),
+                )],
+                "environment variable `WEBPUBSUB_EMULATOR_SECONDARY_ACCESS_KEY`: the key cannot be used: it starts or ends \
+                 with white space, which connection strings do not keep",
+            ),
+            (
+                vec![],
+                vec![(
+                    "WebPubSubConnectionString",
+                    "Endpoint=http://localhost:1;AccessKey=sEcReT",
+                )],
+                "environment variable `WebPubSubConnectionString`: the key cannot be used: it has 6 bytes and needs at least \
+                 32",
+            ),
+            (
+                vec![
+                    "--public-endpoint",
+                    "https://a",
+                    "--public-endpoint",
+                    "ftp://sEcReT",
+                ],
+                vec![],
+                "`--public-endpoint`: the endpoint is not usable: the scheme must be http or https",
+            ),
+            (
+                vec!["--host", "0.0.0.0"],
+                vec![],
+                "`--host`: everybody knows the well-known key, so it is not used on 0.0.0.0, which other machines may \
+                 reach. Set a key of your own (WEBPUBSUB_EMULATOR_ACCESS_KEY or `--access-key`), listen on 127.0.0.1, or \
+                 pass `--allow-well-known-key` where the network protects the port, as in a container that publishes it on \
+                 127.0.0.1 only",
+            ),
+            (
+                vec![],
+                vec![("WEBPUBSUB_EMULATOR_PORT", &*taken_port.to_string())],
+                in_use.as_str(),
+            ),
+        ] {
+            let config = config(&arguments, &variables).unwrap();
+            let error = config.builder().start().await.unwrap_err();
+            let text = config.explain(&error).to_string();
+            assert_eq!(text, expected, "{arguments:?} {variables:?}");
+        }
+        let config = config(&["--host", "192.0.2.1", "--access-key", OWN_KEY], &[]).unwrap();
+        let error = config.builder().start().await.unwrap_err();
+        let text = config.explain(&error).to_string();
+        assert!(
+            text.starts_with("cannot listen on 192.0.2.1:8080 (") && text.contains("`--host`"),
+            "{text}"
+        );
+    }
+}

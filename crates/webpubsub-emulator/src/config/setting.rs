@@ -1,0 +1,192 @@
+//! The settings, and where each value came from.
+
+use std::fmt;
+
+use webpubsub_protocol::access::AccessKey;
+
+use super::error::ConfigError;
+
+/// A setting. Flags, variables and file keys are spelled after one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Host,
+    Port,
+    AccessKey,
+    SecondaryAccessKey,
+    PublicEndpoint,
+    Log,
+    Json,
+    AllowWellKnownKey,
+    AcceptUnvalidatedEntraTokens,
+    DecodeSlashes,
+}
+
+impl Key {
+    pub(super) const ALL: [Self; 10] = [
+        Self::Host,
+        Self::Port,
+        Self::AccessKey,
+        Self::SecondaryAccessKey,
+        Self::PublicEndpoint,
+        Self::Log,
+        Self::Json,
+        Self::AllowWellKnownKey,
+        Self::AcceptUnvalidatedEntraTokens,
+        Self::DecodeSlashes,
+    ];
+
+    /// The name as in a flag without its dashes, and in a file.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Port => "port",
+            Self::AccessKey => "access-key",
+            Self::SecondaryAccessKey => "secondary-access-key",
+            Self::PublicEndpoint => "public-endpoint",
+            Self::Log => "log",
+            Self::Json => "json",
+            Self::AllowWellKnownKey => "allow-well-known-key",
+            Self::AcceptUnvalidatedEntraTokens => "accept-unvalidated-entra-tokens",
+            Self::DecodeSlashes => "decode-slashes",
+        }
+    }
+
+    /// Finds a name; `_` is as good as `-`.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        let name = name.replace('_', "-");
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::name)
+    }
+}
+
+/// Where a value was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Flag(Key),
+    Variable(String),
+    File {
+        file: String,
+        line: usize,
+        key: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(key) => write!(f, "`--{}`", key.name()),
+            Self::Variable(name) => write!(f, "environment variable `{name}`"),
+            Self::File { file, line, key } => write!(f, "{file}:{line}: `{key}`"),
+        }
+    }
+}
+
+/// A value and where it was given.
+#[derive(Clone, Debug)]
+pub(super) struct Setting<T> {
+    pub value: T,
+    pub origin: Origin,
+}
+
+/// The values of one source, or of several laid over each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    pub host: Option<Setting<String>>,
+    pub port: Option<Setting<u16>>,
+    pub access_key: Option<Setting<AccessKey>>,
+    pub secondary_access_key: Option<Setting<AccessKey>>,
+    pub public_endpoints: Vec<Setting<String>>,
+    pub log: Option<Setting<String>>,
+    pub json: Option<Setting<bool>>,
+    pub allow_well_known_key: Option<Setting<bool>>,
+    pub accept_unvalidated_entra_tokens: Option<Setting<bool>>,
+    pub decode_slashes: Option<Setting<bool>>,
+}
+
+impl Layer {
+    /// Sets a value that was given as text.
+    pub(super) fn set(
+        &mut self,
+        key: Key,
+        text: String,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
+        match key {
+            Key::Host => put(&mut self.host, text, origin),
+            Key::Port => put(&mut self.port, port(&text, &origin)?, origin),
+            Key::AccessKey => put(&mut self.access_key, AccessKey::new(text), origin),
+            Key::SecondaryAccessKey => {
+                put(&mut self.secondary_access_key, AccessKey::new(text), origin)
+            }
+            Key::PublicEndpoint => {
+                self.public_endpoints.push(Setting {
+                    value: text,
+                    origin,
+                });
+                Ok(())
+            }
+            Key::Log => put(&mut self.log, text, origin),
+            Key::Json => put(&mut self.json, switch(&text, &origin)?, origin),
+            Key::AllowWellKnownKey => put(
+                &mut self.allow_well_known_key,
+                switch(&text, &origin)?,
+                origin,
+            ),
+            Key::AcceptUnvalidatedEntraTokens => put(
+                &mut self.accept_unvalidated_entra_tokens,
+                switch(&text, &origin)?,
+                origin,
+            ),
+            Key::DecodeSlashes => put(&mut self.decode_slashes, switch(&text, &origin)?, origin),
+        }
+    }
+
+    /// Takes from `lower` what is not set here. A list counts as one value.
+    pub(super) fn or(self, lower: Self) -> Self {
+        Self {
+            host: self.host.or(lower.host),
+            port: self.port.or(lower.port),
+            access_key: self.access_key.or(lower.access_key),
+            secondary_access_key: self.secondary_access_key.or(lower.secondary_access_key),
+            public_endpoints: match self.public_endpoints.is_empty() {
+                true => lower.public_endpoints,
+                false => self.public_endpoints,
+            },
+            log: self.log.or(lower.log),
+            json: self.json.or(lower.json),
+            allow_well_known_key: self.allow_well_known_key.or(lower.allow_well_known_key),
+            accept_unvalidated_entra_tokens: self
+                .accept_unvalidated_entra_tokens
+                .or(lower.accept_unvalidated_entra_tokens),
+            decode_slashes: self.decode_slashes.or(lower.decode_slashes),
+        }
+    }
+}
+
+fn put<T>(slot: &mut Option<Setting<T>>, value: T, origin: Origin) -> Result<(), ConfigError> {
+    if slot.is_some() {
+        return Err(ConfigError::new(origin, "given more than once"));
+    }
+    *slot = Some(Setting { value, origin });
+    Ok(())
+}
+
+fn port(text: &str, origin: &Origin) -> Result<u16, ConfigError> {
+    text.trim().parse().map_err(|_| {
+        ConfigError::new(
+            origin,
+            "the port must be a number from 0 to 65535; 0 takes a free one",
+        )
+    })
+}
+
+fn switch(text: &str, origin: &Origin) -> Result<bool, ConfigError> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(ConfigError::new(origin, "expected `true` or `false`")),
+    }
+}

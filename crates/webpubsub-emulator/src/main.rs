@@ -1,0 +1,145 @@
+//! The emulator as a program. `--help` lists its flags.
+
+mod banner;
+mod config;
+
+use std::{
+    env,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use tokio::runtime::Runtime;
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer as _, filter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use config::{Command, Config, ConfigError};
+
+/// As shells report a program that was ended by Ctrl+C.
+const INTERRUPTED: u8 = 130;
+
+/// Bad flags, variables or file, as usual for command lines.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = match Command::read(env::args_os(), env::vars_os()) {
+        Ok(Command::Run(config)) => config,
+        Ok(Command::Show(text)) => {
+            // Nobody is left to tell when stdout is closed.
+            let _ = io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return fail(&error, USAGE),
+    };
+    if let Err(error) = log_to_stderr(&config) {
+        return fail(&error, USAGE);
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(&config));
+    // What is left, such as a connection that does not close, must not delay the exit.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(config: &Config) -> ExitCode {
+    // Before the ready line: who reads it may send a signal at once.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return ExitCode::FAILURE;
+        }
+    };
+    let emulator = match config.builder().start().await {
+        Ok(emulator) => emulator,
+        Err(error) => return fail(&config.explain(&error), 1),
+    };
+    let mut out = io::stdout().lock();
+    let printed = match config.json() {
+        true => banner::json(&mut out, &emulator),
+        false => banner::text(&mut out, &emulator, config.has_own_key()),
+    };
+    drop(out);
+    if let Err(error) = printed {
+        tracing::warn!(%error, "cannot write to stdout");
+    }
+    signals.next().await;
+    tracing::info!("stopping; again Ctrl+C ends at once");
+    tokio::select! {
+        () = emulator.shutdown() => ExitCode::SUCCESS,
+        () = signals.next() => ExitCode::from(INTERRUPTED),
+    }
+}
+
+fn fail(error: &ConfigError, code: u8) -> ExitCode {
+    // Nobody is left to tell when stderr is closed.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::from(code)
+}
+
+fn log_to_stderr(config: &Config) -> Result<(), ConfigError> {
+    let asked = config.log_filter()?;
+    // Other crates write at `trace` what passes through them, and tokens do. No filter may switch that on.
+    let discreet = filter::filter_fn(|metadata| {
+        *metadata.level() <= Level::DEBUG || metadata.target().starts_with("webpubsub")
+    })
+    .with_max_level_hint(LevelFilter::TRACE);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_filter(discreet)
+        .with_filter(asked);
+    tracing_subscriber::registry().with(lines).init();
+    Ok(())
+}
+
+/// Ctrl+C, and SIGTERM where there is such a thing.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        // Fails only when no handler can be installed; then only ending the process stops it.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
