@@ -99,6 +99,8 @@ fn chains_of_comparisons_count_as_depth() {
         " eq true".repeat(60)
     );
     assert!(is_too_deep(&Filter::parse(&across_parentheses)));
+    let below_operators = nested("(true or ", &chain(60), ")", 60);
+    assert!(is_too_deep(&Filter::parse(&below_operators)));
 }
 
 #[test]
