@@ -97,7 +97,15 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(permission), "{text}");
         }
-        for text in ["", "0", "3", "01", "sendToGroups", " sendToGroup", "getGroupState"] {
+        for text in [
+            "",
+            "0",
+            "3",
+            "01",
+            "sendToGroups",
+            " sendToGroup",
+            "getGroupState",
+        ] {
             assert_eq!(text.parse::<Permission>(), Err(UnknownPermission), "{text}");
         }
         for permission in Permission::ALL {
