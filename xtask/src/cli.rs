@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{codegen, tidy};
+use crate::{ci, codegen, interop, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -22,6 +22,12 @@ enum Task {
     Codegen(codegen::Args),
     /// Check the rules of the workspace that no compiler checks.
     Tidy(tidy::Args),
+    /// Run every test: unit, property, integration, doc, interop.
+    Test,
+    /// Run the official packages and a browser against the programs of this workspace.
+    Interop(interop::Args),
+    /// Run all that a change must pass.
+    Ci,
 }
 
 impl Cli {
@@ -34,6 +40,9 @@ impl Cli {
         match self.task {
             Task::Codegen(args) => codegen::run(&args),
             Task::Tidy(args) => tidy::run(&args),
+            Task::Test => test::run(),
+            Task::Interop(args) => interop::run(&args),
+            Task::Ci => ci::run(),
         }
     }
 }

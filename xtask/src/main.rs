@@ -10,8 +10,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod ci;
 mod cli;
 mod codegen;
+mod interop;
+mod test;
 mod tidy;
 
 fn main() -> ExitCode {

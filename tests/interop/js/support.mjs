@@ -1,0 +1,145 @@
+// What the tests share: clients of the emulator, and waiting for events with a limit instead of
+// sleeping. That something does *not* arrive is shown by a message sent after it: frames keep
+// their order, so when the later one comes first, the other never was on its way.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { WebSocket } from "ws";
+import { WebPubSubServiceClient } from "@azure/web-pubsub";
+import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
+
+const WAIT_MS = 10_000;
+
+/** The subprotocol of JSON clients. */
+export const JSON_SUBPROTOCOL = "json.webpubsub.azure.v1";
+
+/** The connection string that every official sample reads from this variable. */
+export const CONNECTION_STRING = process.env.WebPubSubConnectionString;
+if (!CONNECTION_STRING) {
+  throw new Error("set WebPubSubConnectionString; `cargo xtask interop js` does it for you");
+}
+
+let hubs = 0;
+
+/** A service client for a hub of its own, so that tests do not meet. */
+export function newService(options = {}) {
+  hubs += 1;
+  return new WebPubSubServiceClient(CONNECTION_STRING, `interop_${process.pid}_${hubs}`, {
+    allowInsecureConnection: true,
+    ...options,
+  });
+}
+
+/** The result of `promise`, or an error that names what did not happen in time. */
+export async function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${WAIT_MS} ms for ${what}`)), WAIT_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Things in the order they came, each handed out once. */
+export class Queue {
+  #items = [];
+  #waiting = [];
+
+  push(item) {
+    const waiter = this.#waiting.shift();
+    if (waiter === undefined) {
+      this.#items.push(item);
+    } else {
+      waiter(item);
+    }
+  }
+
+  next(what) {
+    if (this.#items.length > 0) {
+      return Promise.resolve(this.#items.shift());
+    }
+    return within(new Promise((resolve) => this.#waiting.push(resolve)), what);
+  }
+}
+
+/** A bare WebSocket: simple client without `subprotocol`, JSON client with it. */
+export class RawClient {
+  #frames = new Queue();
+
+  static async connect(test, service, { subprotocol, ...token } = {}) {
+    const { url } = await service.getClientAccessToken(token);
+    const client = new RawClient(url, subprotocol);
+    test.after(() => client.socket.terminate());
+    await within(once(client.socket, "open"), "the socket to open");
+    if (subprotocol === JSON_SUBPROTOCOL) {
+      client.connected = await client.nextJson();
+      assert.equal(client.connected.event, "connected");
+      client.id = client.connected.connectionId;
+    }
+    return client;
+  }
+
+  constructor(url, subprotocol) {
+    this.socket = new WebSocket(url, subprotocol === undefined ? [] : [subprotocol]);
+    this.socket.on("message", (data, binary) => this.#frames.push(binary ? data : data.toString("utf8")));
+    this.closed = new Promise((resolve) => {
+      this.socket.on("close", (code, reason) => resolve({ code, reason: reason.toString("utf8") }));
+    });
+  }
+
+  /** The next frame: a string for text, a Buffer for binary. */
+  next() {
+    return this.#frames.next("a frame");
+  }
+
+  async nextJson() {
+    return JSON.parse(await this.next());
+  }
+
+  send(frame) {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  /** Sends `frame` and reads its ack; whatever comes before it is a failure. */
+  async request(frame) {
+    this.send(frame);
+    const ack = await this.nextJson();
+    assert.equal(ack.type, "ack");
+    assert.equal(ack.ackId, frame.ackId);
+    return ack;
+  }
+
+  close() {
+    return within(this.closed, "the socket to close");
+  }
+}
+
+/** The official real-time client with its events in queues. */
+export async function startClient(test, service, token = {}, options = {}) {
+  const client = new WebPubSubClient(
+    { getClientAccessUrl: async () => (await service.getClientAccessToken(token)).url },
+    { protocol: WebPubSubJsonProtocol(), ...options },
+  );
+  const events = {};
+  for (const name of ["connected", "disconnected", "stopped", "group-message", "server-message", "rejoin-group-failed"]) {
+    events[name] = new Queue();
+    client.on(name, (event) => events[name].push(event));
+  }
+  test.after(() => client.stop());
+  await within(client.start(), "the client to start");
+  const { connectionId, userId } = await events.connected.next("the connected event");
+  return { client, events, connectionId, userId };
+}
+
+/** The error with which `promise` fails; failing to fail is an error. */
+export async function failure(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new assert.AssertionError({ message: "expected the call to fail" });
+}

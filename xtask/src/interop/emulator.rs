@@ -1,0 +1,183 @@
+//! The emulator as a program of its own: started, asked where it listens, stopped, and searched
+//! for what it must never print.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde::Deserialize;
+
+const READY_WITHIN: Duration = Duration::from_secs(10);
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running emulator; dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Emulator {
+    process: Killed,
+    connection_string: String,
+    stderr: JoinHandle<String>,
+}
+
+/// The line on standard output that says it listens.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready {
+    event: String,
+    connection_string: String,
+}
+
+impl Emulator {
+    /// Starts `program` on a free port and waits until it listens.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not start, or does not say where it listens within 10 s.
+    pub(super) fn start(program: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .args(["--port", "0", "--json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let stdout = child.stdout.take().context("standard output is piped")?;
+        let mut stderr = child.stderr.take().context("standard error is piped")?;
+        let process = Killed(child);
+        let stderr = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stderr.read_to_end(&mut bytes).ok();
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let (sender, first_line) = mpsc::channel();
+        thread::spawn(move || {
+            // Read to the end, so that the emulator never waits for a full pipe.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
+        });
+        let line = first_line.recv_timeout(READY_WITHIN).map_err(|_| {
+            anyhow!("the emulator did not say within {READY_WITHIN:?} that it is ready")
+        })?;
+        let ready: Ready = serde_json::from_str(&line)
+            .context("the emulator's first line is not its ready record")?;
+        if ready.event != "ready" {
+            bail!(
+                "the emulator's first record is `{}`, not `ready`",
+                ready.event
+            );
+        }
+        Ok(Self {
+            process,
+            connection_string: ready.connection_string,
+            stderr,
+        })
+    }
+
+    pub(super) fn connection_string(&self) -> &str {
+        &self.connection_string
+    }
+
+    /// Asks it to stop and checks how it lived: it ends well, never panicked, and printed neither
+    /// its key nor a token.
+    ///
+    /// # Errors
+    ///
+    /// Fails when one of this does not hold.
+    pub(super) fn stop(self) -> Result<()> {
+        let Self {
+            mut process,
+            connection_string,
+            stderr,
+        } = self;
+        let status = process.terminate()?;
+        let stderr = stderr
+            .join()
+            .map_err(|_| anyhow!("reading standard error panicked"))?;
+        inspect(&stderr, access_key(&connection_string)?)?;
+        if !status.success() {
+            bail!("the emulator ended with {status}; it printed:\n{stderr}");
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with the emulator's standard error, without repeating a secret.
+fn inspect(stderr: &str, key: &str) -> Result<()> {
+    if let Some(line) = stderr.lines().find(|line| line.contains("panicked")) {
+        bail!("the emulator panicked: {line}");
+    }
+    if stderr.contains(key) {
+        bail!("the emulator printed its access key");
+    }
+    if stderr.contains("access_token=ey") {
+        bail!("the emulator printed an access token");
+    }
+    Ok(())
+}
+
+fn access_key(connection_string: &str) -> Result<&str> {
+    connection_string
+        .split(';')
+        .find_map(|segment| segment.strip_prefix("AccessKey="))
+        .context("the emulator's connection string has no AccessKey")
+}
+
+#[derive(Debug)]
+struct Killed(Child);
+
+impl Killed {
+    fn terminate(&mut self) -> Result<ExitStatus> {
+        // The standard library can only kill; a graceful stop is what is asked for.
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.0.id().to_string()])
+            .status();
+        if !asked.is_ok_and(|status| status.success()) {
+            bail!("cannot ask the emulator to stop");
+        }
+        let limit = Instant::now() + STOPPED_WITHIN;
+        while Instant::now() < limit {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the emulator did not stop within {STOPPED_WITHIN:?}")
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_panics_and_secrets_without_repeating_them() {
+        let key = "S3cretK3y";
+        assert!(inspect("listening\nGET /client?access_token=[redacted]\n", key).is_ok());
+        assert!(inspect("thread 'main' panicked at src/hub.rs", key).is_err());
+        assert!(inspect("url ws://x/client?access_token=eyJhbGci", key).is_err());
+        let leaked = inspect("AccessKey=S3cretK3y;", key)
+            .unwrap_err()
+            .to_string();
+        assert!(!leaked.contains(key), "{leaked}");
+    }
+
+    #[test]
+    fn reads_the_key() {
+        assert_eq!(
+            access_key("Endpoint=http://x;AccessKey=a=b=;Version=1.0;").unwrap(),
+            "a=b="
+        );
+        assert!(access_key("Endpoint=http://x;").is_err());
+    }
+}

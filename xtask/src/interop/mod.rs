@@ -1,0 +1,223 @@
+//! `cargo xtask interop`: the official JavaScript and Python packages and a real browser against
+//! the programs of this workspace.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::test::report::{Outcome, Report};
+use crate::test::{counts, process};
+use emulator::Emulator;
+use tools::Missing;
+pub(crate) use tools::Tools;
+
+mod emulator;
+mod tools;
+
+/// Arguments of `cargo xtask interop`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to run.
+    #[arg(value_enum, default_value_t = Choice::All)]
+    suite: Choice,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Choice {
+    /// Both SDKs make the same calls; what arrives must be equal
+    Wire,
+    /// The npm packages against the emulator
+    Js,
+    /// The PyPI package against the emulator
+    Python,
+    /// The chat page in Chromium
+    Browser,
+    /// All of them
+    All,
+}
+
+/// One of the suites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suite {
+    /// Requests of both SDKs, compared.
+    Wire,
+    /// npm packages.
+    Js,
+    /// PyPI package.
+    Python,
+    /// Chat page.
+    Browser,
+}
+
+impl Suite {
+    /// Every suite, in the order in which they run.
+    pub(crate) const EACH: [Self; 4] = [Self::Wire, Self::Js, Self::Python, Self::Browser];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wire => "interop wire",
+            Self::Js => "interop js",
+            Self::Python => "interop python",
+            Self::Browser => "interop browser",
+        }
+    }
+
+    fn run(self, tools: &Tools) -> Result<Outcome> {
+        let run = match self {
+            Self::Wire => wire,
+            Self::Js => js,
+            Self::Python => python,
+            Self::Browser => browser,
+        };
+        skip_when_missing(run(tools))
+    }
+}
+
+/// Runs the chosen suites and prints a summary.
+///
+/// # Errors
+///
+/// Fails when a test failed, or a suite ran none.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let chosen: &[Suite] = match args.suite {
+        Choice::Wire => &[Suite::Wire],
+        Choice::Js => &[Suite::Js],
+        Choice::Python => &[Suite::Python],
+        Choice::Browser => &[Suite::Browser],
+        Choice::All => &Suite::EACH,
+    };
+    let report = suites(&Tools::default(), chosen);
+    println!("\n{}", report.summary());
+    if !report.is_success() {
+        bail!("interop tests failed");
+    }
+    Ok(())
+}
+
+/// Runs `chosen` one after the other.
+pub(crate) fn suites(tools: &Tools, chosen: &[Suite]) -> Report {
+    let mut report = Report::default();
+    for suite in chosen {
+        report.run(suite.name(), || suite.run(tools));
+    }
+    report
+}
+
+/// Checks `spec/rest.yaml` with a public validator.
+///
+/// # Errors
+///
+/// Fails when the validator cannot be installed or started.
+pub(crate) fn spec(tools: &Tools) -> Result<Outcome> {
+    skip_when_missing(validate(tools))
+}
+
+fn validate(tools: &Tools) -> Result<Outcome> {
+    let finished = process::run(tools.python()?.args([
+        "-m",
+        "openapi_spec_validator",
+        "--schema",
+        "3.0",
+        "spec/rest.yaml",
+    ]))?;
+    Ok(Outcome::of_check(&finished))
+}
+
+fn wire(tools: &Tools) -> Result<Outcome> {
+    let folder = tools.npm_ci("tests/interop/js")?;
+    let driver = tools.program("wire-driver")?;
+    process::run_ok(
+        tools
+            .node()?
+            .current_dir(&folder)
+            .args(["wire/generate.mjs", "--check"]),
+    )?;
+    let finished = process::run(
+        tools
+            .node()?
+            .current_dir(&folder)
+            .arg("wire/main.mjs")
+            .arg(driver),
+    )?;
+    Ok(Outcome::of(&finished, counts::wire(&finished.output)))
+}
+
+fn js(tools: &Tools) -> Result<Outcome> {
+    let folder = tools.npm_ci("tests/interop/js")?;
+    let mut node = tools.node()?;
+    node.current_dir(&folder).args([
+        "--test",
+        "--test-reporter=spec",
+        "--test-timeout=60000",
+        "service.test.mjs",
+        "client.test.mjs",
+    ]);
+    against_emulator(tools, node, counts::node)
+}
+
+fn python(tools: &Tools) -> Result<Outcome> {
+    let mut python = tools.python()?;
+    python.args(["-m", "pytest", "-q", "tests/interop/python"]);
+    against_emulator(tools, python, counts::pytest)
+}
+
+fn browser(tools: &Tools) -> Result<Outcome> {
+    let chromium = tools.chromium()?;
+    let folder = tools.npm_ci("tests/interop/browser")?;
+    let (chat, emulator) = (tools.program("chat")?, tools.program("webpubsub-emulator")?);
+    let finished = process::run(
+        tools
+            .node()?
+            .current_dir(&folder)
+            .env("CHROMIUM", chromium)
+            .arg("run.mjs")
+            .arg("--chat-bin")
+            .arg(chat)
+            .arg("--emulator-bin")
+            .arg(emulator),
+    )?;
+    Ok(Outcome::of(&finished, counts::script(&finished.output)))
+}
+
+/// Runs `tests` with the connection string of a fresh emulator, and looks at how that took it.
+fn against_emulator(
+    tools: &Tools,
+    mut tests: Command,
+    read: fn(&str) -> counts::Counts,
+) -> Result<Outcome> {
+    let emulator = Emulator::start(&tools.program("webpubsub-emulator")?)?;
+    let finished =
+        process::run(tests.env("WebPubSubConnectionString", emulator.connection_string()));
+    let stopped = emulator.stop();
+    let finished = finished?;
+    let mut counts = read(&finished.output);
+    if let Err(error) = stopped {
+        println!("error: {error:#}");
+        counts.failed += 1;
+    }
+    Ok(Outcome::of(&finished, counts))
+}
+
+fn skip_when_missing(result: Result<Outcome>) -> Result<Outcome> {
+    result.or_else(|error| {
+        let missing = error.downcast::<Missing>()?;
+        println!("skipped: {missing}");
+        Ok(Outcome::Skipped(missing.to_string()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_a_skip_and_any_other_error_is_not() {
+        let missing =
+            skip_when_missing(Err(Missing::new("no Node.js; install it").into())).unwrap();
+        assert!(matches!(missing, Outcome::Skipped(why) if why == "no Node.js; install it"));
+        assert!(skip_when_missing(Err(anyhow!("npm ci failed"))).is_err());
+    }
+}

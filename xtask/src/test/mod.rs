@@ -1,0 +1,70 @@
+//! `cargo xtask test`: every test there is, on a machine with Rust and Node.js.
+//!
+//! What a machine lacks is skipped by name. It closes with a table, `skipped: N` and a line like
+//! that of a test runner.
+
+use anyhow::{Result, bail};
+
+use crate::interop::{self, Tools};
+use process::Finished;
+use report::{Outcome, Report};
+
+pub(crate) mod counts;
+pub(crate) mod process;
+pub(crate) mod report;
+
+/// Runs everything and prints the summary.
+///
+/// # Errors
+///
+/// Fails when a test failed, or a suite ran none.
+pub(crate) fn run() -> Result<()> {
+    let report = suites();
+    println!("\n{}", report.summary());
+    if !report.is_success() {
+        bail!("tests failed");
+    }
+    Ok(())
+}
+
+/// Runs every suite.
+pub(crate) fn suites() -> Report {
+    let mut report = Report::default();
+    let tools = Tools::default();
+    report.run("tests", || tests(&tools));
+    report.run("doc tests", || doc_tests(&tools));
+    report.run("spec", || interop::spec(&tools));
+    report.extend(interop::suites(&tools, &interop::Suite::EACH));
+    report
+}
+
+/// Unit, property and integration tests of the workspace, by nextest where it is installed.
+fn tests(tools: &Tools) -> Result<Outcome> {
+    let nextest = process::probe("cargo", &["nextest", "--version"]).is_some();
+    let args: &[&str] = if nextest {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--workspace", "--all-targets", "--no-fail-fast"]
+    };
+    let finished = process::run(tools.cargo().args(args))?;
+    let read = if nextest {
+        counts::nextest
+    } else {
+        counts::cargo_test
+    };
+    Ok(outcome(&finished, read))
+}
+
+fn doc_tests(tools: &Tools) -> Result<Outcome> {
+    let finished =
+        process::run(
+            tools
+                .cargo()
+                .args(["test", "--doc", "--workspace", "--no-fail-fast"]),
+        )?;
+    Ok(outcome(&finished, counts::cargo_test))
+}
+
+fn outcome(finished: &Finished, read: fn(&str) -> counts::Counts) -> Outcome {
+    Outcome::of(finished, read(&finished.output))
+}

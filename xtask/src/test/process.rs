@@ -1,0 +1,138 @@
+//! Running a program so that its output is both seen and kept.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context as _, Result, bail};
+
+/// What a program left behind.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// Standard output and standard error, line by line as they came.
+    pub(crate) output: String,
+}
+
+/// Runs `command` to its end, shows its output as it comes, and returns it.
+///
+/// # Errors
+///
+/// Fails when the program cannot be started; that it ended badly is in the status.
+pub(crate) fn run(command: &mut Command) -> Result<Finished> {
+    let shown = show(command);
+    println!("$ {shown}");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let output = Arc::new(Mutex::new(String::new()));
+    let readers = [
+        child.stdout.take().map(|pipe| tee(pipe, &output)),
+        child.stderr.take().map(|pipe| tee(pipe, &output)),
+    ];
+    let status = child
+        .wait()
+        .with_context(|| format!("cannot wait for `{shown}`"))?;
+    for reader in readers.into_iter().flatten() {
+        reader.join().ok();
+    }
+    let output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Finished { status, output })
+}
+
+/// Runs `command` like [`run`] and fails unless it ended well.
+///
+/// # Errors
+///
+/// Fails when the program cannot be started or ends with another code than 0.
+pub(crate) fn run_ok(command: &mut Command) -> Result<()> {
+    let Finished { status, .. } = run(command)?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", show(command));
+    }
+    Ok(())
+}
+
+/// The first line that `program` prints when asked, or `None` when it is not there.
+pub(crate) fn probe(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then(|| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().next().unwrap_or_default().trim().to_owned()
+    })
+}
+
+fn show(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|part| part.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn tee(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> thread::JoinHandle<()> {
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while lines
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            // One lock for both, so that what is kept has the order of what is shown.
+            let mut kept = output.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stdout = std::io::stdout().lock();
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush())
+                .ok();
+            kept.push_str(&text);
+            line.clear();
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_both_streams_and_the_status() {
+        let finished =
+            run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).unwrap();
+        assert_eq!(finished.status.code(), Some(3));
+        let mut lines: Vec<_> = finished.output.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["err", "out"]);
+    }
+
+    #[test]
+    fn names_the_program_that_failed() {
+        let error = run_ok(Command::new("sh").args(["-c", "exit 3"])).unwrap_err();
+        assert!(
+            error.to_string().contains("`sh -c exit 3` failed"),
+            "{error}"
+        );
+        assert!(run(&mut Command::new("no-such-program-here")).is_err());
+    }
+
+    #[test]
+    fn probes_what_is_there() {
+        assert_eq!(
+            probe("sh", &["-c", "echo v1; echo more"]).as_deref(),
+            Some("v1")
+        );
+        assert_eq!(probe("sh", &["-c", "exit 1"]), None);
+        assert_eq!(probe("no-such-program-here", &[]), None);
+    }
+}

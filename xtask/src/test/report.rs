@@ -1,0 +1,248 @@
+//! What ran, what came of it, and what did not run and why.
+
+use std::fmt::Write as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::counts::Counts;
+use super::process::Finished;
+
+/// What a suite came to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It ran, and these are its tests.
+    Ran(Counts),
+    /// It could not run here; the text says what is missing and what to do.
+    Skipped(String),
+}
+
+impl Outcome {
+    /// The outcome of a runner that closed with `counts`.
+    ///
+    /// A runner that fails without a failed test (it could not compile, it crashed) counts as one
+    /// failure, and so does one that ran nothing: silence proves nothing.
+    pub(crate) fn of(finished: &Finished, counts: Counts) -> Self {
+        Self::judged(finished.status, counts)
+    }
+
+    /// The outcome of a check that has no tests to count.
+    pub(crate) fn of_check(finished: &Finished) -> Self {
+        let passed = u32::from(finished.status.success());
+        Self::judged(
+            finished.status,
+            Counts {
+                passed,
+                ..Counts::default()
+            },
+        )
+    }
+
+    fn judged(status: ExitStatus, mut counts: Counts) -> Self {
+        if counts.failed == 0 && !status.success() {
+            println!("the runner failed: {status}");
+            counts.failed = 1;
+        } else if counts == Counts::default() {
+            println!("no test ran");
+            counts.failed = 1;
+        }
+        Self::Ran(counts)
+    }
+}
+
+/// The suites of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    suites: Vec<Suite>,
+}
+
+#[derive(Debug)]
+struct Suite {
+    name: &'static str,
+    outcome: Outcome,
+    time: Duration,
+}
+
+impl Report {
+    /// Runs a suite under a heading. An error of the suite is a failure like any other, so that the
+    /// suites after it run too.
+    pub(crate) fn run(&mut self, name: &'static str, suite: impl FnOnce() -> Result<Outcome>) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let outcome = suite().unwrap_or_else(|error| {
+            println!("error: {error:#}");
+            Outcome::Ran(Counts {
+                failed: 1,
+                ..Counts::default()
+            })
+        });
+        self.suites.push(Suite {
+            name,
+            outcome,
+            time: start.elapsed(),
+        });
+    }
+
+    /// Appends the suites of another run.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.suites.extend(other.suites);
+    }
+
+    /// Whether nothing failed.
+    pub(crate) fn is_success(&self) -> bool {
+        self.total().failed == 0
+    }
+
+    fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for suite in &self.suites {
+            if let Outcome::Ran(counts) = suite.outcome {
+                total += counts;
+            }
+        }
+        total
+    }
+
+    /// The table, then what was skipped, then the closing line that test runners have.
+    pub(crate) fn summary(&self) -> String {
+        let mut text = String::new();
+        let width = self
+            .suites
+            .iter()
+            .map(|suite| suite.name.len())
+            .max()
+            .unwrap_or(0)
+            .max(5);
+        let mut line = |line: std::fmt::Arguments<'_>| {
+            writeln!(text, "{line}").expect("writing to a String does not fail");
+        };
+        line(format_args!("{:width$}  passed  failed    time", "suite"));
+        for Suite {
+            name,
+            outcome,
+            time,
+        } in &self.suites
+        {
+            let time = show_time(*time);
+            match outcome {
+                Outcome::Ran(Counts { passed, failed, .. }) => {
+                    line(format_args!(
+                        "{name:width$}  {passed:>6}  {failed:>6}  {time:>6}"
+                    ));
+                }
+                Outcome::Skipped(_) => {
+                    line(format_args!("{name:width$}         skipped  {time:>6}"))
+                }
+            }
+        }
+        let skips = self.skips();
+        line(format_args!("\nskipped: {}", skips.len()));
+        for skip in &skips {
+            line(format_args!("  {skip}"));
+        }
+        let Counts { passed, failed, .. } = self.total();
+        line(format_args!("{passed} passed, {failed} failed"));
+        text
+    }
+
+    fn skips(&self) -> Vec<String> {
+        self.suites
+            .iter()
+            .filter_map(|Suite { name, outcome, .. }| match outcome {
+                Outcome::Skipped(why) => Some(format!("{name}: {why}")),
+                Outcome::Ran(Counts { skipped: 0, .. }) => None,
+                Outcome::Ran(Counts { skipped, .. }) => Some(format!(
+                    "{name}: {skipped} tests are switched off in their files"
+                )),
+            })
+            .collect()
+    }
+}
+
+fn show_time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 60.0 {
+        format!("{seconds:.1}s")
+    } else {
+        format!("{}m{:02}s", time.as_secs() / 60, time.as_secs() % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+    use crate::test::process;
+    use std::process::Command;
+
+    fn ran(passed: u32, failed: u32, skipped: u32) -> Result<Outcome> {
+        Ok(Outcome::Ran(Counts {
+            passed,
+            failed,
+            skipped,
+        }))
+    }
+
+    #[test]
+    fn closes_with_what_was_skipped_and_the_sum() {
+        let mut report = Report::default();
+        report.run("unit", || ran(10, 0, 0));
+        report.run("wire", || ran(800, 0, 0));
+        assert!(report.is_success());
+        assert!(
+            report
+                .summary()
+                .ends_with("\nskipped: 0\n810 passed, 0 failed\n"),
+            "{}",
+            report.summary()
+        );
+    }
+
+    #[test]
+    fn names_what_was_skipped_and_why() {
+        let mut report = Report::default();
+        report.run("browser", || {
+            Ok(Outcome::Skipped("no Chromium; install it".to_owned()))
+        });
+        report.run("unit", || ran(10, 0, 2));
+        assert!(report.is_success());
+        assert!(
+            report.summary().ends_with(
+                "\nskipped: 2\n  browser: no Chromium; install it\n  \
+                 unit: 2 tests are switched off in their files\n10 passed, 0 failed\n"
+            ),
+            "{}",
+            report.summary()
+        );
+    }
+
+    #[test]
+    fn one_failure_fails_the_whole_and_the_rest_still_runs() {
+        let mut report = Report::default();
+        report.run("broken", || bail!("no compiler"));
+        report.run("unit", || ran(1, 0, 0));
+        assert!(!report.is_success());
+        assert!(report.summary().ends_with("1 passed, 1 failed\n"));
+    }
+
+    #[test]
+    fn silence_and_crashes_are_failures() {
+        let quiet = process::run(&mut Command::new("true")).unwrap();
+        let crashed = process::run(&mut Command::new("false")).unwrap();
+        let three = Counts {
+            passed: 3,
+            ..Counts::default()
+        };
+        let failures = |outcome| match outcome {
+            Outcome::Ran(counts) => counts.failed,
+            Outcome::Skipped(why) => panic!("skipped: {why}"),
+        };
+        assert_eq!(failures(Outcome::of(&quiet, Counts::default())), 1);
+        assert_eq!(failures(Outcome::of(&crashed, three)), 1);
+        assert_eq!(failures(Outcome::of(&quiet, three)), 0);
+        assert_eq!(failures(Outcome::of_check(&quiet)), 0);
+        assert_eq!(failures(Outcome::of_check(&crashed)), 1);
+    }
+}
