@@ -43,7 +43,10 @@ impl Clock {
     /// A clock that starts at the machine's time and stands still until it is advanced.
     #[must_use]
     pub fn manual() -> Self {
-        let manual = Manual { start: machine_now(), elapsed: watch::Sender::new(Duration::ZERO) };
+        let manual = Manual {
+            start: machine_now(),
+            elapsed: watch::Sender::new(Duration::ZERO),
+        };
         Self(Source::Manual(Arc::new(manual)))
     }
 
@@ -64,7 +67,10 @@ impl Clock {
             Source::Real => machine_now(),
             Source::Manual(manual) => {
                 let elapsed = *manual.elapsed.borrow();
-                Now { mono: manual.start.mono + elapsed, wall: manual.start.wall + elapsed }
+                Now {
+                    mono: manual.start.mono + elapsed,
+                    wall: manual.start.wall + elapsed,
+                }
             }
         }
     }
@@ -95,10 +101,16 @@ impl fmt::Debug for Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the machine's clock"
+)]
 fn machine_now() -> Now {
     // tokio's, so that a paused runtime pauses us too.
-    Now { mono: tokio::time::Instant::now().into_std(), wall: SystemTime::now() }
+    Now {
+        mono: tokio::time::Instant::now().into_std(),
+        wall: SystemTime::now(),
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +133,8 @@ mod tests {
     async fn a_deadline_in_the_past_is_due_at_once() {
         let clock = Clock::manual();
         clock.sleep_until(clock.now().mono).await;
-        clock.sleep_until(clock.now().mono - Duration::from_millis(1)).await;
+        clock
+            .sleep_until(clock.now().mono - Duration::from_millis(1))
+            .await;
     }
 }

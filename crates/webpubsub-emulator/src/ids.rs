@@ -14,9 +14,11 @@ impl Ids {
             None => StdRng::from_os_rng(),
             Some(seed) => {
                 // FNV-1a: hubs of one seed draw different ids, whichever is made first.
-                let mix = stream.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-                });
+                let mix = stream
+                    .bytes()
+                    .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                    });
                 StdRng::seed_from_u64(seed ^ mix)
             }
         };

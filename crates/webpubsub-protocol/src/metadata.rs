@@ -74,7 +74,10 @@ impl Metadata {
 
     /// The entries, ordered by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().flat_map(|map| map.iter()).map(|(key, value)| (key.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .flat_map(|map| map.iter())
+            .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The value under `key`, compared with regard to case.
@@ -105,8 +108,20 @@ const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
-                | b'`' | b'|' | b'~'
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
         )
 }
 
@@ -122,10 +137,16 @@ mod tests {
     fn limits_are_inclusive() {
         assert!(one(&"k".repeat(256), &"v".repeat(1024)).is_ok());
         assert_eq!(one(&"k".repeat(257), "v"), Err(InvalidMetadata::KeyTooLong));
-        assert_eq!(one("k", &"v".repeat(1025)), Err(InvalidMetadata::ValueTooLong));
+        assert_eq!(
+            one("k", &"v".repeat(1025)),
+            Err(InvalidMetadata::ValueTooLong)
+        );
 
         let entry = |n: usize| (format!("{n:0>24}"), "v".repeat(1000));
-        assert!(Metadata::new((0..8).map(entry)).is_ok(), "8 × 1024 is exactly the limit");
+        assert!(
+            Metadata::new((0..8).map(entry)).is_ok(),
+            "8 × 1024 is exactly the limit"
+        );
         let over = (0..8).map(entry).chain([("k".to_owned(), String::new())]);
         assert_eq!(Metadata::new(over), Err(InvalidMetadata::TooLarge));
     }

@@ -16,9 +16,7 @@ use crate::limits;
 #[non_exhaustive]
 pub enum InvalidName {
     /// Not a hub name.
-    #[error(
-        "invalid hub name: use a letter, then up to 127 letters, digits or any of _ ` , . [ ]"
-    )]
+    #[error("invalid hub name: use a letter, then up to 127 letters, digits or any of _ ` , . [ ]")]
     Hub,
     /// Not a group name.
     #[error("invalid group name: use 1 to 1024 characters, not only blanks")]
@@ -166,13 +164,17 @@ fn is_blank(text: &str) -> bool {
 fn is_hub_name(text: &str) -> bool {
     text.len() <= limits::HUB_NAME_CHARS
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_`,.[]".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_`,.[]".contains(&b))
 }
 
 fn is_event_name(text: &str) -> bool {
     text.len() <= limits::EVENT_NAME_CHARS
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 #[cfg(test)]
@@ -187,7 +189,16 @@ mod tests {
                 Ok(good.to_ascii_lowercase())
             );
         }
-        for bad in ["", "1a", "_a", "a-b", "a/b", "ä", "a b", &format!("a{}", "b".repeat(128))] {
+        for bad in [
+            "",
+            "1a",
+            "_a",
+            "a-b",
+            "a/b",
+            "ä",
+            "a b",
+            &format!("a{}", "b".repeat(128)),
+        ] {
             assert_eq!(HubName::new(bad), Err(InvalidName::Hub), "{bad:?}");
         }
         assert_eq!(HubName::new("CHAT"), HubName::new("chat"));

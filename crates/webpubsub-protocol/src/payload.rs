@@ -78,7 +78,9 @@ impl Payload {
     #[must_use]
     pub fn protobuf(any: impl Into<Bytes>) -> Option<Self> {
         let any: Bytes = any.into();
-        AnyMessage::decode(any.clone()).is_ok().then_some(Self::Protobuf(any))
+        AnyMessage::decode(any.clone())
+            .is_ok()
+            .then_some(Self::Protobuf(any))
     }
 
     /// The kind of this payload.
@@ -125,7 +127,10 @@ mod tests {
     #[test]
     fn protobuf_payloads_are_checked() {
         let any = b"\x0a\x01t\x12\x02\x08\x01";
-        assert_eq!(Payload::protobuf(&any[..]).map(|p| p.as_bytes().to_vec()), Some(any.to_vec()));
+        assert_eq!(
+            Payload::protobuf(&any[..]).map(|p| p.as_bytes().to_vec()),
+            Some(any.to_vec())
+        );
         assert_eq!(Payload::protobuf(&b"\xff"[..]), None);
     }
 }

@@ -15,8 +15,12 @@ pub enum Subprotocol {
 
 impl Subprotocol {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Json, Self::ReliableJson, Self::Protobuf, Self::ReliableProtobuf];
+    pub const ALL: [Self; 4] = [
+        Self::Json,
+        Self::ReliableJson,
+        Self::Protobuf,
+        Self::ReliableProtobuf,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -32,7 +36,9 @@ impl Subprotocol {
     /// The subprotocol with this name; names compare without regard to case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Whether messages carry sequence ids and the connection can be recovered.

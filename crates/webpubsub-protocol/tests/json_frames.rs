@@ -12,7 +12,10 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors/json-frames.json");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../spec/vectors/json-frames.json"
+    );
     let text = std::fs::read_to_string(file).expect("the vectors are there");
     let file: Value = serde_json::from_str(&text).expect("the vectors are JSON");
     let vectors = file["vectors"].as_array().expect("a list of vectors");
@@ -38,7 +41,10 @@ fn normalise(vector: &Vector) -> Result<String, DecodeError> {
 #[test]
 fn frames_decode_and_encode_as_the_vectors_say() {
     let mut checked = 0;
-    for vector in vectors().iter().filter(|vector| vector.expect.get("frame").is_some()) {
+    for vector in vectors()
+        .iter()
+        .filter(|vector| vector.expect.get("frame").is_some())
+    {
         let encoded = normalise(vector).unwrap_or_else(|error| panic!("{}: {error}", vector.name));
         let value: Value = serde_json::from_str(&encoded).expect("we write JSON");
         assert_eq!(value, vector.expect["frame"], "{}", vector.name);
@@ -53,10 +59,19 @@ fn frames_decode_and_encode_as_the_vectors_say() {
 #[test]
 fn what_is_malformed_is_refused() {
     let mut checked = 0;
-    for vector in vectors().iter().filter(|vector| vector.expect.get("malformed").is_some()) {
-        let Err(error) = normalise(vector) else { panic!("{} was accepted", vector.name) };
+    for vector in vectors()
+        .iter()
+        .filter(|vector| vector.expect.get("malformed").is_some())
+    {
+        let Err(error) = normalise(vector) else {
+            panic!("{} was accepted", vector.name)
+        };
         if !vector.up {
-            assert!(!matches!(error, DecodeError::Unknown(_)), "{}: {error}", vector.name);
+            assert!(
+                !matches!(error, DecodeError::Unknown(_)),
+                "{}: {error}",
+                vector.name
+            );
         }
         checked += 1;
     }
@@ -69,7 +84,11 @@ fn clients_can_tell_what_to_skip() {
     let mut checked = 0;
     let ignored = |vector: &&Vector| !vector.up && vector.expect.get("ignored").is_some();
     for vector in vectors().iter().filter(ignored) {
-        assert!(matches!(normalise(vector), Err(DecodeError::Unknown(_))), "{}", vector.name);
+        assert!(
+            matches!(normalise(vector), Err(DecodeError::Unknown(_))),
+            "{}",
+            vector.name
+        );
         checked += 1;
     }
     assert_eq!(checked, 4);
@@ -78,7 +97,10 @@ fn clients_can_tell_what_to_skip() {
 #[test]
 fn mistakes_in_streams_and_invocations_stay_inside_the_frame() {
     let mut checked = 0;
-    for vector in vectors().iter().filter(|vector| vector.expect.get("refused").is_some()) {
+    for vector in vectors()
+        .iter()
+        .filter(|vector| vector.expect.get("refused").is_some())
+    {
         let frame = json::decode_client(bytes::Bytes::from(vector.text.clone()))
             .unwrap_or_else(|error| panic!("{}: {error}", vector.name));
         let refused = match frame {
@@ -101,16 +123,29 @@ fn size_and_depth_are_limited() {
         format!("{head}{}\"}}", "x".repeat(size - head.len() - 2))
     };
     assert!(json::decode_client(frame(limit)).is_ok());
-    assert_eq!(json::decode_client(frame(limit + 1)), Err(DecodeError::TooLarge(limit + 1)));
+    assert_eq!(
+        json::decode_client(frame(limit + 1)),
+        Err(DecodeError::TooLarge(limit + 1))
+    );
 
     let nested = |depth: usize| {
         let depth = depth - 1;
-        format!(r#"{{"type":"event","event":"e","data":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
+        format!(
+            r#"{{"type":"event","event":"e","data":{}{}}}"#,
+            "[".repeat(depth),
+            "]".repeat(depth)
+        )
     };
     let depth = webpubsub_protocol::limits::JSON_DEPTH;
     assert!(json::decode_client(nested(depth)).is_ok());
-    assert_eq!(json::decode_client(nested(depth + 1)), Err(DecodeError::TooDeep));
-    assert_eq!(json::decode_client(nested(400_000)), Err(DecodeError::TooDeep));
+    assert_eq!(
+        json::decode_client(nested(depth + 1)),
+        Err(DecodeError::TooDeep)
+    );
+    assert_eq!(
+        json::decode_client(nested(400_000)),
+        Err(DecodeError::TooDeep)
+    );
 }
 
 #[test]
@@ -122,13 +157,21 @@ fn errors_never_quote_the_frame() {
         r#"{"type":"event","event":"e","dataType":"binary","data":"hunter2"}"#.to_owned(),
         r#"{"type":"event","event":"e","metadata":{"hunter2":1},"data":1}"#.to_owned(),
         r#"{"type":"joinGroup","group":"g","ackId":"hunter2"}"#.to_owned(),
-        format!(r#"{{"type":"joinGroup","group":"{}"}}"#, "hunter2".repeat(200)),
+        format!(
+            r#"{{"type":"joinGroup","group":"{}"}}"#,
+            "hunter2".repeat(200)
+        ),
         r#"{"type":"ping"} hunter2"#.to_owned(),
         r#"["hunter2"]"#.to_owned(),
     ];
     for frame in frames {
-        let Err(error) = json::decode_client(frame.clone()) else { panic!("accepted {frame}") };
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        let Err(error) = json::decode_client(frame.clone()) else {
+            panic!("accepted {frame}")
+        };
+        assert!(
+            !format!("{error} {error:?}").contains("hunter2"),
+            "{error:?}"
+        );
     }
 }
 
@@ -138,7 +181,12 @@ fn payloads_are_slices_of_the_frame() {
         br#"{"type":"event","event":"e","dataType":"json","data":{"a": [1, 2]}}"#,
     );
     let decoded = json::decode_client(frame.clone()).expect("a frame");
-    let ClientFrame::Event { payload, .. } = decoded else { panic!("not an event") };
+    let ClientFrame::Event { payload, .. } = decoded else {
+        panic!("not an event")
+    };
     assert_eq!(payload.as_bytes(), br#"{"a": [1, 2]}"#);
-    assert!(frame.as_ptr_range().contains(&payload.as_bytes().as_ptr()), "copied");
+    assert!(
+        frame.as_ptr_range().contains(&payload.as_bytes().as_ptr()),
+        "copied"
+    );
 }

@@ -72,16 +72,24 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
     prop_oneof![
         (group(), ack_id()).prop_map(|(group, ack_id)| ClientFrame::JoinGroup { group, ack_id }),
         (group(), ack_id()).prop_map(|(group, ack_id)| ClientFrame::LeaveGroup { group, ack_id }),
-        (group(), ack_id(), any::<bool>(), 0..=300_u32, metadata(), payload()).prop_map(
-            |(group, ack_id, no_echo, ttl_seconds, metadata, payload)| ClientFrame::SendToGroup {
-                group,
-                ack_id,
-                no_echo,
-                ttl_seconds,
-                metadata,
-                payload
-            }
-        ),
+        (
+            group(),
+            ack_id(),
+            any::<bool>(),
+            0..=300_u32,
+            metadata(),
+            payload()
+        )
+            .prop_map(|(group, ack_id, no_echo, ttl_seconds, metadata, payload)| {
+                ClientFrame::SendToGroup {
+                    group,
+                    ack_id,
+                    no_echo,
+                    ttl_seconds,
+                    metadata,
+                    payload,
+                }
+            }),
         (id(), group(), any::<bool>(), option::of(1..1_000_000_u64)).prop_map(
             |(stream_id, group, no_echo, timeout)| ClientFrame::OpenStream {
                 stream_id,
@@ -93,13 +101,18 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
             }
         ),
         (id(), option::of((any::<u64>(), payload()))).prop_map(|(stream_id, fragment)| {
-            ClientFrame::StreamData { stream_id, fragment: Ok(fragment) }
+            ClientFrame::StreamData {
+                stream_id,
+                fragment: Ok(fragment),
+            }
         }),
         (id(), option::of((option::of(text()), option::of(text())))).prop_map(
             |(stream_id, error)| ClientFrame::EndStream {
                 stream_id,
-                error: error
-                    .map(|(message, user_error_code)| StreamEndError { message, user_error_code }),
+                error: error.map(|(message, user_error_code)| StreamEndError {
+                    message,
+                    user_error_code
+                }),
             }
         ),
         (event(), ack_id(), metadata(), payload()).prop_map(
@@ -113,14 +126,23 @@ fn client_frame() -> impl Strategy<Value = ClientFrame> {
         (shared(), event(), metadata(), option::of(payload())).prop_map(
             |(invocation_id, event, metadata, payload)| ClientFrame::Invoke {
                 invocation_id,
-                call: Ok(Invocation { event, metadata, payload }),
+                call: Ok(Invocation {
+                    event,
+                    metadata,
+                    payload
+                }),
             }
         ),
         shared().prop_map(|invocation_id| ClientFrame::CancelInvocation { invocation_id }),
-        any::<u64>()
-            .prop_map(|id| ClientFrame::SequenceAck { sequence_id: SequenceId(id) }),
+        any::<u64>().prop_map(|id| ClientFrame::SequenceAck {
+            sequence_id: SequenceId(id)
+        }),
         (group(), ack_id(), state()).prop_map(|(group, ack_id, state)| {
-            ClientFrame::SetGroupState { group, ack_id, state }
+            ClientFrame::SetGroupState {
+                group,
+                ack_id,
+                state,
+            }
         }),
         (group(), ack_id())
             .prop_map(|(group, ack_id)| ClientFrame::SubscribeGroupState { group, ack_id }),
@@ -135,8 +157,13 @@ fn frame_error() -> impl Strategy<Value = FrameError> {
 }
 
 fn stream_info() -> impl Strategy<Value = StreamInfo> {
-    let error = (shared(), option::of(shared()), option::of(shared()))
-        .prop_map(|(name, message, user_error_code)| StreamError { name, message, user_error_code });
+    let error = (shared(), option::of(shared()), option::of(shared())).prop_map(
+        |(name, message, user_error_code)| StreamError {
+            name,
+            message,
+            user_error_code,
+        },
+    );
     (shared(), any::<u64>(), any::<bool>(), option::of(error)).prop_map(
         |(stream_id, stream_sequence_id, end_of_stream, error)| StreamInfo {
             stream_id,
@@ -150,8 +177,10 @@ fn stream_info() -> impl Strategy<Value = StreamInfo> {
 fn message() -> impl Strategy<Value = Message> {
     let from = prop_oneof![
         Just(Sender::Server),
-        (group(), option::of(shared()))
-            .prop_map(|(group, from_user_id)| Sender::Group { group, from_user_id }),
+        (group(), option::of(shared())).prop_map(|(group, from_user_id)| Sender::Group {
+            group,
+            from_user_id
+        }),
     ];
     let id = option::of(any::<u64>().prop_map(SequenceId));
     (id, from, payload(), metadata(), option::of(stream_info())).prop_map(
@@ -174,7 +203,12 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
             updated_at,
         },
     );
-    let items = (option::of(any::<u64>().prop_map(SequenceId)), group(), vec(item, 0..3)).boxed();
+    let items = (
+        option::of(any::<u64>().prop_map(SequenceId)),
+        group(),
+        vec(item, 0..3),
+    )
+        .boxed();
     prop_oneof![
         (shared(), option::of(shared()), option::of(shared())).prop_map(
             |(connection_id, user_id, reconnection_token)| ServerFrame::Connected {
@@ -184,8 +218,10 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
             }
         ),
         text().prop_map(|message| ServerFrame::Disconnected { message }),
-        (any::<u64>(), option::of(frame_error()))
-            .prop_map(|(id, error)| ServerFrame::Ack { ack_id: AckId(id), error }),
+        (any::<u64>(), option::of(frame_error())).prop_map(|(id, error)| ServerFrame::Ack {
+            ack_id: AckId(id),
+            error
+        }),
         message().prop_map(ServerFrame::Message),
         Just(ServerFrame::Pong),
         (shared(), option::of(payload()), metadata()).prop_map(
@@ -203,7 +239,10 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
             }
         }),
         (shared(), any::<u64>()).prop_map(|(stream_id, expected_sequence_id)| {
-            ServerFrame::StreamAck { stream_id, expected_sequence_id }
+            ServerFrame::StreamAck {
+                stream_id,
+                expected_sequence_id,
+            }
         }),
         (shared(), frame_error(), any::<u64>()).prop_map(
             |(stream_id, error, expected_sequence_id)| ServerFrame::StreamNack {
@@ -214,16 +253,20 @@ fn server_frame() -> impl Strategy<Value = ServerFrame> {
         ),
         (shared(), option::of(frame_error()))
             .prop_map(|(stream_id, error)| ServerFrame::StreamClosed { stream_id, error }),
-        items.clone().prop_map(|(sequence_id, group, items)| ServerFrame::GroupStateSnapshot {
-            sequence_id,
-            group,
-            items
-        }),
-        items.prop_map(|(sequence_id, group, items)| ServerFrame::GroupStateUpdate {
-            sequence_id,
-            group,
-            items
-        }),
+        items.clone().prop_map(
+            |(sequence_id, group, items)| ServerFrame::GroupStateSnapshot {
+                sequence_id,
+                group,
+                items
+            }
+        ),
+        items.prop_map(
+            |(sequence_id, group, items)| ServerFrame::GroupStateUpdate {
+                sequence_id,
+                group,
+                items
+            }
+        ),
     ]
 }
 

@@ -45,7 +45,9 @@ impl HubState {
         received: Received,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         if connection.epoch != epoch {
             return;
         }
@@ -69,16 +71,24 @@ impl HubState {
         result: Result<Reply, HandlerFailed>,
         effects: &mut Effects,
     ) {
-        let Some(key) = self.calls.remove(&token) else { return };
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(call) = connection.in_flight.take_if(|call| call.token == token) else { return };
+        let Some(key) = self.calls.remove(&token) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Some(call) = connection.in_flight.take_if(|call| call.token == token) else {
+            return;
+        };
         self.reply(now, key, call.reply_to, result, effects);
 
         // Go on with what waited, until the next call.
         while let Some(connection) = self.connections.get_mut(key)
             && connection.in_flight.is_none()
         {
-            let Some(received) = connection.waiting.pop_front() else { break };
+            let Some(received) = connection.waiting.pop_front() else {
+                break;
+            };
             self.process(now, key, received, effects);
         }
         if let Some(connection) = self.connections.get(key)
@@ -88,23 +98,26 @@ impl HubState {
         }
     }
 
-    fn process(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        received: Received,
-        effects: &mut Effects,
-    ) {
+    fn process(&mut self, now: Now, key: ConnectionKey, received: Received, effects: &mut Effects) {
         let frame = match received {
             Received::Raw(payload) => return self.raw(now, key, payload, effects),
             Received::Frame(frame) => frame,
         };
         let ack_id = frame.ack_id();
         if let Some(id) = ack_id
-            && self.connections.get(key).is_some_and(|connection| connection.acks.contains(id))
+            && self
+                .connections
+                .get(key)
+                .is_some_and(|connection| connection.acks.contains(id))
         {
             let text = format!("Message with ack-id: {id} has been processed");
-            return self.answer(now, key, ack_id, Err(FrameError::new("Duplicate", text)), effects);
+            return self.answer(
+                now,
+                key,
+                ack_id,
+                Err(FrameError::new("Duplicate", text)),
+                effects,
+            );
         }
         let outcome = match frame {
             ClientFrame::JoinGroup { group, .. } => {
@@ -113,11 +126,29 @@ impl HubState {
             ClientFrame::LeaveGroup { group, .. } => {
                 self.join_or_leave(key, &group, Change::Leave, effects)
             }
-            ClientFrame::SendToGroup { group, no_echo, ttl_seconds, metadata, payload, .. } => {
-                let message = GroupMessage { group, no_echo, ttl_seconds, metadata, payload };
+            ClientFrame::SendToGroup {
+                group,
+                no_echo,
+                ttl_seconds,
+                metadata,
+                payload,
+                ..
+            } => {
+                let message = GroupMessage {
+                    group,
+                    no_echo,
+                    ttl_seconds,
+                    metadata,
+                    payload,
+                };
                 self.send_to_group(now, key, message, effects)
             }
-            ClientFrame::Event { event, metadata, payload, .. } => {
+            ClientFrame::Event {
+                event,
+                metadata,
+                payload,
+                ..
+            } => {
                 let reply_to = ReplyTo::Event(ack_id);
                 match self.raise(key, event, metadata, payload, reply_to, effects) {
                     Ok(()) => return,
@@ -146,7 +177,11 @@ impl HubState {
         change: Change,
         effects: &mut Effects,
     ) -> Outcome {
-        let verb = if change == Change::Join { "join" } else { "leave" };
+        let verb = if change == Change::Join {
+            "join"
+        } else {
+            "leave"
+        };
         self.demand(key, Permission::JoinLeaveGroup, verb, group)?;
         self.change_membership(key, group, change, Cause::Frame, effects);
         Ok(())
@@ -160,7 +195,10 @@ impl HubState {
         effects: &mut Effects,
     ) -> Outcome {
         self.demand(key, Permission::SendToGroup, "send to", &sent.group)?;
-        let sender = self.connections.get(key).and_then(|connection| connection.user.as_ref());
+        let sender = self
+            .connections
+            .get(key)
+            .and_then(|connection| connection.user.as_ref());
         let message = Message {
             sequence_id: None,
             from: Sender::Group {
@@ -239,7 +277,10 @@ impl HubState {
         effects: &mut Effects,
     ) {
         let outcome = match result {
-            Ok(Reply { payload: None, metadata }) if metadata.is_empty() => Ok(()),
+            Ok(Reply {
+                payload: None,
+                metadata,
+            }) if metadata.is_empty() => Ok(()),
             Ok(Reply { payload, metadata }) => {
                 let message = Message {
                     sequence_id: None,
@@ -280,11 +321,21 @@ impl HubState {
         {
             connection.acks.remember(ack_id);
         }
-        self.control(now, key, &ServerFrame::Ack { ack_id, error: outcome.err() }, effects);
+        self.control(
+            now,
+            key,
+            &ServerFrame::Ack {
+                ack_id,
+                error: outcome.err(),
+            },
+            effects,
+        );
     }
 
     fn raw(&mut self, now: Now, key: ConnectionKey, payload: Payload, effects: &mut Effects) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         match connection.raw_mode.clone() {
             RawMode::SendEvent => {
                 let event = EventName::new("message").expect("`message` is an event name");
@@ -296,7 +347,13 @@ impl HubState {
             }
             RawMode::SendToGroup { group, no_echo } => {
                 let metadata = Metadata::default();
-                let message = GroupMessage { group, no_echo, ttl_seconds: 0, metadata, payload };
+                let message = GroupMessage {
+                    group,
+                    no_echo,
+                    ttl_seconds: 0,
+                    metadata,
+                    payload,
+                };
                 if self.send_to_group(now, key, message, effects).is_err() {
                     let end = End::protocol_error(1008, RAW_SEND_FORBIDDEN);
                     self.end(now, key, &end, effects);
@@ -306,7 +363,12 @@ impl HubState {
     }
 
     fn fail_raw(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
-        self.end(now, key, &End::protocol_error(1011, RAW_EVENT_FAILED), effects);
+        self.end(
+            now,
+            key,
+            &End::protocol_error(1011, RAW_EVENT_FAILED),
+            effects,
+        );
     }
 }
 
@@ -316,5 +378,8 @@ pub(super) fn expiry(now: Now, ttl_seconds: u32) -> Option<std::time::Instant> {
 }
 
 fn internal_error() -> FrameError {
-    FrameError::new("InternalServerError", ByteString::from_static("Internal server error"))
+    FrameError::new(
+        "InternalServerError",
+        ByteString::from_static("Internal server error"),
+    )
 }

@@ -38,7 +38,9 @@ impl HubState {
         cause: Cause,
         effects: &mut Effects,
     ) -> bool {
-        let Some(connection) = self.connections.get_mut(key) else { return false };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return false;
+        };
         let changed = match change {
             Change::Join => {
                 let joined = connection.groups.insert(group.clone());

@@ -55,7 +55,12 @@ pub(crate) struct SharedMessage {
 
 impl SharedMessage {
     pub(crate) fn new(message: Message, expires: Option<Instant>) -> Arc<Self> {
-        Arc::new(Self { message, expires, raw: OnceLock::new(), json: OnceLock::new() })
+        Arc::new(Self {
+            message,
+            expires,
+            raw: OnceLock::new(),
+            json: OnceLock::new(),
+        })
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
@@ -69,9 +74,9 @@ impl SharedMessage {
                 Payload::Text(text) | Payload::Json(text) => Frame::Text(shared_text(text)),
                 Payload::Binary(bytes) | Payload::Protobuf(bytes) => Frame::Binary(bytes.clone()),
             }),
-            WireForm::Json => {
-                self.json.get_or_init(|| Frame::Text(json::encode_message(&self.message).into()))
-            }
+            WireForm::Json => self
+                .json
+                .get_or_init(|| Frame::Text(json::encode_message(&self.message).into())),
         }
     }
 }
@@ -103,16 +108,29 @@ mod tests {
     fn simple_clients_get_the_bare_payload() {
         let frame = |payload| message(payload).frame(WireForm::Raw).clone();
         assert_eq!(frame(Payload::text("hi")), Frame::Text("hi".into()));
-        assert_eq!(frame(Payload::Json(r#"{"a": 1}"#.into())), Frame::Text(r#"{"a": 1}"#.into()));
-        assert_eq!(frame(Payload::binary(&b"\x01"[..])), Frame::Binary(Bytes::from_static(b"\x01")));
+        assert_eq!(
+            frame(Payload::Json(r#"{"a": 1}"#.into())),
+            Frame::Text(r#"{"a": 1}"#.into())
+        );
+        assert_eq!(
+            frame(Payload::binary(&b"\x01"[..])),
+            Frame::Binary(Bytes::from_static(b"\x01"))
+        );
     }
 
     #[test]
     fn a_form_is_encoded_once() {
         let message = message(Payload::text("hi"));
-        let Frame::Text(first) = message.frame(WireForm::Json) else { panic!("not text") };
-        let Frame::Text(second) = message.frame(WireForm::Json) else { panic!("not text") };
-        assert_eq!(first.as_str(), r#"{"type":"message","from":"server","dataType":"text","data":"hi"}"#);
+        let Frame::Text(first) = message.frame(WireForm::Json) else {
+            panic!("not text")
+        };
+        let Frame::Text(second) = message.frame(WireForm::Json) else {
+            panic!("not text")
+        };
+        assert_eq!(
+            first.as_str(),
+            r#"{"type":"message","from":"server","dataType":"text","data":"hi"}"#
+        );
         assert_eq!(first.as_ptr(), second.as_ptr());
     }
 }

@@ -17,6 +17,8 @@ mod publish;
 mod rest;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +38,7 @@ pub(crate) use effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
 pub(crate) use frames::MALFORMED_JSON;
 pub(crate) use membership::Change;
 pub(crate) use message::{Frame, WireForm};
-pub(crate) use outbox::{CLOSE_DRAIN, Drained, Outbox, OutboxLimits};
+pub(crate) use outbox::{CLOSE_DRAIN, Drained, OutboxLimits};
 pub(crate) use publish::{Selection, Target};
 pub(crate) use rest::{GrantError, Member, NoSuchConnection, Outgoing};
 pub use snapshot::{ConnectionSnapshot, HubSnapshot, State};
@@ -130,7 +132,9 @@ impl Hub {
     }
 
     fn start_call(&self, call: UpstreamCall) {
-        let (Some(upstream), Some(hub)) = (&self.upstream, self.me.upgrade()) else { return };
+        let (Some(upstream), Some(hub)) = (&self.upstream, self.me.upgrade()) else {
+            return;
+        };
         let token = call.token;
         let answer = upstream.call(call);
         // Registered under the lock, so that the task cannot be done before it is known.
@@ -253,7 +257,12 @@ impl Hub {
         self.act(|state, _, _| state.revoke(id, permission, group))
     }
 
-    pub(crate) fn check(&self, id: &str, permission: Permission, group: &GroupName) -> Option<bool> {
+    pub(crate) fn check(
+        &self,
+        id: &str,
+        permission: Permission,
+        group: &GroupName,
+    ) -> Option<bool> {
         self.state.lock().check(id, permission, group)
     }
 
@@ -270,15 +279,18 @@ impl Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 /// Wakes the hub at its deadlines. Holds it only while it acts, so that it can be dropped.
 async fn keep_deadlines(hub: Weak<Hub>, moved: Arc<Notify>) {
     loop {
-        let Some((next, clock)) =
-            hub.upgrade().map(|hub| (hub.state.lock().poll_timeout(), hub.clock.clone()))
+        let Some((next, clock)) = hub
+            .upgrade()
+            .map(|hub| (hub.state.lock().poll_timeout(), hub.clock.clone()))
         else {
             return;
         };

@@ -126,7 +126,9 @@ impl Outbox {
     pub(crate) fn drain(&self, now: Instant, most: usize, into: &mut Vec<Frame>) -> Drained {
         let mut queue = self.queue.lock();
         while into.len() < most {
-            let Some(item) = queue.items.pop_front() else { break };
+            let Some(item) = queue.items.pop_front() else {
+                break;
+            };
             queue.bytes = queue.bytes.saturating_sub(self.size(&item));
             match item {
                 Item::Control(frame) => into.push(frame),
@@ -195,7 +197,11 @@ mod tests {
     }
 
     fn close(abort_at: Instant) -> Close {
-        Close { code: 1000, reason: String::new(), abort_at }
+        Close {
+            code: 1000,
+            reason: String::new(),
+            abort_at,
+        }
     }
 
     fn now() -> Instant {
@@ -214,7 +220,11 @@ mod tests {
         assert_eq!(bytes.push(control("d")), Err(Full));
         let mut taken = Vec::new();
         bytes.drain(now(), 10, &mut taken);
-        assert_eq!(bytes.push(control("d")), Ok(()), "what was drained no longer counts");
+        assert_eq!(
+            bytes.push(control("d")),
+            Ok(()),
+            "what was drained no longer counts"
+        );
     }
 
     #[test]
@@ -223,7 +233,13 @@ mod tests {
         outbox.push(control("a")).expect("room");
         let at = now();
         outbox.close(Some(Frame::Text("bye".into())), close(at));
-        outbox.close(Some(Frame::Text("again".into())), Close { code: 1001, ..close(at) });
+        outbox.close(
+            Some(Frame::Text("again".into())),
+            Close {
+                code: 1001,
+                ..close(at)
+            },
+        );
 
         let mut taken = Vec::new();
         assert_eq!(outbox.drain(at, 1, &mut taken), Drained::Open);

@@ -37,15 +37,22 @@ const QUEUE_FULL: &str = "The outbound message queue is full.";
 impl HubState {
     /// The keys of the selected connections.
     pub(super) fn select(&self, target: &Target, selection: &Selection) -> Vec<ConnectionKey> {
-        let mut excluded: Vec<ConnectionKey> =
-            selection.excluded.iter().filter_map(|id| self.key_of(id)).collect();
+        let mut excluded: Vec<ConnectionKey> = selection
+            .excluded
+            .iter()
+            .filter_map(|id| self.key_of(id))
+            .collect();
         excluded.sort_unstable();
         let wanted = |key: &ConnectionKey, connection: &Connection| {
             excluded.binary_search(key).is_err()
-                && selection.filter.as_ref().is_none_or(|filter| filter.matches(connection))
+                && selection
+                    .filter
+                    .as_ref()
+                    .is_none_or(|filter| filter.matches(connection))
         };
         let among = |keys: &mut dyn Iterator<Item = ConnectionKey>| {
-            keys.filter(|key| self.connections.get(*key).is_some_and(|c| wanted(key, c))).collect()
+            keys.filter(|key| self.connections.get(*key).is_some_and(|c| wanted(key, c)))
+                .collect()
         };
         match target {
             Target::All => self
@@ -54,12 +61,15 @@ impl HubState {
                 .filter(|(key, connection)| wanted(key, connection))
                 .map(|(key, _)| key)
                 .collect(),
-            Target::User(user) => {
-                among(&mut self.users.get(user).into_iter().flatten().copied())
-            }
-            Target::Group(group) => {
-                among(&mut self.groups.get(group).into_iter().flat_map(|g| g.values()).copied())
-            }
+            Target::User(user) => among(&mut self.users.get(user).into_iter().flatten().copied()),
+            Target::Group(group) => among(
+                &mut self
+                    .groups
+                    .get(group)
+                    .into_iter()
+                    .flat_map(|g| g.values())
+                    .copied(),
+            ),
             Target::Connection(id) => among(&mut self.key_of(id.as_str()).into_iter()),
         }
     }
@@ -74,7 +84,9 @@ impl HubState {
     ) {
         let mut slow = Vec::new();
         for &key in keys {
-            let Some(connection) = self.connections.get(key) else { continue };
+            let Some(connection) = self.connections.get(key) else {
+                continue;
+            };
             match connection.outbox.push(Item::Message(Arc::clone(message))) {
                 Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
                 Err(Full) => slow.push(key),
@@ -93,8 +105,12 @@ impl HubState {
         frame: &ServerFrame,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get(key) else { return };
-        let Some(frame) = Frame::control(connection.outbox.form(), frame) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let Some(frame) = Frame::control(connection.outbox.form(), frame) else {
+            return;
+        };
         match connection.outbox.push(Item::Control(frame)) {
             Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
             Err(Full) => self.end_slow(now, key, effects),

@@ -56,7 +56,10 @@ impl HubState {
         effects: &mut Effects,
     ) {
         let from = match target {
-            Target::Group(group) => Sender::Group { group: group.clone(), from_user_id: None },
+            Target::Group(group) => Sender::Group {
+                group: group.clone(),
+                from_user_id: None,
+            },
             Target::All | Target::User(_) | Target::Connection(_) => Sender::Server,
         };
         let message = Message {
@@ -80,7 +83,10 @@ impl HubState {
         end: &End,
         effects: &mut Effects,
     ) {
-        let selection = Selection { excluded: excluded.to_vec(), filter: None };
+        let selection = Selection {
+            excluded: excluded.to_vec(),
+            filter: None,
+        };
         for key in self.select(target, &selection) {
             self.end(now, key, end, effects);
         }
@@ -140,12 +146,7 @@ impl HubState {
     }
 
     /// Leaves one group, or all.
-    fn leave(
-        &mut self,
-        keys: &[ConnectionKey],
-        group: Option<&GroupName>,
-        effects: &mut Effects,
-    ) {
+    fn leave(&mut self, keys: &[ConnectionKey], group: Option<&GroupName>, effects: &mut Effects) {
         for &key in keys {
             let groups: Vec<GroupName> = match (group, self.connections.get(key)) {
                 (Some(group), _) => vec![group.clone()],
@@ -166,7 +167,10 @@ impl HubState {
         change: Change,
         effects: &mut Effects,
     ) {
-        let selection = Selection { excluded: Vec::new(), filter: filter.cloned() };
+        let selection = Selection {
+            excluded: Vec::new(),
+            filter: filter.cloned(),
+        };
         for key in self.select(&Target::All, &selection) {
             for group in groups {
                 self.change_membership(key, group, change, Cause::Rest, effects);
@@ -181,7 +185,10 @@ impl HubState {
         group: &GroupName,
     ) -> Result<(), GrantError> {
         let key = self.key_of(id).ok_or(GrantError::NoSuchConnection)?;
-        let connection = self.connections.get_mut(key).ok_or(GrantError::NoSuchConnection)?;
+        let connection = self
+            .connections
+            .get_mut(key)
+            .ok_or(GrantError::NoSuchConnection)?;
         connection
             .permissions
             .grant(permission, group.as_str())
@@ -195,7 +202,10 @@ impl HubState {
         group: &GroupName,
     ) -> Result<(), GrantError> {
         let key = self.key_of(id).ok_or(GrantError::NoSuchConnection)?;
-        let connection = self.connections.get_mut(key).ok_or(GrantError::NoSuchConnection)?;
+        let connection = self
+            .connections
+            .get_mut(key)
+            .ok_or(GrantError::NoSuchConnection)?;
         connection
             .permissions
             .revoke(permission, group.as_str())
@@ -220,17 +230,29 @@ impl HubState {
         after: Option<&str>,
         limit: usize,
     ) -> (Vec<Member>, bool) {
-        let Some(members) = self.groups.get(group) else { return (Vec::new(), false) };
+        let Some(members) = self.groups.get(group) else {
+            return (Vec::new(), false);
+        };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = members.range::<str, _>((from, Bound::Unbounded)).map(|(id, key)| Member {
-            connection_id: id.clone(),
-            user_id: self.connections.get(*key).and_then(|connection| connection.user.clone()),
-        });
+        let mut rest = members
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(id, key)| Member {
+                connection_id: id.clone(),
+                user_id: self
+                    .connections
+                    .get(*key)
+                    .and_then(|connection| connection.user.clone()),
+            });
         let page = rest.by_ref().take(limit).collect();
         (page, rest.next().is_some())
     }
 
     fn keys_of_user(&self, user: &str) -> Vec<ConnectionKey> {
-        self.users.get(user).into_iter().flatten().copied().collect()
+        self.users
+            .get(user)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 }

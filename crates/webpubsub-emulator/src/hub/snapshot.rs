@@ -66,6 +66,8 @@ impl HubState {
             };
             (connection.id.clone(), snapshot)
         });
-        HubSnapshot { connections: connections.collect() }
+        HubSnapshot {
+            connections: connections.collect(),
+        }
     }
 }

@@ -110,7 +110,12 @@ impl End {
     /// The client broke the protocol: closed at once, without a last frame.
     pub(crate) fn protocol_error(code: u16, reason: &'static str) -> Self {
         let reason = ByteString::from_static(reason);
-        Self { code, reason, farewell: None, drain: CLOSE_DRAIN }
+        Self {
+            code,
+            reason,
+            farewell: None,
+            drain: CLOSE_DRAIN,
+        }
     }
 
     /// The service goes away.
@@ -149,12 +154,17 @@ impl HubState {
         mut request: OpenRequest,
         effects: &mut Effects,
     ) -> (Ticket, ConnectionId) {
-        let id = request.id.take().unwrap_or_else(|| self.ids.connection_id());
+        let id = request
+            .id
+            .take()
+            .unwrap_or_else(|| self.ids.connection_id());
         request.id = Some(id.clone());
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.pending.insert(ticket, request);
-        effects.deadline_moved |= self.deadlines.set(now.mono + OPEN_TIMEOUT, Due::Open(ticket));
+        effects.deadline_moved |= self
+            .deadlines
+            .set(now.mono + OPEN_TIMEOUT, Due::Open(ticket));
         (ticket, id)
     }
 
@@ -212,7 +222,12 @@ impl HubState {
         for group in &groups {
             self.change_membership(key, group, Change::Join, Cause::Open, effects);
         }
-        Some(Attachment { key, epoch, connection_id: id, outbox })
+        Some(Attachment {
+            key,
+            epoch,
+            connection_id: id,
+            outbox,
+        })
     }
 
     /// Forgets an announced connection.
@@ -222,9 +237,13 @@ impl HubState {
 
     /// Ends a connection: it is gone from every index at once, its socket drains and closes.
     pub(crate) fn end(&mut self, now: Now, key: ConnectionKey, end: &End, effects: &mut Effects) {
-        let Some(outbox) = self.remove(key, effects) else { return };
+        let Some(outbox) = self.remove(key, effects) else {
+            return;
+        };
         let last = end.farewell.as_ref().and_then(|message| {
-            let frame = ServerFrame::Disconnected { message: message.clone() };
+            let frame = ServerFrame::Disconnected {
+                message: message.clone(),
+            };
             Frame::control(outbox.form(), &frame)
         });
         outbox.close(
@@ -240,7 +259,11 @@ impl HubState {
 
     /// A socket of the connection is gone. Late news of an earlier socket changes nothing.
     pub(crate) fn socket_gone(&mut self, key: ConnectionKey, epoch: Epoch, effects: &mut Effects) {
-        if self.connections.get(key).is_some_and(|connection| connection.epoch == epoch) {
+        if self
+            .connections
+            .get(key)
+            .is_some_and(|connection| connection.epoch == epoch)
+        {
             self.remove(key, effects);
         }
     }

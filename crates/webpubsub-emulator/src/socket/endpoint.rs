@@ -67,7 +67,9 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     }
 
     let mut request = authorize(service, parts, &query, &hub_name)?;
-    request.raw_mode = query.raw_mode().map_err(|e| Refusal::bad_request(e.to_string()))?;
+    request.raw_mode = query
+        .raw_mode()
+        .map_err(|e| Refusal::bad_request(e.to_string()))?;
     if let Some(protocol) = protocol {
         request.form = WireForm::Json;
         request.protocol = Some(protocol);
@@ -82,7 +84,10 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     // Visible from here on: what is sent once the client knows of its 101 reaches it.
     let Some(attachment) = hub.accept(ticket, Overrides::default()) else {
         tracing::error!(connection = %connection_id, "the connection id is taken");
-        return Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, "try again".to_owned()));
+        return Err(Refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "try again".to_owned(),
+        ));
     };
     let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
     Ok(upgrade.on_upgrade(move |socket| task::run(socket, guard)))
@@ -105,7 +110,9 @@ fn hub_name(path: &str, query: &Query<'_>) -> Result<HubName, Refusal> {
 
 async fn upgrade(parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
     if parts.method != Method::GET {
-        return Err(Refusal::bad_request("this endpoint takes WebSocket upgrades only"));
+        return Err(Refusal::bad_request(
+            "this endpoint takes WebSocket upgrades only",
+        ));
     }
     let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
         .await
@@ -161,15 +168,24 @@ fn authorize(
         .ok_or_else(|| unauthorized("no access token".to_owned()))?;
 
     let settings = service.settings();
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let audiences = audiences(host, settings.public_endpoints.as_slice(), hub);
-    let is_ours = |audience: &str| audiences.iter().any(|ours| ours.eq_ignore_ascii_case(audience));
+    let is_ours = |audience: &str| {
+        audiences
+            .iter()
+            .any(|ours| ours.eq_ignore_ascii_case(audience))
+    };
     let claims = verify_client_token(token, settings.keys(), &is_ours, service.clock().now().wall)
         .map_err(|error| unauthorized(error.to_string()))?;
 
     let most = settings.limits.groups_per_token;
     if claims.groups.len() > most {
-        return Err(Refusal::bad_request(format!("The token names more than {most} groups.")));
+        return Err(Refusal::bad_request(format!(
+            "The token names more than {most} groups."
+        )));
     }
     let groups: Result<Vec<_>, _> = claims.groups.into_iter().map(GroupName::new).collect();
     let groups =
@@ -196,12 +212,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// with either scheme since a proxy may have taken TLS off.
 fn audiences(host: Option<&str>, public: &[url::Url], hub: &HubName) -> Vec<String> {
     let own = host.and_then(|host| url::Url::parse(&format!("http://{host}/")).ok());
-    let of_url = |endpoint: &url::Url| client_audience(endpoint, hub.as_str(), ClientProtocol::Default);
+    let of_url =
+        |endpoint: &url::Url| client_audience(endpoint, hub.as_str(), ClientProtocol::Default);
     own.iter()
         .chain(public)
         .map(of_url)
         .flat_map(|audience| {
-            let rest = audience.split_once("://").map_or("", |(_, rest)| rest).to_owned();
+            let rest = audience
+                .split_once("://")
+                .map_or("", |(_, rest)| rest)
+                .to_owned();
             [format!("http://{rest}"), format!("https://{rest}")]
         })
         .collect()
@@ -210,7 +230,10 @@ fn audiences(host: Option<&str>, public: &[url::Url], hub: &HubName) -> Vec<Stri
 /// Opens the socket only to close it: that is how clients learn to start afresh.
 fn refuse_recovery(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|mut socket| async move {
-        let close = CloseFrame { code: 1008, reason: NOT_RECOVERABLE.into() };
+        let close = CloseFrame {
+            code: 1008,
+            reason: NOT_RECOVERABLE.into(),
+        };
         // The client may be gone already.
         let _ = socket.send(Message::Close(Some(close))).await;
         let _ = socket.close().await;

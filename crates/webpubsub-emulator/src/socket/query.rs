@@ -24,16 +24,23 @@ pub(super) enum InvalidRawMode {
 
 impl<'a> Query<'a> {
     pub(super) fn parse(query: &'a str) -> Self {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        });
+        let pairs = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (decode(name), decode(value))
+            });
         Self(pairs.collect())
     }
 
     /// The last value of a parameter.
     pub(super) fn last(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.iter().rev().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut values = self
+            .0
+            .iter()
+            .rev()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
         values.next().map(|(_, value)| value.as_ref())
     }
 
@@ -88,15 +95,31 @@ mod tests {
             let group = GroupName::new("g").expect("a name");
             Ok(RawMode::SendToGroup { group, no_echo })
         };
-        for event in ["", "webpubsub_mode=", "webpubsub_mode=SENDEVENT&group=&noEcho=x"] {
+        for event in [
+            "",
+            "webpubsub_mode=",
+            "webpubsub_mode=SENDEVENT&group=&noEcho=x",
+        ] {
             assert_eq!(mode(event), Ok(RawMode::SendEvent), "{event}");
         }
         assert_eq!(mode("webpubsub_mode=sendtogroup&group=g"), to_group(false));
-        assert_eq!(mode("webpubsub_mode=sendToGroup&group=g&noEcho=True"), to_group(true));
-        assert_eq!(mode("webpubsub_mode=x&webpubsub_mode=sendToGroup&group=a&group=g"), to_group(false));
+        assert_eq!(
+            mode("webpubsub_mode=sendToGroup&group=g&noEcho=True"),
+            to_group(true)
+        );
+        assert_eq!(
+            mode("webpubsub_mode=x&webpubsub_mode=sendToGroup&group=a&group=g"),
+            to_group(false)
+        );
         assert_eq!(mode("webpubsub_mode=other"), Err(InvalidRawMode::Mode));
-        assert_eq!(mode("webpubsub_mode=sendToGroup"), Err(InvalidRawMode::Group));
-        assert_eq!(mode("webpubsub_mode=sendToGroup&group=%20"), Err(InvalidRawMode::Group));
+        assert_eq!(
+            mode("webpubsub_mode=sendToGroup"),
+            Err(InvalidRawMode::Group)
+        );
+        assert_eq!(
+            mode("webpubsub_mode=sendToGroup&group=%20"),
+            Err(InvalidRawMode::Group)
+        );
         assert_eq!(
             mode("webpubsub_mode=sendToGroup&group=g&noEcho=1"),
             Err(InvalidRawMode::NoEcho)

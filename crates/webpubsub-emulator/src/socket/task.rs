@@ -14,9 +14,7 @@ use webpubsub_protocol::frame::json;
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::payload::Payload;
 
-use crate::hub::{
-    Attachment, Drained, End, Frame, Hub, MALFORMED_JSON, Received, WireForm,
-};
+use crate::hub::{Attachment, Drained, End, Frame, Hub, MALFORMED_JSON, Received, WireForm};
 use crate::service::Service;
 use crate::tap::Tapped;
 
@@ -46,7 +44,12 @@ impl SocketGuard {
         let tracked = service.sockets().token();
         service.counters().connections_opened.add(1);
         tracing::debug!(hub = %hub.name(), connection = %attachment.connection_id, "opened");
-        Self { service, hub, attachment, _tracked: tracked }
+        Self {
+            service,
+            hub,
+            attachment,
+            _tracked: tracked,
+        }
     }
 
     fn end(&self, end: &End) {
@@ -56,7 +59,12 @@ impl SocketGuard {
 
 impl Drop for SocketGuard {
     fn drop(&mut self) {
-        let Attachment { key, epoch, connection_id, .. } = &self.attachment;
+        let Attachment {
+            key,
+            epoch,
+            connection_id,
+            ..
+        } = &self.attachment;
         self.hub.socket_gone(*key, *epoch);
         self.service.counters().connections_closed.add(1);
         tracing::debug!(hub = %self.hub.name(), connection = %connection_id, "closed");
@@ -88,7 +96,9 @@ where
     let grace = clock.now().mono + crate::hub::CLOSE_DRAIN;
     if closed_by_peer {
         // The hub must not see frames after this; the transport still answers the close.
-        guard.hub.socket_gone(guard.attachment.key, guard.attachment.epoch);
+        guard
+            .hub
+            .socket_gone(guard.attachment.key, guard.attachment.epoch);
     }
     if closed_by_peer || written == Written::Close {
         // Finishes the close handshake: reads what is under way until the peer hangs up.
@@ -143,9 +153,16 @@ where
             }
         }
         if let Drained::Closed(close) = drained {
-            let frame = CloseFrame { code: close.code, reason: close.reason.into() };
+            let frame = CloseFrame {
+                code: close.code,
+                reason: close.reason.into(),
+            };
             let sent = sink.send(Message::Close(Some(frame))).await;
-            return if sent.is_ok() { Written::Close } else { Written::Lost };
+            return if sent.is_ok() {
+                Written::Close
+            } else {
+                Written::Lost
+            };
         }
         if more {
             continue;
@@ -176,7 +193,9 @@ async fn read<R>(stream: &mut R, guard: &SocketGuard, heard: &Mutex<Instant>)
 where
     R: Stream<Item = Result<Message, axum::Error>> + Unpin,
 {
-    let Attachment { key, epoch, outbox, .. } = &guard.attachment;
+    let Attachment {
+        key, epoch, outbox, ..
+    } = &guard.attachment;
     let form = outbox.form();
     loop {
         outbox.readable().await;
@@ -265,7 +284,9 @@ fn count_in(guard: &SocketGuard, bytes: usize) {
 fn count_out(guard: &SocketGuard, frames: &[Frame]) {
     let counters = guard.service.counters();
     counters.frames_out.add(frames.len() as u64);
-    counters.bytes_out.add(frames.iter().map(|frame| frame.len() as u64).sum());
+    counters
+        .bytes_out
+        .add(frames.iter().map(|frame| frame.len() as u64).sum());
     for frame in frames {
         guard.service.tap().emit(|| Tapped::FrameOut {
             hub: guard.hub.name().clone(),

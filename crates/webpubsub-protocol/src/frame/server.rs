@@ -128,7 +128,10 @@ impl FrameError {
     /// A failure with a name and a text.
     #[must_use]
     pub fn new(name: &'static str, message: impl Into<ByteString>) -> Self {
-        Self { name: ByteString::from_static(name), message: Some(message.into()) }
+        Self {
+            name: ByteString::from_static(name),
+            message: Some(message.into()),
+        }
     }
 }
 

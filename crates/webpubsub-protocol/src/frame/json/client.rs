@@ -4,9 +4,7 @@ use bytes::Bytes;
 
 use super::members::{Member, Members};
 use super::write::ObjectWriter;
-use crate::frame::{
-    ClientFrame, DecodeError, Invocation, SequenceId, StreamEndError, StreamStart,
-};
+use crate::frame::{ClientFrame, DecodeError, Invocation, SequenceId, StreamEndError, StreamStart};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::name::EventName;
@@ -30,7 +28,11 @@ pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError
     let is = |name: &str| kind.eq_ignore_ascii_case(name);
 
     if is("sendToGroup") {
-        if members.has(Member::Stream) { open_stream(&members) } else { send_to_group(&members) }
+        if members.has(Member::Stream) {
+            open_stream(&members)
+        } else {
+            send_to_group(&members)
+        }
     } else if is("event") {
         event(&members)
     } else if is("sequenceAck") {
@@ -40,9 +42,15 @@ pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError
     } else if is("ping") {
         Ok(ClientFrame::Ping)
     } else if is("joinGroup") {
-        Ok(ClientFrame::JoinGroup { group: members.group()?, ack_id: members.ack_id()? })
+        Ok(ClientFrame::JoinGroup {
+            group: members.group()?,
+            ack_id: members.ack_id()?,
+        })
     } else if is("leaveGroup") {
-        Ok(ClientFrame::LeaveGroup { group: members.group()?, ack_id: members.ack_id()? })
+        Ok(ClientFrame::LeaveGroup {
+            group: members.group()?,
+            ack_id: members.ack_id()?,
+        })
     } else if is("streamData") {
         stream_data(&members)
     } else if is("streamEnd") {
@@ -63,7 +71,10 @@ pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError
             state: members.string_map(Member::State)?,
         })
     } else if is("subscribeGroupState") {
-        Ok(ClientFrame::SubscribeGroupState { group: members.group()?, ack_id: members.ack_id()? })
+        Ok(ClientFrame::SubscribeGroupState {
+            group: members.group()?,
+            ack_id: members.ack_id()?,
+        })
     } else if is("unsubscribeGroupState") {
         Ok(ClientFrame::UnsubscribeGroupState {
             group: members.group()?,
@@ -129,7 +140,9 @@ fn refuse_null(payload: &Payload) -> Result<(), DecodeError> {
 }
 
 fn open_stream(members: &Members<'_>) -> Result<ClientFrame, DecodeError> {
-    let stream = members.object(Member::Stream)?.ok_or(DecodeError::Missing("stream"))?;
+    let stream = members
+        .object(Member::Stream)?
+        .ok_or(DecodeError::Missing("stream"))?;
     let stream_id = stream.required_shared(Member::StreamId)?;
     let group = members.group()?;
     let no_echo = members.boolean(Member::NoEcho)?.unwrap_or(false);
@@ -151,7 +164,11 @@ fn open_stream(members: &Members<'_>) -> Result<ClientFrame, DecodeError> {
     } else if members.has(Member::DataType) {
         Err(DecodeError::Unexpected("dataType"))
     } else {
-        idle_timeout.map(|idle_timeout| StreamStart { group, no_echo, idle_timeout })
+        idle_timeout.map(|idle_timeout| StreamStart {
+            group,
+            no_echo,
+            idle_timeout,
+        })
     };
     Ok(ClientFrame::OpenStream { stream_id, start })
 }
@@ -171,7 +188,10 @@ fn stream_data(members: &Members<'_>) -> Result<ClientFrame, DecodeError> {
         (_, None, _) => Err(DecodeError::Missing("dataType")),
         (.., false) => Err(DecodeError::Missing("data")),
     };
-    Ok(ClientFrame::StreamData { stream_id, fragment })
+    Ok(ClientFrame::StreamData {
+        stream_id,
+        fragment,
+    })
 }
 
 fn stream_end(members: &Members<'_>) -> Result<ClientFrame, DecodeError> {
@@ -185,7 +205,9 @@ fn stream_end(members: &Members<'_>) -> Result<ClientFrame, DecodeError> {
                 }
                 Ok(StreamEndError {
                     message: error.nullable_shared(Member::Message)?.map(String::from),
-                    user_error_code: error.nullable_shared(Member::UserErrorCode)?.map(String::from),
+                    user_error_code: error
+                        .nullable_shared(Member::UserErrorCode)?
+                        .map(String::from),
                 })
             })
             .transpose()?,
@@ -218,26 +240,33 @@ fn invocation(members: &Members<'_>) -> Result<Invocation, DecodeError> {
 pub fn encode_client(frame: &ClientFrame) -> String {
     let frame_of = ObjectWriter::frame;
     match frame {
-        ClientFrame::JoinGroup { group, ack_id } => {
-            frame_of("joinGroup").text("group", group.as_str()).display_if("ackId", *ack_id)
-        }
-        ClientFrame::LeaveGroup { group, ack_id } => {
-            frame_of("leaveGroup").text("group", group.as_str()).display_if("ackId", *ack_id)
-        }
-        ClientFrame::SendToGroup { group, ack_id, no_echo, ttl_seconds, metadata, payload } => {
-            frame_of("sendToGroup")
-                .text("group", group.as_str())
-                .display_if("ackId", *ack_id)
-                .display("noEcho", no_echo)
-                .display_if("ttlSeconds", (*ttl_seconds > 0).then_some(ttl_seconds))
-                .metadata_if(metadata)
-                .payload(payload)
-        }
+        ClientFrame::JoinGroup { group, ack_id } => frame_of("joinGroup")
+            .text("group", group.as_str())
+            .display_if("ackId", *ack_id),
+        ClientFrame::LeaveGroup { group, ack_id } => frame_of("leaveGroup")
+            .text("group", group.as_str())
+            .display_if("ackId", *ack_id),
+        ClientFrame::SendToGroup {
+            group,
+            ack_id,
+            no_echo,
+            ttl_seconds,
+            metadata,
+            payload,
+        } => frame_of("sendToGroup")
+            .text("group", group.as_str())
+            .display_if("ackId", *ack_id)
+            .display("noEcho", no_echo)
+            .display_if("ttlSeconds", (*ttl_seconds > 0).then_some(ttl_seconds))
+            .metadata_if(metadata)
+            .payload(payload),
         ClientFrame::OpenStream { stream_id, start } => {
             let mut stream = ObjectWriter::new(64).text("streamId", stream_id);
             let mut out = frame_of("sendToGroup");
             if let Ok(start) = start {
-                out = out.text("group", start.group.as_str()).display("noEcho", start.no_echo);
+                out = out
+                    .text("group", start.group.as_str())
+                    .display("noEcho", start.no_echo);
                 stream = stream.display_if(
                     "idleTimeoutMs",
                     start.idle_timeout.map(|timeout| timeout.as_millis()),
@@ -245,7 +274,10 @@ pub fn encode_client(frame: &ClientFrame) -> String {
             }
             out.raw("stream", &stream.finish())
         }
-        ClientFrame::StreamData { stream_id, fragment } => {
+        ClientFrame::StreamData {
+            stream_id,
+            fragment,
+        } => {
             let out = frame_of("streamData").text("streamId", stream_id);
             match fragment {
                 Ok(Some((number, payload))) => {
@@ -266,16 +298,29 @@ pub fn encode_client(frame: &ClientFrame) -> String {
                 None => out,
             }
         }
-        ClientFrame::Event { event, ack_id, metadata, payload } => frame_of("event")
+        ClientFrame::Event {
+            event,
+            ack_id,
+            metadata,
+            payload,
+        } => frame_of("event")
             .text("event", event.as_str())
             .display_if("ackId", *ack_id)
             .metadata_if(metadata)
             .payload(payload),
-        ClientFrame::Invoke { invocation_id, call } => {
-            let out =
-                frame_of("invoke").text("invocationId", invocation_id).text("target", "event");
+        ClientFrame::Invoke {
+            invocation_id,
+            call,
+        } => {
+            let out = frame_of("invoke")
+                .text("invocationId", invocation_id)
+                .text("target", "event");
             match call {
-                Ok(Invocation { event, metadata, payload }) => {
+                Ok(Invocation {
+                    event,
+                    metadata,
+                    payload,
+                }) => {
                     let out = out.text("event", event.as_str()).metadata_if(metadata);
                     match payload {
                         Some(payload) => out.payload(payload),
@@ -291,9 +336,14 @@ pub fn encode_client(frame: &ClientFrame) -> String {
         ClientFrame::SequenceAck { sequence_id } => {
             frame_of("sequenceAck").display("sequenceId", sequence_id)
         }
-        ClientFrame::SetGroupState { group, ack_id, state } => {
-            let out =
-                frame_of("setGroupState").text("group", group.as_str()).display_if("ackId", *ack_id);
+        ClientFrame::SetGroupState {
+            group,
+            ack_id,
+            state,
+        } => {
+            let out = frame_of("setGroupState")
+                .text("group", group.as_str())
+                .display_if("ackId", *ack_id);
             match state {
                 Some(state) => {
                     out.map("state", state.iter().map(|(k, v)| (k.as_str(), v.as_str())))

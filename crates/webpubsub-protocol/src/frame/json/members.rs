@@ -84,7 +84,10 @@ impl<'a> Members<'a> {
         match serde_json::from_str(text) {
             Ok(found) => Ok(Self { frame, found }),
             Err(error) if error.is_data() => Err(DecodeError::NotAnObject),
-            Err(error) => Err(DecodeError::Syntax { line: error.line(), column: error.column() }),
+            Err(error) => Err(DecodeError::Syntax {
+                line: error.line(),
+                column: error.column(),
+            }),
         }
     }
 
@@ -112,13 +115,19 @@ impl<'a> Members<'a> {
 
     /// A nested object or `null`.
     pub(super) fn nullable_object(&self, member: Member) -> Result<Option<Self>, DecodeError> {
-        if self.non_null(member).is_some() { self.object(member) } else { Ok(None) }
+        if self.non_null(member).is_some() {
+            self.object(member)
+        } else {
+            Ok(None)
+        }
     }
 
     /// An array of objects.
     pub(super) fn objects(&self, member: Member) -> Result<Vec<Self>, DecodeError> {
         let invalid = || DecodeError::Invalid(member.name());
-        let raw = self.raw(member).ok_or(DecodeError::Missing(member.name()))?;
+        let raw = self
+            .raw(member)
+            .ok_or(DecodeError::Missing(member.name()))?;
         let items: Vec<&'a RawValue> = serde_json::from_str(raw).map_err(|_| invalid())?;
         items
             .into_iter()
@@ -127,7 +136,9 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn text(&self, member: Member) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        self.raw(member).map(|raw| text(raw).ok_or(DecodeError::Invalid(member.name()))).transpose()
+        self.raw(member)
+            .map(|raw| text(raw).ok_or(DecodeError::Invalid(member.name())))
+            .transpose()
     }
 
     /// A string member as shared text; a slice of the frame when nothing is escaped.
@@ -140,15 +151,21 @@ impl<'a> Members<'a> {
         &self,
         member: Member,
     ) -> Result<Option<ByteString>, DecodeError> {
-        if self.non_null(member).is_some() { self.shared(member) } else { Ok(None) }
+        if self.non_null(member).is_some() {
+            self.shared(member)
+        } else {
+            Ok(None)
+        }
     }
 
     pub(super) fn required_text(&self, member: Member) -> Result<Cow<'a, str>, DecodeError> {
-        self.text(member)?.ok_or(DecodeError::Missing(member.name()))
+        self.text(member)?
+            .ok_or(DecodeError::Missing(member.name()))
     }
 
     pub(super) fn required_shared(&self, member: Member) -> Result<ByteString, DecodeError> {
-        self.shared(member)?.ok_or(DecodeError::Missing(member.name()))
+        self.shared(member)?
+            .ok_or(DecodeError::Missing(member.name()))
     }
 
     pub(super) fn group(&self) -> Result<GroupName, DecodeError> {
@@ -178,7 +195,8 @@ impl<'a> Members<'a> {
         &self,
         member: Member,
     ) -> Result<T, DecodeError> {
-        self.integer(member)?.ok_or(DecodeError::Missing(member.name()))
+        self.integer(member)?
+            .ok_or(DecodeError::Missing(member.name()))
     }
 
     /// An integer or `null`.
@@ -186,7 +204,11 @@ impl<'a> Members<'a> {
         &self,
         member: Member,
     ) -> Result<Option<T>, DecodeError> {
-        if self.non_null(member).is_some() { self.integer(member) } else { Ok(None) }
+        if self.non_null(member).is_some() {
+            self.integer(member)
+        } else {
+            Ok(None)
+        }
     }
 
     pub(super) fn ack_id(&self) -> Result<Option<AckId>, DecodeError> {
@@ -195,9 +217,13 @@ impl<'a> Members<'a> {
 
     /// The `metadata` member; `None` when absent or null.
     pub(super) fn metadata(&self) -> Result<Option<Metadata>, DecodeError> {
-        let Some(raw) = self.non_null(Member::Metadata) else { return Ok(None) };
+        let Some(raw) = self.non_null(Member::Metadata) else {
+            return Ok(None);
+        };
         let invalid = DecodeError::Invalid("metadata");
-        let Ok(StringPairs(pairs)) = serde_json::from_str(raw) else { return Err(invalid) };
+        let Ok(StringPairs(pairs)) = serde_json::from_str(raw) else {
+            return Err(invalid);
+        };
         Metadata::new(pairs).map(Some).map_err(|_| invalid)
     }
 
@@ -206,7 +232,9 @@ impl<'a> Members<'a> {
         &self,
         member: Member,
     ) -> Result<Option<Vec<(String, String)>>, DecodeError> {
-        let Some(raw) = self.non_null(member) else { return Ok(None) };
+        let Some(raw) = self.non_null(member) else {
+            return Ok(None);
+        };
         serde_json::from_str::<StringPairs>(raw)
             .map(|pairs| Some(pairs.0))
             .map_err(|_| DecodeError::Invalid(member.name()))
@@ -230,7 +258,9 @@ impl<'a> Members<'a> {
                 Ok(Payload::Text(self.share(text)))
             }
             DataType::Binary => base64_bytes(raw).map(Payload::binary).ok_or_else(invalid),
-            DataType::Protobuf => base64_bytes(raw).and_then(Payload::protobuf).ok_or_else(invalid),
+            DataType::Protobuf => base64_bytes(raw)
+                .and_then(Payload::protobuf)
+                .ok_or_else(invalid),
         }
     }
 

@@ -19,20 +19,30 @@ pub fn encode_server(frame: &ServerFrame) -> String {
                 None => body,
             };
         }
-        ServerFrame::Connected { connection_id, user_id, reconnection_token } => frame_of("system")
+        ServerFrame::Connected {
+            connection_id,
+            user_id,
+            reconnection_token,
+        } => frame_of("system")
             .text("event", "connected")
             .text_or_null("userId", user_id.as_deref())
             .text("connectionId", connection_id)
             .text_if("reconnectionToken", reconnection_token.as_deref()),
-        ServerFrame::Disconnected { message } => {
-            frame_of("system").text("event", "disconnected").text("message", message)
-        }
+        ServerFrame::Disconnected { message } => frame_of("system")
+            .text("event", "disconnected")
+            .text("message", message),
         ServerFrame::Ack { ack_id, error } => {
-            let out = frame_of("ack").display("ackId", ack_id).display("success", error.is_none());
+            let out = frame_of("ack")
+                .display("ackId", ack_id)
+                .display("success", error.is_none());
             with_error(out, error.as_ref())
         }
         ServerFrame::Pong => frame_of("pong"),
-        ServerFrame::InvokeResponse { invocation_id, result, metadata } => {
+        ServerFrame::InvokeResponse {
+            invocation_id,
+            result,
+            metadata,
+        } => {
             let out = frame_of("invokeResponse")
                 .text("invocationId", invocation_id)
                 .display("success", result.is_ok());
@@ -42,25 +52,35 @@ pub fn encode_server(frame: &ServerFrame) -> String {
                 Err(error) => with_error(out, Some(error)),
             }
         }
-        ServerFrame::StreamAck { stream_id, expected_sequence_id } => frame_of("streamAck")
+        ServerFrame::StreamAck {
+            stream_id,
+            expected_sequence_id,
+        } => frame_of("streamAck")
             .text("streamId", stream_id)
             .display("expectedSequenceId", expected_sequence_id),
-        ServerFrame::StreamNack { stream_id, error, expected_sequence_id } => {
-            frame_of("streamNack")
-                .text("streamId", stream_id)
-                .text("name", &error.name)
-                .text_if("message", error.message.as_deref())
-                .display("expectedSequenceId", expected_sequence_id)
-        }
-        ServerFrame::StreamClosed { stream_id, error } => {
-            with_error(frame_of("streamClosed").text("streamId", stream_id), error.as_ref())
-        }
-        ServerFrame::GroupStateSnapshot { sequence_id, group, items } => {
-            group_state("groupStateSnapshot", *sequence_id, group.as_str(), items)
-        }
-        ServerFrame::GroupStateUpdate { sequence_id, group, items } => {
-            group_state("groupStateUpdate", *sequence_id, group.as_str(), items)
-        }
+        ServerFrame::StreamNack {
+            stream_id,
+            error,
+            expected_sequence_id,
+        } => frame_of("streamNack")
+            .text("streamId", stream_id)
+            .text("name", &error.name)
+            .text_if("message", error.message.as_deref())
+            .display("expectedSequenceId", expected_sequence_id),
+        ServerFrame::StreamClosed { stream_id, error } => with_error(
+            frame_of("streamClosed").text("streamId", stream_id),
+            error.as_ref(),
+        ),
+        ServerFrame::GroupStateSnapshot {
+            sequence_id,
+            group,
+            items,
+        } => group_state("groupStateSnapshot", *sequence_id, group.as_str(), items),
+        ServerFrame::GroupStateUpdate {
+            sequence_id,
+            group,
+            items,
+        } => group_state("groupStateUpdate", *sequence_id, group.as_str(), items),
     }
     .finish()
 }
@@ -74,7 +94,10 @@ pub fn encode_message(message: &Message) -> String {
     let out = ObjectWriter::frame("message");
     let out = match &message.from {
         Sender::Server => out.text("from", "server"),
-        Sender::Group { group, from_user_id } => out
+        Sender::Group {
+            group,
+            from_user_id,
+        } => out
             .text("from", "group")
             .text_or_null("fromUserId", from_user_id.as_deref())
             .text("group", group.as_str()),
@@ -96,8 +119,9 @@ pub fn number_message(body: &str, id: SequenceId) -> String {
 fn with_error(out: ObjectWriter, error: Option<&FrameError>) -> ObjectWriter {
     match error {
         Some(FrameError { name, message }) => {
-            let error =
-                ObjectWriter::new(64).text("name", name).text_if("message", message.as_deref());
+            let error = ObjectWriter::new(64)
+                .text("name", name)
+                .text_if("message", message.as_deref());
             out.raw("error", &error.finish())
         }
         None => out,
@@ -110,7 +134,11 @@ fn stream_info(stream: &StreamInfo) -> String {
         .display("streamSequenceId", stream.stream_sequence_id)
         .display_if("endOfStream", stream.end_of_stream.then_some(true));
     let out = match &stream.error {
-        Some(StreamError { name, message, user_error_code }) => {
+        Some(StreamError {
+            name,
+            message,
+            user_error_code,
+        }) => {
             let error = ObjectWriter::new(64)
                 .text("name", name)
                 .text_if("message", message.as_deref())
@@ -170,8 +198,9 @@ pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError
             invocation_id: members.required_shared(Member::InvocationId)?,
             result: match outcome(members)? {
                 Ok(()) if members.has(Member::Data) => {
-                    let data_type =
-                        members.data_type()?.ok_or(DecodeError::Missing("dataType"))?;
+                    let data_type = members
+                        .data_type()?
+                        .ok_or(DecodeError::Missing("dataType"))?;
                     Ok(Some(members.payload(data_type)?))
                 }
                 Ok(()) => Ok(None),
@@ -190,7 +219,10 @@ pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError
         }),
         "streamClosed" => Ok(ServerFrame::StreamClosed {
             stream_id: members.required_shared(Member::StreamId)?,
-            error: members.nullable_object(Member::Error)?.map(|e| named_error(&e)).transpose()?,
+            error: members
+                .nullable_object(Member::Error)?
+                .map(|e| named_error(&e))
+                .transpose()?,
         }),
         "groupStateSnapshot" => Ok(ServerFrame::GroupStateSnapshot {
             sequence_id: sequence_id(members)?,
@@ -207,7 +239,9 @@ pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError
 }
 
 fn sequence_id(members: &Members<'_>) -> Result<Option<SequenceId>, DecodeError> {
-    Ok(members.nullable_integer(Member::SequenceId)?.map(SequenceId))
+    Ok(members
+        .nullable_integer(Member::SequenceId)?
+        .map(SequenceId))
 }
 
 fn message(members: &Members<'_>) -> Result<Message, DecodeError> {
@@ -219,13 +253,18 @@ fn message(members: &Members<'_>) -> Result<Message, DecodeError> {
         },
         _ => return Err(DecodeError::Unknown("from")),
     };
-    let data_type = members.data_type()?.ok_or(DecodeError::Missing("dataType"))?;
+    let data_type = members
+        .data_type()?
+        .ok_or(DecodeError::Missing("dataType"))?;
     Ok(Message {
         sequence_id: sequence_id(members)?,
         from,
         payload: members.payload(data_type)?,
         metadata: members.metadata()?.unwrap_or_default(),
-        stream: members.nullable_object(Member::Stream)?.map(|s| read_stream(&s)).transpose()?,
+        stream: members
+            .nullable_object(Member::Stream)?
+            .map(|s| read_stream(&s))
+            .transpose()?,
     })
 }
 
@@ -237,7 +276,10 @@ fn system(members: &Members<'_>) -> Result<ServerFrame, DecodeError> {
             reconnection_token: members.nullable_shared(Member::ReconnectionToken)?,
         }),
         "disconnected" => Ok(ServerFrame::Disconnected {
-            message: members.nullable_shared(Member::Message)?.map(String::from).unwrap_or_default(),
+            message: members
+                .nullable_shared(Member::Message)?
+                .map(String::from)
+                .unwrap_or_default(),
         }),
         _ => Err(DecodeError::Unknown("event")),
     }
@@ -245,13 +287,19 @@ fn system(members: &Members<'_>) -> Result<ServerFrame, DecodeError> {
 
 /// `success` and `error` of an answer.
 fn outcome(members: &Members<'_>) -> Result<Result<(), FrameError>, DecodeError> {
-    if members.boolean(Member::Success)?.ok_or(DecodeError::Missing("success"))? {
+    if members
+        .boolean(Member::Success)?
+        .ok_or(DecodeError::Missing("success"))?
+    {
         return Ok(Ok(()));
     }
     match members.nullable_object(Member::Error)? {
         Some(error) => named_error(&error).map(Err),
         // A failure without a name is still a failure.
-        None => Ok(Err(FrameError { name: "".into(), message: None })),
+        None => Ok(Err(FrameError {
+            name: "".into(),
+            message: None,
+        })),
     }
 }
 

@@ -104,7 +104,11 @@ impl ObjectWriter {
     }
 
     pub(super) fn metadata_if(self, metadata: &Metadata) -> Self {
-        if metadata.is_empty() { self } else { self.map("metadata", metadata.iter()) }
+        if metadata.is_empty() {
+            self
+        } else {
+            self.map("metadata", metadata.iter())
+        }
     }
 
     pub(super) fn map<'a>(
@@ -164,7 +168,12 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_serde_json_does() {
-        for text in ["", "a", "\"\\/\n\r\t\u{8}\u{c}\u{0}\u{1f}\u{7f}", "é漢😀<&>'"] {
+        for text in [
+            "",
+            "a",
+            "\"\\/\n\r\t\u{8}\u{c}\u{0}\u{1f}\u{7f}",
+            "é漢😀<&>'",
+        ] {
             let mut out = String::new();
             push_string(&mut out, text);
             assert_eq!(Some(out), serde_json::to_string(text).ok());
