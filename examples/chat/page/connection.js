@@ -51,7 +51,7 @@ export class RoomConnection {
     this.#retryTimer = null;
     const attempt = { abort: new AbortController(), socket: null, group: null, acks: new Map(), lastAckId: 0, timers: new Set() };
     this.#attempt = attempt;
-    this.#handlers.state({ name: "connecting", again: this.#everConnected });
+    this.#handlers.state({ name: "connecting" });
     attempt.deadline = this.#after(attempt, OPEN_WITHIN, () => this.#lost(attempt));
     this.#open(attempt);
   }

@@ -8,7 +8,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use webpubsub::Json as JsonPayload;
+use webpubsub::{Json as JsonMessage, Role};
 
 use crate::names::{PersonName, RoomName};
 use crate::refusal::Refusal;
@@ -71,8 +71,8 @@ pub(crate) async fn negotiate(
         .service
         .client_access_token()
         .user_id(&user_id)
-        .role(format!("webpubsub.joinLeaveGroup.{group}"))
-        .role(format!("webpubsub.sendToGroup.{group}"))
+        .role(Role::join_leave_group(&group).expect("rooms make legal group names"))
+        .role(Role::send_to_group(&group).expect("rooms make legal group names"))
         .lifetime(TOKEN_LIFETIME)
         .await
         .map_err(|error| service_failed("a token could not be made", &error))?;
@@ -119,8 +119,8 @@ pub(crate) async fn announce(
     };
     shared
         .service
-        .group(&group)
-        .send(JsonPayload(&Announcement::Joined { user: &user_id }))
+        .group(group)
+        .send_to_all(JsonMessage(&Announcement::Joined { user: &user_id }))
         .await
         .map_err(|error| service_failed("a join could not be announced", &error))?;
     Ok(StatusCode::NO_CONTENT)

@@ -297,6 +297,50 @@ async function conversation() {
     site.close();
   });
 
+  await check("a message whose ack was lost is sent again and heard once", async () => {
+    const flaky = await open(url);
+    const heard = await open(url);
+    let severed = 0;
+    await betweenPageAndService(flaky, (frame, socket) => {
+      if (frame.type !== "ack" || frame.ackId === 1 || severed) return frame;
+      severed += 1;
+      socket.close();
+      return null;
+    });
+    await flaky.reload();
+    await enter(heard, "Gus", "flaky");
+    await enter(flaky, "Fay", "flaky");
+    await say(flaky, "only once");
+    await log(flaky).getByText(/^Back again\./).waitFor();
+    await message(flaky, "only once").and(flaky.locator("[data-status=sent]")).waitFor();
+    await say(flaky, "the end");
+    await message(heard, "the end").waitFor();
+    assert.equal(severed, 1);
+    assert.deepEqual(await log(heard).locator("li.message .text").allInnerTexts(), ["only once", "the end"]);
+    await flaky.context().close();
+    await heard.context().close();
+  });
+
+  await check("a refused message says so and can be sent again by keyboard", async () => {
+    const page = await open(url);
+    let refusals = 0;
+    await betweenPageAndService(page, (frame) => {
+      if (frame.type !== "ack" || frame.ackId === 1 || refusals) return frame;
+      refusals += 1;
+      return { ...frame, success: false, error: { name: "Forbidden", message: "not now" } };
+    });
+    await page.reload();
+    await enter(page, "Hal", "refused");
+    await say(page, "please");
+    await message(page, "please").getByText("Not sent").waitFor();
+    await isAccessible(page);
+    await tabTo(page, "Send again", { back: true });
+    await page.keyboard.press("Enter");
+    await message(page, "please").and(page.locator("[data-status=sent]")).waitFor();
+    assert.equal(await page.getByLabel("Message to refused").evaluate((input) => input === document.activeElement), true);
+    await page.context().close();
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     await check(`axe finds nothing serious (${colorScheme})`, async () => {
       const page = await open(url, { colorScheme });
@@ -336,6 +380,16 @@ async function conversation() {
   });
   await ana.context().close();
   await ben.context().close();
+}
+
+/** Passes the service's frames through `change`, which may replace one, drop it (null) or close the socket. */
+function betweenPageAndService(page, change) {
+  return page.routeWebSocket(/\/client\//, (socket) => {
+    socket.connectToServer().onMessage((text) => {
+      const frame = change(JSON.parse(text), socket);
+      if (frame) socket.send(JSON.stringify(frame));
+    });
+  });
 }
 
 /** Presses Tab until the element with that accessible name has the focus. */
