@@ -168,8 +168,7 @@ fn check_dependency(member: &Member, dependency: &Dependency) -> Option<String> 
             ));
         }
     }
-    let may_use_anyhow = member.name == "xtask" || member.folder.starts_with("examples/");
-    (name == "anyhow" && !may_use_anyhow)
+    (name == "anyhow" && member.folder.starts_with("crates/"))
         .then(|| "uses `anyhow`; libraries have typed errors".to_owned())
 }
 
@@ -370,11 +369,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn anyhow_is_for_tasks_and_examples() {
+    fn anyhow_is_for_programs() {
         let uses = "[dependencies]\nanyhow = { path = \"../../anyhow\" }";
         let found = advice(&[
             ("crates/a", "a", uses),
             ("examples/b", "b", uses),
+            ("tests/c", "c", uses),
             ("anyhow", "anyhow", ""),
         ]);
         assert!(
