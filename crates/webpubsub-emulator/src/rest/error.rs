@@ -32,7 +32,7 @@ pub(super) struct RestError {
     message: Cow<'static, str>,
     target: &'static str,
     form: Form,
-    header: Option<(HeaderName, HeaderValue)>,
+    extra: Option<Extra>,
 }
 
 /// Which body the answer has.
@@ -42,6 +42,15 @@ enum Form {
     Problem,
     /// No body and no code.
     Empty,
+}
+
+/// A header that only some answers have.
+#[derive(Debug, Clone, Copy)]
+enum Extra {
+    /// The methods of a path.
+    Allow(&'static str),
+    /// How to authorise; with what was wrong with the token, if there was one.
+    Challenge(Option<TokenError>),
 }
 
 // What was asked for, and by whom.
@@ -58,13 +67,8 @@ impl RestError {
 
     pub(super) fn unknown_method(allow: &'static str) -> Self {
         let message = format!("The operations at this path have other methods. Allowed: {allow}.");
-        Self::ordinary(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Error.MethodNotAllowed",
-            REQUEST,
-            message,
-        )
-        .with(header::ALLOW, HeaderValue::from_static(allow))
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self::ordinary(status, "Error.MethodNotAllowed", REQUEST, message).with(Extra::Allow(allow))
     }
 
     pub(super) fn bad_parameter(bad: BadParameter) -> Self {
@@ -77,10 +81,9 @@ impl RestError {
     }
 
     pub(super) fn no_token() -> Self {
-        Self::unauthorized(
-            "An access token is required: send the header `Authorization: Bearer <token>`.".into(),
-            HeaderValue::from_static("Bearer"),
-        )
+        let message =
+            "An access token is required: send the header `Authorization: Bearer <token>`.";
+        Self::unauthorized(message.into(), None)
     }
 
     pub(super) fn bad_token(error: TokenError, expected_audience: &str) -> Self {
@@ -102,22 +105,20 @@ impl RestError {
             }
             _ => String::new(),
         };
-        // The cause alone: the rest of the message repeats what the caller sent.
-        let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{error}\"");
         Self::unauthorized(
             format!("The access token is refused: {error}.{advice}"),
-            HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer")),
+            Some(error),
         )
     }
 
-    fn unauthorized(message: String, challenge: HeaderValue) -> Self {
+    fn unauthorized(message: String, error: Option<TokenError>) -> Self {
         Self::ordinary(
             StatusCode::UNAUTHORIZED,
             "Error.Unauthorized",
             REQUEST,
             message,
         )
-        .with(header::WWW_AUTHENTICATE, challenge)
+        .with(Extra::Challenge(error))
     }
 }
 
@@ -261,7 +262,7 @@ impl RestError {
             message,
             target,
             form: Form::Ordinary,
-            header: None,
+            extra: None,
         }
     }
 
@@ -278,9 +279,9 @@ impl RestError {
         }
     }
 
-    fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+    fn with(self, extra: Extra) -> Self {
         Self {
-            header: Some((name, value)),
+            extra: Some(extra),
             ..self
         }
     }
@@ -304,7 +305,7 @@ impl RestError {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.extend(self.header.clone());
+        headers.extend(self.extra.map(Extra::header));
         let Some((content_type, body)) = self.body() else {
             return response;
         };
@@ -344,6 +345,25 @@ impl RestError {
                     extensions: [].into(),
                 });
                 Some(("application/problem+json; charset=utf-8", body))
+            }
+        }
+    }
+}
+
+impl Extra {
+    fn header(self) -> (HeaderName, HeaderValue) {
+        match self {
+            Self::Allow(methods) => (header::ALLOW, HeaderValue::from_static(methods)),
+            Self::Challenge(None) => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            // The cause alone: the message in the body repeats what the caller sent.
+            Self::Challenge(Some(error)) => {
+                let challenge =
+                    format!("Bearer error=\"invalid_token\", error_description=\"{error}\"");
+                let value = HeaderValue::try_from(challenge);
+                (
+                    header::WWW_AUTHENTICATE,
+                    value.expect("token errors are printable ASCII"),
+                )
             }
         }
     }
