@@ -62,6 +62,10 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let hub_name = hub_name(parts.uri.path(), &query)?;
     let upgrade = upgrade(parts).await?;
     let protocol = choose_subprotocol(&parts.headers)?;
+    let upgrade = match &protocol {
+        Some(protocol) => upgrade.protocols([protocol.to_string()]),
+        None => upgrade,
+    };
     if query.last("awps_connection_id").is_some() {
         return Ok(refuse_recovery(upgrade));
     }
@@ -75,10 +79,6 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         request.protocol = Some(protocol);
     }
 
-    let upgrade = match &request.protocol {
-        Some(protocol) => upgrade.protocols([protocol.to_string()]),
-        None => upgrade,
-    };
     let hub = service.hub(&hub_name);
     let (ticket, connection_id) = hub.open(request);
     // Visible from here on: what is sent once the client knows of its 101 reaches it.
