@@ -1,11 +1,14 @@
 //! Frames: what a PubSub client and the service say to each other once a connection is open.
 //!
 //! [`ClientFrame`] travels up, [`ServerFrame`] down. Both are neutral; [`json`] is their form in
-//! the subprotocols `json.webpubsub.azure.v1` and `json.reliable.webpubsub.azure.v1`, which share
-//! all frames: only `sequenceAck` and sequence ids belong to the reliable one.
+//! the subprotocols `json.webpubsub.azure.v1` and `json.reliable.webpubsub.azure.v1`, [`protobuf`]
+//! in `protobuf.webpubsub.azure.v1` and `protobuf.reliable.webpubsub.azure.v1`. A plain and a
+//! reliable subprotocol share all frames: only sequence acks and sequence ids belong to the
+//! reliable one.
 
 mod client;
 pub mod json;
+pub mod protobuf;
 mod server;
 
 use std::fmt;
@@ -42,10 +45,10 @@ pub enum DecodeError {
     /// Larger than [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
     #[error("frame of {0} bytes exceeds the limit of {limit} bytes", limit = crate::limits::MESSAGE_BYTES)]
     TooLarge(usize),
-    /// Arrays and objects nest deeper than [`JSON_DEPTH`](crate::limits::JSON_DEPTH).
+    /// Arrays and objects of JSON nest deeper than [`JSON_DEPTH`](crate::limits::JSON_DEPTH).
     #[error("frame nests deeper than {limit} levels", limit = crate::limits::JSON_DEPTH)]
     TooDeep,
-    /// Not UTF-8, or not well-formed.
+    /// JSON: not UTF-8, or not well-formed.
     #[error("frame is malformed at line {line}, column {column}")]
     Syntax {
         /// Line of the first bad byte, from 1.
@@ -53,11 +56,15 @@ pub enum DecodeError {
         /// Column of the first bad byte, from 1.
         column: usize,
     },
-    /// Well-formed, but not an object.
+    /// Protobuf: the bytes are not a message, or a text in it is not UTF-8.
+    #[error("frame is not a protobuf message")]
+    Malformed,
+    /// JSON: well-formed, but not an object.
     #[error("frame is not an object")]
     NotAnObject,
-    /// A value of `type`, `event`, `from` or `dataType` that this version does not know. Clients
-    /// skip such a frame, the service closes the connection.
+    /// A value of `type`, `event`, `from` or `dataType`, or in protobuf a kind of frame or payload,
+    /// that this version does not know. Clients skip such a frame, the service closes the
+    /// connection.
     #[error("unknown value of member `{0}`")]
     Unknown(&'static str),
     /// A member that the frame needs is missing.
