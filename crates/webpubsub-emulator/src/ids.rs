@@ -27,8 +27,12 @@ impl Ids {
 
     /// 32 lower-case hexadecimal digits.
     pub(crate) fn connection_id(&mut self) -> ConnectionId {
-        let id = format!("{:032x}", self.0.random::<u128>());
-        ConnectionId::new(id).expect("hexadecimal digits are an id")
+        ConnectionId::new(self.token_id()).expect("hexadecimal digits are an id")
+    }
+
+    /// What makes a token differ from all others: 32 lower-case hexadecimal digits.
+    pub(crate) fn token_id(&mut self) -> String {
+        format!("{:032x}", self.0.random::<u128>())
     }
 }
 

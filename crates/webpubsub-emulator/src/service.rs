@@ -11,7 +11,7 @@ use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::hub::{End, Hub, OutboxLimits, State, Upstream};
+use crate::hub::{End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::settings::Settings;
 use crate::tap::Tap;
 
@@ -78,14 +78,18 @@ impl Service {
         if let Some(hub) = hubs.get(name) {
             return Arc::clone(hub);
         }
-        let limits = OutboxLimits {
-            frames: self.settings.limits.outbox_frames,
-            bytes: self.settings.limits.outbox_bytes,
+        let limits = &self.settings.limits;
+        let settings = HubSettings {
+            outbox: OutboxLimits { frames: limits.outbox_frames, bytes: limits.outbox_bytes },
+            recovery_window: limits.recovery_window,
+            connected_on_recovery: self.settings.connected_on_recovery,
+            access_key: self.settings.access_key().clone(),
+            has_handler: self.upstream.is_some(),
         };
         let hub = Hub::new(
             name.clone(),
             self.clock.clone(),
-            limits,
+            settings,
             self.seed,
             self.changes.clone(),
             self.upstream.clone(),

@@ -20,6 +20,9 @@ pub(crate) struct Settings {
     pub accept_unvalidated_entra_tokens: bool,
     /// Decode `%2F` in ids of REST paths. The service keeps the three characters, so this is off by default.
     pub decode_slashes: bool,
+    /// Whether a recovered socket begins with a `connected` frame and a fresh token. The official JavaScript client
+    /// resumes its streams only then; Microsoft's emulator sends none.
+    pub connected_on_recovery: bool,
     pub limits: Limits,
 }
 
@@ -32,6 +35,7 @@ impl Settings {
             public_endpoints: Vec::new(),
             accept_unvalidated_entra_tokens: false,
             decode_slashes: false,
+            connected_on_recovery: true,
             limits: Limits::default(),
         }
     }
@@ -76,6 +80,8 @@ pub(crate) struct Limits {
     pub outbox_frames: usize,
     /// Bytes that may wait for one client before it is closed as slow. As the service: 16 MiB.
     pub outbox_bytes: usize,
+    /// How long a reliable connection may be recovered after its socket was lost. As the service: 30 s.
+    pub recovery_window: Duration,
 }
 
 impl Default for Limits {
@@ -87,6 +93,7 @@ impl Default for Limits {
             groups_per_token: 1000,
             outbox_frames: limits::OUTBOX_FRAMES,
             outbox_bytes: limits::OUTBOX_BYTES,
+            recovery_window: limits::RECOVERY_WINDOW,
         }
     }
 }

@@ -61,6 +61,21 @@ pub const ROLE_PATTERN_WILDCARDS: usize = 5;
 /// Clock difference that the service forgives when it checks `exp` and `nbf` of an access token.
 pub const TOKEN_SKEW: Duration = Duration::from_secs(5 * 60);
 
+/// Largest state of one connection in one group: the UTF-8 bytes of all keys and values.
+pub const GROUP_STATE_BYTES: usize = 512;
+
+/// Members in one snapshot of group state.
+pub const GROUP_STATE_SNAPSHOT_ITEMS: usize = 200;
+
+/// Streams that one connection may have open. Ours.
+pub const OPEN_STREAMS: usize = 100;
+
+/// How long a stream may be idle when its start does not say.
+pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// The longest idle time-out of a stream; larger ones are reduced to it. Ours.
+pub const STREAM_IDLE_TIMEOUT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a reliable connection may be recovered after its socket was lost.
 pub const RECOVERY_WINDOW: Duration = Duration::from_secs(30);
 

@@ -1,7 +1,7 @@
-//! One connection. It outlives the moment in which its socket is lost: whoever holds its key and
-//! epoch speaks for it.
+//! One connection. It outlives its sockets: whoever holds its key and the current epoch speaks for
+//! it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -14,7 +14,9 @@ use webpubsub_protocol::permission::PermissionSet;
 
 use super::acks::AckMemory;
 use super::effect::CallToken;
+use super::group_state::StateEntry;
 use super::outbox::Outbox;
+use super::streams::Stream;
 
 new_key_type! {
     /// A connection inside its hub. Keys are never used twice.
@@ -22,8 +24,22 @@ new_key_type! {
 }
 
 /// Counts the sockets of a connection. Events of an earlier socket are ignored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Epoch(u32);
+
+impl Epoch {
+    pub(super) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Whether a connection has a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Epoch(pub(super) u32);
+pub(super) enum Socket {
+    Attached,
+    /// Lost; a reliable connection waits for the next one.
+    Detached,
+}
 
 /// What a simple client's frames do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +67,12 @@ pub(super) struct InFlight {
     pub(super) reply_to: ReplyTo,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReplyTo {
     /// A message, then an ack when the frame asked for one.
     Event(Option<AckId>),
+    /// The answer to this invocation.
+    Invocation(ByteString),
     /// One raw frame.
     Raw,
 }
@@ -69,12 +87,44 @@ pub(crate) struct Connection {
     pub(super) permissions: PermissionSet,
     pub(super) groups: BTreeSet<GroupName>,
     pub(super) acks: AckMemory,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) socket: Socket,
     pub(super) epoch: Epoch,
+    pub(super) outbox: Arc<Outbox>,
     pub(super) next_event_id: u64,
     pub(super) in_flight: Option<InFlight>,
     /// What arrived while a call is in flight, in order.
     pub(super) waiting: VecDeque<Received>,
+    /// The streams that it publishes.
+    pub(super) streams: BTreeMap<ByteString, Stream>,
+    /// Its state in each group that it set one in.
+    pub(super) states: BTreeMap<GroupName, StateEntry>,
+    /// When its latest state changed, in milliseconds of UNIX time.
+    pub(super) last_state_at: i64,
+}
+
+impl Connection {
+    /// A connection with a socket, no user, no groups and no permissions.
+    pub(super) fn new(id: ConnectionId, outbox: Arc<Outbox>) -> Self {
+        Self {
+            id,
+            user: None,
+            protocol: None,
+            raw_mode: RawMode::SendEvent,
+            permissions: PermissionSet::default(),
+            groups: BTreeSet::new(),
+            acks: AckMemory::default(),
+            socket: Socket::Attached,
+            epoch: Epoch::default(),
+            outbox,
+            // 0 is the connect event.
+            next_event_id: 1,
+            in_flight: None,
+            waiting: VecDeque::new(),
+            streams: BTreeMap::new(),
+            states: BTreeMap::new(),
+            last_state_at: 0,
+        }
+    }
 }
 
 impl FilterSubject for Connection {

@@ -1,25 +1,26 @@
 //! What a client's frames do. One connection's frames are handled one at a time, in order; while
-//! the event handler works on one, the others wait and only pings pass.
+//! the event handler works on one, the others wait and only pings, acknowledgements and the
+//! cancellation of an invocation pass.
 
-use bytestring::ByteString;
 use webpubsub_protocol::frame::{AckId, ClientFrame, FrameError, Message, Sender, ServerFrame};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{EventName, GroupName, UserId};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::permission::Permission;
 
-use super::connection::{ConnectionKey, Epoch, InFlight, RawMode, Received, ReplyTo};
-use super::effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
+use super::connection::{ConnectionKey, Epoch, RawMode, Received, ReplyTo};
+use super::effect::{Effects, HandlerFailed};
+use super::lifecycle::End;
 use super::membership::{Cause, Change};
-use super::message::SharedMessage;
+use super::message::Shared;
 use super::publish::{Selection, Target};
-use super::state::{End, HubState};
+use super::state::HubState;
+use super::upstream::internal_error;
 use crate::clock::Now;
 
 /// Frames that may wait behind a handler call before the client is no longer read.
-const WAITING_FRAMES: usize = 64;
+pub(super) const WAITING_FRAMES: usize = 64;
 
-pub(crate) const MALFORMED_JSON: &str = "The client message is not a valid JSON protocol message.";
 const RAW_EVENT_FAILED: &str = "Internal server error";
 const RAW_SEND_FORBIDDEN: &str = "The connection is not authorized for raw sendToGroup mode.";
 
@@ -33,7 +34,7 @@ struct GroupMessage {
 }
 
 /// What a frame came to.
-type Outcome = Result<(), FrameError>;
+pub(super) type Outcome = Result<(), FrameError>;
 
 impl HubState {
     /// Handles what a socket received. Late news of an earlier socket changes nothing.
@@ -45,16 +46,12 @@ impl HubState {
         received: Received,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
+        let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.epoch != epoch {
             return;
         }
-        if connection.in_flight.is_none() {
+        if connection.in_flight.is_none() || passes(&received) {
             self.process(now, key, received, effects);
-        } else if received == Received::Frame(ClientFrame::Ping) {
-            self.control(now, key, &ServerFrame::Pong, effects);
         } else {
             connection.waiting.push_back(received);
             if connection.waiting.len() >= WAITING_FRAMES {
@@ -63,127 +60,98 @@ impl HubState {
         }
     }
 
-    /// The event handler answered, or failed to.
-    pub(crate) fn upstream_done(
+    pub(super) fn process(
         &mut self,
         now: Now,
-        token: CallToken,
-        result: Result<Reply, HandlerFailed>,
+        key: ConnectionKey,
+        received: Received,
         effects: &mut Effects,
     ) {
-        let Some(key) = self.calls.remove(&token) else {
-            return;
-        };
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let Some(call) = connection.in_flight.take_if(|call| call.token == token) else {
-            return;
-        };
-        self.reply(now, key, call.reply_to, result, effects);
-
-        // Go on with what waited, until the next call.
-        while let Some(connection) = self.connections.get_mut(key)
-            && connection.in_flight.is_none()
-        {
-            let Some(received) = connection.waiting.pop_front() else {
-                break;
-            };
-            self.process(now, key, received, effects);
-        }
-        if let Some(connection) = self.connections.get(key)
-            && connection.waiting.len() < WAITING_FRAMES
-        {
-            connection.outbox.pause(false);
-        }
-    }
-
-    fn process(&mut self, now: Now, key: ConnectionKey, received: Received, effects: &mut Effects) {
         let frame = match received {
             Received::Raw(payload) => return self.raw(now, key, payload, effects),
             Received::Frame(frame) => frame,
         };
         let ack_id = frame.ack_id();
         if let Some(id) = ack_id
-            && self
-                .connections
-                .get(key)
-                .is_some_and(|connection| connection.acks.contains(id))
+            && self.connections.get(key).is_some_and(|connection| connection.acks.contains(id))
         {
             let text = format!("Message with ack-id: {id} has been processed");
-            return self.answer(
-                now,
-                key,
-                ack_id,
-                Err(FrameError::new("Duplicate", text)),
-                effects,
-            );
+            return self.answer(now, key, ack_id, Err(FrameError::new("Duplicate", text)), effects);
         }
-        let outcome = match frame {
+        match frame {
             ClientFrame::JoinGroup { group, .. } => {
-                self.join_or_leave(key, &group, Change::Join, effects)
+                let outcome = self.join_or_leave(now, key, &group, Change::Join, effects);
+                self.answer(now, key, ack_id, outcome, effects);
             }
             ClientFrame::LeaveGroup { group, .. } => {
-                self.join_or_leave(key, &group, Change::Leave, effects)
+                let outcome = self.join_or_leave(now, key, &group, Change::Leave, effects);
+                self.answer(now, key, ack_id, outcome, effects);
             }
-            ClientFrame::SendToGroup {
-                group,
-                no_echo,
-                ttl_seconds,
-                metadata,
-                payload,
-                ..
-            } => {
-                let message = GroupMessage {
-                    group,
-                    no_echo,
-                    ttl_seconds,
-                    metadata,
-                    payload,
-                };
-                self.send_to_group(now, key, message, effects)
+            ClientFrame::SendToGroup { group, no_echo, ttl_seconds, metadata, payload, .. } => {
+                let message = GroupMessage { group, no_echo, ttl_seconds, metadata, payload };
+                let outcome = self.send_to_group(now, key, message, effects);
+                self.answer(now, key, ack_id, outcome, effects);
             }
-            ClientFrame::Event {
-                event,
-                metadata,
-                payload,
-                ..
-            } => {
+            ClientFrame::Event { event, metadata, payload, .. } => {
                 let reply_to = ReplyTo::Event(ack_id);
-                match self.raise(key, event, metadata, payload, reply_to, effects) {
-                    Ok(()) => return,
-                    Err(HandlerFailed) => Err(internal_error()),
+                if self.raise(key, event, metadata, payload, reply_to, effects).is_err() {
+                    self.answer(now, key, ack_id, Err(internal_error()), effects);
                 }
             }
-            ClientFrame::Ping => return self.control(now, key, &ServerFrame::Pong, effects),
-            // Only reliable connections have sequence ids.
-            ClientFrame::SequenceAck { .. } => return,
-            unsupported => {
-                tracing::warn!(
-                    frame = ?std::mem::discriminant(&unsupported),
-                    "streams, invocations and group state are not in this version: closing"
-                );
-                let end = End::protocol_error(1007, MALFORMED_JSON);
-                return self.end(now, key, &end, effects);
+            ClientFrame::Invoke { invocation_id, call } => {
+                self.invoke(now, key, invocation_id, call, effects);
             }
-        };
-        self.answer(now, key, ack_id, outcome, effects);
+            ClientFrame::CancelInvocation { invocation_id } => {
+                self.cancel_invocation(now, key, &invocation_id, effects);
+            }
+            ClientFrame::OpenStream { stream_id, start } => {
+                self.open_stream(now, key, stream_id, start, effects);
+            }
+            ClientFrame::StreamData { stream_id, fragment } => {
+                self.stream_data(now, key, stream_id, fragment, effects);
+            }
+            ClientFrame::EndStream { stream_id, error } => {
+                self.end_stream(now, key, stream_id, error, effects);
+            }
+            ClientFrame::SetGroupState { group, state, .. } => {
+                let outcome = self.set_group_state(now, key, &group, state, effects);
+                self.answer(now, key, ack_id, outcome, effects);
+            }
+            ClientFrame::SubscribeGroupState { group, .. } => {
+                let outcome = self.subscribe_group_state(key, &group);
+                let subscribed = outcome.is_ok();
+                self.answer(now, key, ack_id, outcome, effects);
+                if subscribed {
+                    self.send_state_snapshot(now, key, &group, effects);
+                }
+            }
+            ClientFrame::UnsubscribeGroupState { group, .. } => {
+                self.unsubscribe_group_state(key, &group);
+                self.answer(now, key, ack_id, Ok(()), effects);
+            }
+            ClientFrame::SequenceAck { sequence_id } => {
+                // Only reliable connections have something to acknowledge.
+                if let Some(connection) = self.connections.get(key) {
+                    connection.outbox.acknowledge(sequence_id);
+                }
+            }
+            ClientFrame::Ping => self.control(now, key, &ServerFrame::Pong, effects),
+            // The enum may grow with the protocol; its decoders do not make what is not above.
+            other => tracing::error!(?other, "a frame that nothing handles"),
+        }
     }
 
     fn join_or_leave(
         &mut self,
+        now: Now,
         key: ConnectionKey,
         group: &GroupName,
         change: Change,
         effects: &mut Effects,
     ) -> Outcome {
-        let verb = if change == Change::Join {
-            "join"
-        } else {
-            "leave"
-        };
+        let verb = if change == Change::Join { "join" } else { "leave" };
         self.demand(key, Permission::JoinLeaveGroup, verb, group)?;
-        self.change_membership(key, group, change, Cause::Frame, effects);
+        self.change_membership(now, key, group, change, Cause::Frame, effects);
         Ok(())
     }
 
@@ -195,10 +163,7 @@ impl HubState {
         effects: &mut Effects,
     ) -> Outcome {
         self.demand(key, Permission::SendToGroup, "send to", &sent.group)?;
-        let sender = self
-            .connections
-            .get(key)
-            .and_then(|connection| connection.user.as_ref());
+        let sender = self.connections.get(key).and_then(|connection| connection.user.as_ref());
         let message = Message {
             sequence_id: None,
             from: Sender::Group {
@@ -209,7 +174,7 @@ impl HubState {
             metadata: sent.metadata,
             stream: None,
         };
-        let message = SharedMessage::new(message, expiry(now, sent.ttl_seconds));
+        let message = Shared::message(message, expiry(now, sent.ttl_seconds));
         let mut keys = self.select(&Target::Group(sent.group), &Selection::default());
         if sent.no_echo {
             keys.retain(|recipient| *recipient != key);
@@ -236,73 +201,8 @@ impl HubState {
         Err(FrameError::new("Forbidden", text))
     }
 
-    /// Hands an event to the handler; the connection's next frames wait for the answer.
-    fn raise(
-        &mut self,
-        key: ConnectionKey,
-        event: EventName,
-        metadata: Metadata,
-        payload: Payload,
-        reply_to: ReplyTo,
-        effects: &mut Effects,
-    ) -> Result<(), HandlerFailed> {
-        if !self.has_handler {
-            tracing::debug!(%event, "no event handler is set for this hub");
-            return Err(HandlerFailed);
-        }
-        let token = self.new_call(key);
-        let connection = self.connections.get_mut(key).ok_or(HandlerFailed)?;
-        let event_id = connection.next_event_id;
-        connection.next_event_id += 1;
-        connection.in_flight = Some(InFlight { token, reply_to });
-        effects.calls.push(UpstreamCall {
-            token,
-            connection_id: connection.id.clone(),
-            user_id: connection.user.clone(),
-            event_id,
-            event,
-            payload,
-            metadata,
-        });
-        Ok(())
-    }
-
-    /// The handler's answer goes to the client before the ack.
-    fn reply(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        reply_to: ReplyTo,
-        result: Result<Reply, HandlerFailed>,
-        effects: &mut Effects,
-    ) {
-        let outcome = match result {
-            Ok(Reply {
-                payload: None,
-                metadata,
-            }) if metadata.is_empty() => Ok(()),
-            Ok(Reply { payload, metadata }) => {
-                let message = Message {
-                    sequence_id: None,
-                    from: Sender::Server,
-                    payload: payload.unwrap_or_else(|| Payload::text("")),
-                    metadata,
-                    stream: None,
-                };
-                self.deliver(now, &[key], &SharedMessage::new(message, None), effects);
-                Ok(())
-            }
-            Err(HandlerFailed) => Err(internal_error()),
-        };
-        match (reply_to, outcome) {
-            (ReplyTo::Event(ack_id), outcome) => self.answer(now, key, ack_id, outcome, effects),
-            (ReplyTo::Raw, Ok(())) => {}
-            (ReplyTo::Raw, Err(_)) => self.fail_raw(now, key, effects),
-        }
-    }
-
     /// Sends the ack that the frame asked for. Only what succeeded uses up its id.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         now: Now,
         key: ConnectionKey,
@@ -321,21 +221,11 @@ impl HubState {
         {
             connection.acks.remember(ack_id);
         }
-        self.control(
-            now,
-            key,
-            &ServerFrame::Ack {
-                ack_id,
-                error: outcome.err(),
-            },
-            effects,
-        );
+        self.control(now, key, &ServerFrame::Ack { ack_id, error: outcome.err() }, effects);
     }
 
     fn raw(&mut self, now: Now, key: ConnectionKey, payload: Payload, effects: &mut Effects) {
-        let Some(connection) = self.connections.get(key) else {
-            return;
-        };
+        let Some(connection) = self.connections.get(key) else { return };
         match connection.raw_mode.clone() {
             RawMode::SendEvent => {
                 let event = EventName::new("message").expect("`message` is an event name");
@@ -347,13 +237,7 @@ impl HubState {
             }
             RawMode::SendToGroup { group, no_echo } => {
                 let metadata = Metadata::default();
-                let message = GroupMessage {
-                    group,
-                    no_echo,
-                    ttl_seconds: 0,
-                    metadata,
-                    payload,
-                };
+                let message = GroupMessage { group, no_echo, ttl_seconds: 0, metadata, payload };
                 if self.send_to_group(now, key, message, effects).is_err() {
                     let end = End::protocol_error(1008, RAW_SEND_FORBIDDEN);
                     self.end(now, key, &end, effects);
@@ -362,24 +246,24 @@ impl HubState {
         }
     }
 
-    fn fail_raw(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
-        self.end(
-            now,
-            key,
-            &End::protocol_error(1011, RAW_EVENT_FAILED),
-            effects,
-        );
+    pub(super) fn fail_raw(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
+        self.end(now, key, &End::protocol_error(1011, RAW_EVENT_FAILED), effects);
     }
+}
+
+/// What need not wait for the event handler.
+fn passes(received: &Received) -> bool {
+    matches!(
+        received,
+        Received::Frame(
+            ClientFrame::Ping
+                | ClientFrame::SequenceAck { .. }
+                | ClientFrame::CancelInvocation { .. }
+        )
+    )
 }
 
 /// When a message with this time to live is dropped; zero means never.
 pub(super) fn expiry(now: Now, ttl_seconds: u32) -> Option<std::time::Instant> {
     (ttl_seconds > 0).then(|| now.mono + std::time::Duration::from_secs(ttl_seconds.into()))
-}
-
-fn internal_error() -> FrameError {
-    FrameError::new(
-        "InternalServerError",
-        ByteString::from_static("Internal server error"),
-    )
 }

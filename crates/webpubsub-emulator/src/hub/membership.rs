@@ -7,6 +7,7 @@ use webpubsub_protocol::name::GroupName;
 use super::connection::ConnectionKey;
 use super::effect::Effects;
 use super::state::HubState;
+use crate::clock::Now;
 
 /// Which way a membership changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,7 @@ impl HubState {
     /// Joins or leaves; whether anything changed.
     pub(super) fn change_membership(
         &mut self,
+        now: Now,
         key: ConnectionKey,
         group: &GroupName,
         change: Change,
@@ -63,9 +65,12 @@ impl HubState {
                 left
             }
         };
+        if changed && change == Change::Leave {
+            self.leave_group_state(now, key, group, effects);
+        }
         if changed {
             effects.changed = true;
-            tracing::trace!(connection = %connection.id, %group, ?change, ?cause, "membership");
+            tracing::trace!(?key, %group, ?change, ?cause, "membership");
         }
         changed
     }

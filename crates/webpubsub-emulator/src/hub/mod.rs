@@ -10,6 +10,8 @@ mod connection;
 mod deadlines;
 mod effect;
 mod frames;
+mod group_state;
+mod lifecycle;
 mod membership;
 mod message;
 mod outbox;
@@ -17,6 +19,8 @@ mod publish;
 mod rest;
 mod snapshot;
 mod state;
+mod streams;
+mod upstream;
 #[cfg(test)]
 mod tests;
 
@@ -35,14 +39,16 @@ use webpubsub_protocol::permission::Permission;
 
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
 pub(crate) use effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
-pub(crate) use frames::MALFORMED_JSON;
+pub(crate) use lifecycle::{
+    Attachment, End, Gone, NotRecoverable, OpenRequest, Overrides, Ticket,
+};
 pub(crate) use membership::Change;
 pub(crate) use message::{Frame, WireForm};
 pub(crate) use outbox::{CLOSE_DRAIN, Drained, OutboxLimits};
 pub(crate) use publish::{Selection, Target};
 pub(crate) use rest::{GrantError, Member, NoSuchConnection, Outgoing};
 pub use snapshot::{ConnectionSnapshot, HubSnapshot, State};
-pub(crate) use state::{Attachment, End, HubState, OpenRequest, Overrides, Ticket};
+pub(crate) use state::{HubSettings, HubState};
 
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
@@ -71,7 +77,7 @@ impl Hub {
     pub(crate) fn new(
         name: HubName,
         clock: Clock,
-        limits: OutboxLimits,
+        settings: HubSettings,
         seed: Option<u64>,
         changes: watch::Sender<u64>,
         upstream: Option<Arc<dyn Upstream>>,
@@ -83,7 +89,7 @@ impl Hub {
             me: Weak::clone(me),
             name,
             clock,
-            state: Mutex::new(HubState::new(limits, ids, upstream.is_some())),
+            state: Mutex::new(HubState::new(settings, ids)),
             changes,
             upstream,
             calls: Mutex::default(),
@@ -165,8 +171,12 @@ impl Hub {
         self.act(|state, now, effects| state.end(now, key, end, effects));
     }
 
-    pub(crate) fn socket_gone(&self, key: ConnectionKey, epoch: Epoch) {
-        self.act(|state, _, effects| state.socket_gone(key, epoch, effects));
+    pub(crate) fn recover(&self, id: &str) -> Result<Attachment, NotRecoverable> {
+        self.act(|state, now, effects| state.recover(now, id, effects))
+    }
+
+    pub(crate) fn socket_gone(&self, key: ConnectionKey, epoch: Epoch, gone: Gone) {
+        self.act(|state, now, effects| state.socket_gone(now, key, epoch, gone, effects));
     }
 
     pub(crate) fn end_all(&self, end: &End) {
@@ -205,28 +215,28 @@ impl Hub {
         id: &str,
         group: &GroupName,
     ) -> Result<(), NoSuchConnection> {
-        self.act(|state, _, effects| state.add_connection_to_group(id, group, effects))
+        self.act(|state, now, effects| state.add_connection_to_group(now, id, group, effects))
     }
 
     /// Adds all connections of a user; whether there is one.
     pub(crate) fn add_user_to_group(&self, user: &str, group: &GroupName) -> bool {
-        self.act(|state, _, effects| state.add_user_to_group(user, group, effects))
+        self.act(|state, now, effects| state.add_user_to_group(now, user, group, effects))
     }
 
     pub(crate) fn remove_connection_from_group(&self, id: &str, group: &GroupName) {
-        self.act(|state, _, fx| state.remove_connection_from_groups(id, Some(group), fx));
+        self.act(|state, now, fx| state.remove_connection_from_groups(now, id, Some(group), fx));
     }
 
     pub(crate) fn remove_connection_from_all_groups(&self, id: &str) {
-        self.act(|state, _, fx| state.remove_connection_from_groups(id, None, fx));
+        self.act(|state, now, fx| state.remove_connection_from_groups(now, id, None, fx));
     }
 
     pub(crate) fn remove_user_from_group(&self, user: &str, group: &GroupName) {
-        self.act(|state, _, fx| state.remove_user_from_groups(user, Some(group), fx));
+        self.act(|state, now, fx| state.remove_user_from_groups(now, user, Some(group), fx));
     }
 
     pub(crate) fn remove_user_from_all_groups(&self, user: &str) {
-        self.act(|state, _, fx| state.remove_user_from_groups(user, None, fx));
+        self.act(|state, now, fx| state.remove_user_from_groups(now, user, None, fx));
     }
 
     /// Changes many groups of all connections that match the filter.
@@ -236,7 +246,7 @@ impl Hub {
         groups: &[GroupName],
         change: Change,
     ) {
-        self.act(|state, _, effects| state.change_groups(filter, groups, change, effects));
+        self.act(|state, now, effects| state.change_groups(now, filter, groups, change, effects));
     }
 
     pub(crate) fn grant(
@@ -254,7 +264,7 @@ impl Hub {
         permission: Permission,
         group: &GroupName,
     ) -> Result<(), GrantError> {
-        self.act(|state, _, _| state.revoke(id, permission, group))
+        self.act(|state, now, fx| state.revoke(now, id, permission, group, fx))
     }
 
     pub(crate) fn check(
@@ -304,7 +314,7 @@ async fn keep_deadlines(hub: Weak<Hub>, moved: Arc<Notify>) {
             () = moved.notified() => {}
             () = due => {
                 let Some(hub) = hub.upgrade() else { return };
-                hub.act(|state, now, _| state.handle_timeout(now));
+                hub.act(|state, now, effects| state.handle_timeout(now, effects));
             }
         }
     }

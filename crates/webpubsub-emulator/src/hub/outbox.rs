@@ -1,5 +1,8 @@
 //! What waits to go out on one connection. It has its own lock, so a socket drains it without the
 //! hub's; only the hub puts in, under its lock, so that all sockets see one order.
+//!
+//! On a reliable connection every message gets a sequence id and stays here until the client
+//! acknowledged it: that part is the replay queue. It fills while no socket is attached.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use webpubsub_protocol::frame::SequenceId;
 
-use super::message::{Frame, SharedMessage, WireForm};
+use super::message::{Frame, Shared, WireForm};
 
 /// How long a close waits for queued frames before the socket is aborted.
 pub(crate) const CLOSE_DRAIN: Duration = Duration::from_secs(5);
@@ -17,19 +21,28 @@ pub(crate) const CLOSE_DRAIN: Duration = Duration::from_secs(5);
 /// The same for a client that does not read: most likely it never will.
 pub(crate) const SLOW_DRAIN: Duration = Duration::from_secs(1);
 
+/// On reliable connections control frames fit even when messages fill the queue.
+const RELIABLE_EXTRA_FRAMES: usize = 32;
+const RELIABLE_EXTRA_BYTES: usize = 64 * 1024;
+
+/// What a sequence id adds to a frame, at most.
+const SEQUENCE_ID_BYTES: usize = 34;
+
 /// The most that one connection may have waiting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutboxLimits {
+    /// Frames towards the socket, and messages that the client has not acknowledged.
     pub(crate) frames: usize,
+    /// The bytes of either.
     pub(crate) bytes: usize,
 }
 
 /// Something to go out.
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
-    /// A published message, encoded in the connection's wire form when it goes out.
-    Message(Arc<SharedMessage>),
-    /// A frame for this connection alone.
+    /// Something published, encoded in the connection's wire form when it goes out.
+    Shared(Arc<Shared>),
+    /// A frame for this connection alone; lost with its socket.
     Control(Frame),
 }
 
@@ -49,15 +62,23 @@ pub(crate) enum Drained {
     Open,
     /// Nothing is left, and nothing will come: send this close.
     Closed(Close),
+    /// Another socket took over: hang up.
+    Superseded,
 }
 
-/// The outbox is full; the connection must end.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+/// Why nothing more fits; the connection must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The client does not read.
+    Queue,
+    /// The client does not acknowledge.
+    Replay,
+}
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
     form: WireForm,
+    reliable: bool,
     limits: OutboxLimits,
     queue: Mutex<Queue>,
     /// Signalled when there is something to drain.
@@ -71,17 +92,35 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    items: VecDeque<Item>,
-    bytes: usize,
-    close: Option<Close>,
+    /// What the socket has not taken yet.
+    waiting: VecDeque<(Item, Option<SequenceId>)>,
+    waiting_bytes: usize,
+    /// What the client has not acknowledged yet, sent or not. Reliable connections only.
+    unacknowledged: VecDeque<(SequenceId, Arc<Shared>)>,
+    unacknowledged_bytes: usize,
+    last_id: u64,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+enum End {
+    /// No socket is attached; messages are still kept.
+    Detached,
+    Closed(Close),
+    Superseded,
 }
 
 impl Outbox {
-    pub(crate) fn new(form: WireForm, limits: OutboxLimits) -> Arc<Self> {
+    pub(crate) fn new(form: WireForm, reliable: bool, limits: OutboxLimits) -> Arc<Self> {
+        Self::with(form, reliable, limits, Queue::default())
+    }
+
+    fn with(form: WireForm, reliable: bool, limits: OutboxLimits, queue: Queue) -> Arc<Self> {
         Arc::new(Self {
             form,
+            reliable,
             limits,
-            queue: Mutex::default(),
+            queue: Mutex::new(queue),
             filled: Notify::new(),
             closed: Notify::new(),
             paused: AtomicBool::new(false),
@@ -93,31 +132,104 @@ impl Outbox {
         self.form
     }
 
+    pub(crate) fn is_reliable(&self) -> bool {
+        self.reliable
+    }
+
     /// Puts an item at the end. The caller wakes the socket once the hub's lock is released.
-    pub(super) fn push(&self, item: Item) -> Result<(), Full> {
-        let size = self.size(&item);
+    pub(super) fn push(&self, now: Instant, item: Item) -> Result<(), Full> {
         let mut queue = self.queue.lock();
-        if queue.items.len() >= self.limits.frames || queue.bytes + size > self.limits.bytes {
-            return Err(Full);
+        let detached = match queue.end {
+            None => false,
+            Some(End::Detached) => true,
+            // Nobody will read it.
+            Some(End::Closed(_) | End::Superseded) => return Ok(()),
+        };
+        let mut id = None;
+        if self.reliable && let Item::Shared(shared) = &item {
+            queue.forget_expired(now, self.form);
+            let bytes = shared.len(self.form) + SEQUENCE_ID_BYTES;
+            if queue.unacknowledged.len() >= self.limits.frames
+                || queue.unacknowledged_bytes + bytes > self.limits.bytes
+            {
+                return Err(Full::Replay);
+            }
+            queue.last_id += 1;
+            let next = SequenceId(queue.last_id);
+            queue.unacknowledged_bytes += bytes;
+            queue.unacknowledged.push_back((next, Arc::clone(shared)));
+            id = Some(next);
         }
-        queue.bytes += size;
-        queue.items.push_back(item);
+        if detached {
+            // Acks and pongs are lost; messages wait in the replay queue.
+            return Ok(());
+        }
+        let bytes = self.size(&item, id);
+        let (frames_most, bytes_most) = self.waiting_limits();
+        if queue.waiting.len() >= frames_most || queue.waiting_bytes + bytes > bytes_most {
+            return Err(Full::Queue);
+        }
+        queue.waiting_bytes += bytes;
+        queue.waiting.push_back((item, id));
         Ok(())
     }
 
     /// Ends the connection after what waits, plus one `last` frame that no limit holds back.
     pub(super) fn close(&self, last: Option<Frame>, close: Close) {
         let mut queue = self.queue.lock();
-        if queue.close.is_none() {
-            queue.items.extend(last.map(Item::Control));
-            queue.close = Some(close);
+        if matches!(queue.end, None | Some(End::Detached)) {
+            queue.waiting.extend(last.map(|frame| (Item::Control(frame), None)));
+            queue.end = Some(End::Closed(close));
         }
+    }
+
+    /// The client has everything up to `id`; a lower id than before changes nothing.
+    pub(super) fn acknowledge(&self, id: SequenceId) {
+        let mut queue = self.queue.lock();
+        while let Some((first, shared)) = queue.unacknowledged.front()
+            && *first <= id
+        {
+            let bytes = shared.len(self.form) + SEQUENCE_ID_BYTES;
+            queue.unacknowledged_bytes = queue.unacknowledged_bytes.saturating_sub(bytes);
+            queue.unacknowledged.pop_front();
+        }
+    }
+
+    /// The socket is gone, the connection waits for another one.
+    pub(super) fn detach(&self) {
+        let mut queue = self.queue.lock();
+        if queue.end.is_none() {
+            queue.waiting.clear();
+            queue.waiting_bytes = 0;
+            queue.end = Some(End::Detached);
+        }
+    }
+
+    /// The outbox for the connection's next socket: `first`, then everything unacknowledged in
+    /// order. This one ends, whatever its socket still does.
+    pub(super) fn succeed(&self, now: Instant, first: Option<Frame>) -> Arc<Self> {
+        let mut old = self.queue.lock();
+        let mut queue = Queue { last_id: old.last_id, ..Queue::default() };
+        queue.waiting.extend(first.map(|frame| (Item::Control(frame), None)));
+        for (id, shared) in std::mem::take(&mut old.unacknowledged) {
+            if !shared.is_expired(now) {
+                queue.unacknowledged_bytes += shared.len(self.form) + SEQUENCE_ID_BYTES;
+                queue.waiting.push_back((Item::Shared(Arc::clone(&shared)), Some(id)));
+                queue.unacknowledged.push_back((id, shared));
+            }
+        }
+        queue.waiting_bytes = queue.waiting.iter().map(|(item, id)| self.size(item, *id)).sum();
+        old.waiting.clear();
+        old.end = Some(End::Superseded);
+        drop(old);
+        self.wake();
+        Self::with(self.form, self.reliable, self.limits, queue)
     }
 
     /// Wakes the socket; called after the hub's lock was released.
     pub(super) fn wake(&self) {
         self.filled.notify_one();
-        if self.queue.lock().close.is_some() {
+        if matches!(self.queue.lock().end, Some(End::Closed(_))) {
             self.closed.notify_one();
         }
     }
@@ -126,18 +238,17 @@ impl Outbox {
     pub(crate) fn drain(&self, now: Instant, most: usize, into: &mut Vec<Frame>) -> Drained {
         let mut queue = self.queue.lock();
         while into.len() < most {
-            let Some(item) = queue.items.pop_front() else {
-                break;
-            };
-            queue.bytes = queue.bytes.saturating_sub(self.size(&item));
+            let Some((item, id)) = queue.waiting.pop_front() else { break };
+            queue.waiting_bytes = queue.waiting_bytes.saturating_sub(self.size(&item, id));
             match item {
                 Item::Control(frame) => into.push(frame),
-                Item::Message(message) if message.is_expired(now) => {}
-                Item::Message(message) => into.push(message.frame(self.form).clone()),
+                Item::Shared(shared) if shared.is_expired(now) => {}
+                Item::Shared(shared) => into.extend(shared.frame(self.form, id)),
             }
         }
-        match &queue.close {
-            Some(close) if queue.items.is_empty() => Drained::Closed(close.clone()),
+        match &queue.end {
+            Some(End::Closed(close)) if queue.waiting.is_empty() => Drained::Closed(close.clone()),
+            Some(End::Superseded) => Drained::Superseded,
             _ => Drained::Open,
         }
     }
@@ -150,7 +261,7 @@ impl Outbox {
     /// Completes when the service closes the connection, with the moment to abort the socket.
     pub(crate) async fn abort_at(&self) -> Instant {
         loop {
-            if let Some(close) = &self.queue.lock().close {
+            if let Some(End::Closed(close)) = &self.queue.lock().end {
                 return close.abort_at;
             }
             self.closed.notified().await;
@@ -176,70 +287,114 @@ impl Outbox {
         }
     }
 
-    fn size(&self, item: &Item) -> usize {
+    fn waiting_limits(&self) -> (usize, usize) {
+        let OutboxLimits { frames, bytes } = self.limits;
+        if self.reliable {
+            (frames + RELIABLE_EXTRA_FRAMES, bytes + RELIABLE_EXTRA_BYTES)
+        } else {
+            (frames, bytes)
+        }
+    }
+
+    fn size(&self, item: &Item, id: Option<SequenceId>) -> usize {
+        let of_id = if id.is_some() { SEQUENCE_ID_BYTES } else { 0 };
         match item {
-            Item::Message(message) => message.frame(self.form).len(),
+            Item::Shared(shared) => shared.len(self.form) + of_id,
             Item::Control(frame) => frame.len(),
         }
     }
 }
 
+impl Queue {
+    /// What will not be delivered any more needs no room. Its ids stay skipped.
+    fn forget_expired(&mut self, now: Instant, form: WireForm) {
+        // Only when it may matter: the usual queue is short.
+        if self.unacknowledged.len() < 64 {
+            return;
+        }
+        let mut freed = 0;
+        self.unacknowledged.retain(|(_, shared)| {
+            let expired = shared.is_expired(now);
+            if expired {
+                freed += shared.len(form) + SEQUENCE_ID_BYTES;
+            }
+            !expired
+        });
+        self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_sub(freed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use webpubsub_protocol::frame::{Message, Sender};
+    use webpubsub_protocol::metadata::Metadata;
+    use webpubsub_protocol::payload::Payload;
+
     use super::*;
 
     fn control(text: &str) -> Item {
         Item::Control(Frame::Text(text.into()))
     }
 
-    fn outbox(frames: usize, bytes: usize) -> Arc<Outbox> {
-        Outbox::new(WireForm::Json, OutboxLimits { frames, bytes })
+    fn message(text: &str, expires: Option<Instant>) -> Item {
+        let message = Message {
+            sequence_id: None,
+            from: Sender::Server,
+            payload: Payload::text(text.to_owned()),
+            metadata: Metadata::default(),
+            stream: None,
+        };
+        Item::Shared(Shared::message(message, expires))
+    }
+
+    fn outbox(reliable: bool, frames: usize, bytes: usize) -> Arc<Outbox> {
+        Outbox::new(WireForm::Json, reliable, OutboxLimits { frames, bytes })
     }
 
     fn close(abort_at: Instant) -> Close {
-        Close {
-            code: 1000,
-            reason: String::new(),
-            abort_at,
-        }
+        Close { code: 1000, reason: String::new(), abort_at }
     }
 
     fn now() -> Instant {
         crate::clock::Clock::manual().now().mono
     }
 
+    /// The ids, or the text of control frames, that a drain finds.
+    fn drained(outbox: &Outbox, now: Instant) -> Vec<String> {
+        let mut frames = Vec::new();
+        outbox.drain(now, usize::MAX, &mut frames);
+        let name = |frame| match frame {
+            Frame::Text(text) => {
+                let id = text.strip_prefix(r#"{"sequenceId":"#).and_then(|rest| rest.split_once(','));
+                id.map_or_else(|| text.to_string(), |(id, _)| id.to_owned())
+            }
+            Frame::Binary(_) => panic!("not text"),
+        };
+        frames.into_iter().map(name).collect()
+    }
+
     #[test]
     fn limits_count_frames_and_bytes() {
-        let frames = outbox(2, 100);
-        assert_eq!(frames.push(control("a")), Ok(()));
-        assert_eq!(frames.push(control("b")), Ok(()));
-        assert_eq!(frames.push(control("c")), Err(Full));
+        let at = now();
+        let frames = outbox(false, 2, 100);
+        assert_eq!(frames.push(at, control("a")), Ok(()));
+        assert_eq!(frames.push(at, control("b")), Ok(()));
+        assert_eq!(frames.push(at, control("c")), Err(Full::Queue));
 
-        let bytes = outbox(100, 3);
-        assert_eq!(bytes.push(control("abc")), Ok(()));
-        assert_eq!(bytes.push(control("d")), Err(Full));
-        let mut taken = Vec::new();
-        bytes.drain(now(), 10, &mut taken);
-        assert_eq!(
-            bytes.push(control("d")),
-            Ok(()),
-            "what was drained no longer counts"
-        );
+        let bytes = outbox(false, 100, 3);
+        assert_eq!(bytes.push(at, control("abc")), Ok(()));
+        assert_eq!(bytes.push(at, control("d")), Err(Full::Queue));
+        drained(&bytes, at);
+        assert_eq!(bytes.push(at, control("d")), Ok(()), "what was drained no longer counts");
     }
 
     #[test]
     fn a_close_comes_after_what_waits_and_only_once() {
-        let outbox = outbox(1, 100);
-        outbox.push(control("a")).expect("room");
         let at = now();
+        let outbox = outbox(false, 1, 100);
+        outbox.push(at, control("a")).expect("room");
         outbox.close(Some(Frame::Text("bye".into())), close(at));
-        outbox.close(
-            Some(Frame::Text("again".into())),
-            Close {
-                code: 1001,
-                ..close(at)
-            },
-        );
+        outbox.close(Some(Frame::Text("again".into())), Close { code: 1001, ..close(at) });
 
         let mut taken = Vec::new();
         assert_eq!(outbox.drain(at, 1, &mut taken), Drained::Open);
@@ -249,11 +404,85 @@ mod tests {
 
     #[tokio::test]
     async fn a_wake_is_not_lost_when_nobody_waits_yet() {
-        let outbox = outbox(1, 100);
+        let outbox = outbox(false, 1, 100);
         let at = now();
         outbox.close(None, close(at));
         outbox.wake();
         outbox.filled().await;
         assert_eq!(outbox.abort_at().await, at);
+    }
+
+    #[test]
+    fn unacknowledged_messages_are_replayed_and_control_frames_are_not() {
+        let at = now();
+        let first = outbox(true, 10, 1 << 20);
+        first.push(at, message("1", None)).expect("room");
+        first.push(at, control("ack")).expect("room");
+        first.push(at, message("2", None)).expect("room");
+        assert_eq!(drained(&first, at), ["1", "ack", "2"]);
+        first.acknowledge(SequenceId(1));
+        first.acknowledge(SequenceId(0));
+
+        first.detach();
+        first.push(at, message("3", None)).expect("room");
+        first.push(at, control("lost")).expect("not kept");
+        let second = first.succeed(at, Some(Frame::Text("connected".into())));
+        assert_eq!(first.drain(at, 9, &mut Vec::new()), Drained::Superseded);
+        second.push(at, message("4", None)).expect("room");
+        assert_eq!(drained(&second, at), ["connected", "2", "3", "4"]);
+
+        // Nothing was acknowledged: the next socket gets the same again.
+        let third = second.succeed(at, None);
+        assert_eq!(drained(&third, at), ["2", "3", "4"]);
+        third.acknowledge(SequenceId(99));
+        assert!(drained(&third.succeed(at, None), at).is_empty(), "a high id acknowledges all");
+    }
+
+    #[test]
+    fn the_replay_queue_is_limited_while_attached_and_while_away() {
+        let at = now();
+        let outbox = outbox(true, 2, 1 << 20);
+        outbox.push(at, message("1", None)).expect("room");
+        assert_eq!(drained(&outbox, at), ["1"]);
+        outbox.detach();
+        outbox.push(at, message("2", None)).expect("room");
+        assert_eq!(outbox.push(at, message("3", None)), Err(Full::Replay));
+
+        let size = 64 + 1 + SEQUENCE_ID_BYTES;
+        let bytes = Outbox::new(WireForm::Json, true, OutboxLimits { frames: 99, bytes: size });
+        bytes.push(at, message("1", None)).expect("room for one");
+        assert_eq!(bytes.push(at, message("2", None)), Err(Full::Replay));
+    }
+
+    #[test]
+    fn control_frames_have_room_of_their_own_on_reliable_connections() {
+        let at = now();
+        let outbox = outbox(true, 2, 1 << 20);
+        outbox.push(at, message("1", None)).expect("room");
+        outbox.push(at, message("2", None)).expect("room");
+        for _ in 0..32 {
+            outbox.push(at, control("ack")).expect("room");
+        }
+        assert_eq!(outbox.push(at, control("ack")), Err(Full::Queue));
+    }
+
+    #[test]
+    fn expired_messages_are_skipped_with_their_ids() {
+        let at = now();
+        let later = at + Duration::from_secs(10);
+        let outbox = outbox(true, 100, 1 << 20);
+        outbox.push(at, message("1", Some(later))).expect("room");
+        outbox.push(at, message("2", None)).expect("room");
+        outbox.detach();
+        let next = outbox.succeed(later, None);
+        assert_eq!(drained(&next, later), ["2"]);
+
+        // They give their room back when it is needed.
+        let full = super::tests::outbox(true, 64, 1 << 20);
+        for _ in 0..64 {
+            full.push(at, message("x", Some(later))).expect("room");
+        }
+        assert_eq!(full.push(at, message("x", None)), Err(Full::Replay));
+        assert_eq!(full.push(later, message("x", None)), Ok(()));
     }
 }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use webpubsub_protocol::filter::Filter;
 use webpubsub_protocol::frame::ServerFrame;
 use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 
 use super::connection::{Connection, ConnectionKey};
 use super::effect::Effects;
-use super::message::{Frame, SharedMessage};
+use super::lifecycle::End;
+use super::message::{Frame, Shared};
 use super::outbox::{Full, Item, SLOW_DRAIN};
-use super::state::{End, HubState};
+use super::state::HubState;
 use crate::clock::Now;
 
 /// Whom a REST call addresses.
@@ -33,6 +33,9 @@ pub(crate) struct Selection {
 
 /// Why a slow client is told to go.
 const QUEUE_FULL: &str = "The outbound message queue is full.";
+
+/// Why a client that does not acknowledge is told to go.
+const REPLAY_FULL: &str = "The reliable message buffer is full.";
 
 impl HubState {
     /// The keys of the selected connections.
@@ -79,7 +82,7 @@ impl HubState {
         &mut self,
         now: Now,
         keys: &[ConnectionKey],
-        message: &Arc<SharedMessage>,
+        message: &Arc<Shared>,
         effects: &mut Effects,
     ) {
         let mut slow = Vec::new();
@@ -87,13 +90,13 @@ impl HubState {
             let Some(connection) = self.connections.get(key) else {
                 continue;
             };
-            match connection.outbox.push(Item::Message(Arc::clone(message))) {
+            match connection.outbox.push(now.mono, Item::Shared(Arc::clone(message))) {
                 Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
-                Err(Full) => slow.push(key),
+                Err(full) => slow.push((key, full)),
             }
         }
-        for key in slow {
-            self.end_slow(now, key, effects);
+        for (key, full) in slow {
+            self.end_slow(now, key, full, effects);
         }
     }
 
@@ -108,21 +111,24 @@ impl HubState {
         let Some(connection) = self.connections.get(key) else {
             return;
         };
-        let Some(frame) = Frame::control(connection.outbox.form(), frame) else {
+        let Some(frame) = Frame::of(connection.outbox.form(), frame) else {
             return;
         };
-        match connection.outbox.push(Item::Control(frame)) {
+        match connection.outbox.push(now.mono, Item::Control(frame)) {
             Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
-            Err(Full) => self.end_slow(now, key, effects),
+            Err(full) => self.end_slow(now, key, full, effects),
         }
     }
 
-    fn end_slow(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
+    fn end_slow(&mut self, now: Now, key: ConnectionKey, full: Full, effects: &mut Effects) {
+        let reason = match full {
+            Full::Queue => QUEUE_FULL,
+            Full::Replay => REPLAY_FULL,
+        };
         let end = End {
-            code: 1008,
-            reason: ByteString::from_static(QUEUE_FULL),
-            farewell: Some(QUEUE_FULL.to_owned()),
+            farewell: Some(reason.to_owned()),
             drain: SLOW_DRAIN,
+            ..End::protocol_error(1008, reason)
         };
         self.end(now, key, &end, effects);
     }

@@ -12,10 +12,11 @@ use webpubsub_protocol::permission::Permission;
 use super::connection::ConnectionKey;
 use super::effect::Effects;
 use super::frames::expiry;
+use super::lifecycle::End;
 use super::membership::{Cause, Change};
-use super::message::SharedMessage;
+use super::message::Shared;
 use super::publish::{Selection, Target};
-use super::state::{End, HubState};
+use super::state::HubState;
 use crate::clock::Now;
 
 /// A message that REST sends.
@@ -69,7 +70,7 @@ impl HubState {
             metadata: outgoing.metadata,
             stream: None,
         };
-        let message = SharedMessage::new(message, expiry(now, outgoing.ttl_seconds));
+        let message = Shared::message(message, expiry(now, outgoing.ttl_seconds));
         let keys = self.select(target, selection);
         self.deliver(now, &keys, &message, effects);
     }
@@ -102,51 +103,57 @@ impl HubState {
 
     pub(crate) fn add_connection_to_group(
         &mut self,
+        now: Now,
         id: &str,
         group: &GroupName,
         effects: &mut Effects,
     ) -> Result<(), NoSuchConnection> {
         let key = self.key_of(id).ok_or(NoSuchConnection)?;
-        self.change_membership(key, group, Change::Join, Cause::Rest, effects);
+        self.change_membership(now, key, group, Change::Join, Cause::Rest, effects);
         Ok(())
     }
 
     /// Adds all connections of a user; whether there is one.
     pub(crate) fn add_user_to_group(
         &mut self,
+        now: Now,
         user: &str,
         group: &GroupName,
         effects: &mut Effects,
     ) -> bool {
         let keys = self.keys_of_user(user);
         for &key in &keys {
-            self.change_membership(key, group, Change::Join, Cause::Rest, effects);
+            self.change_membership(now, key, group, Change::Join, Cause::Rest, effects);
         }
         !keys.is_empty()
     }
 
     pub(crate) fn remove_connection_from_groups(
         &mut self,
+        now: Now,
         id: &str,
         group: Option<&GroupName>,
         effects: &mut Effects,
     ) {
         let key = self.key_of(id);
-        self.leave(key.as_slice(), group, effects);
+        self.leave(now, key.as_slice(), group, effects);
     }
 
     pub(crate) fn remove_user_from_groups(
         &mut self,
+        now: Now,
         user: &str,
         group: Option<&GroupName>,
         effects: &mut Effects,
     ) {
         let keys = self.keys_of_user(user);
-        self.leave(&keys, group, effects);
+        self.leave(now, &keys, group, effects);
     }
 
     /// Leaves one group, or all.
-    fn leave(&mut self, keys: &[ConnectionKey], group: Option<&GroupName>, effects: &mut Effects) {
+    fn leave(
+        &mut self,
+        now: Now, keys: &[ConnectionKey], group: Option<&GroupName>, effects: &mut Effects) {
         for &key in keys {
             let groups: Vec<GroupName> = match (group, self.connections.get(key)) {
                 (Some(group), _) => vec![group.clone()],
@@ -154,7 +161,7 @@ impl HubState {
                 (None, None) => Vec::new(),
             };
             for group in &groups {
-                self.change_membership(key, group, Change::Leave, Cause::Rest, effects);
+                self.change_membership(now, key, group, Change::Leave, Cause::Rest, effects);
             }
         }
     }
@@ -162,6 +169,7 @@ impl HubState {
     /// Changes many groups of all connections that match; all are selected before any changes.
     pub(crate) fn change_groups(
         &mut self,
+        now: Now,
         filter: Option<&Filter>,
         groups: &[GroupName],
         change: Change,
@@ -173,7 +181,7 @@ impl HubState {
         };
         for key in self.select(&Target::All, &selection) {
             for group in groups {
-                self.change_membership(key, group, change, Cause::Rest, effects);
+                self.change_membership(now, key, group, change, Cause::Rest, effects);
             }
         }
     }
@@ -197,19 +205,20 @@ impl HubState {
 
     pub(crate) fn revoke(
         &mut self,
+        now: Now,
         id: &str,
         permission: Permission,
         group: &GroupName,
+        effects: &mut Effects,
     ) -> Result<(), GrantError> {
         let key = self.key_of(id).ok_or(GrantError::NoSuchConnection)?;
-        let connection = self
-            .connections
-            .get_mut(key)
-            .ok_or(GrantError::NoSuchConnection)?;
+        let connection = self.connections.get_mut(key).ok_or(GrantError::NoSuchConnection)?;
         connection
             .permissions
             .revoke(permission, group.as_str())
-            .map_err(|_| GrantError::RuleLimit)
+            .map_err(|_| GrantError::RuleLimit)?;
+        self.close_forbidden_streams(now, key, effects);
+        Ok(())
     }
 
     /// Whether the connection holds the permission; `None` when there is no such connection.

@@ -12,14 +12,14 @@ use futures_util::SinkExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
-use webpubsub_protocol::access::{ClientProtocol, client_audience, verify_client_token};
+use webpubsub_protocol::access::{ClientProtocol, client_audience, verify_client_token, verify_reconnection_token};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::name::{GroupName, HubName, UserId};
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::query::Query;
 use super::task::{self, SocketGuard};
-use crate::hub::{OpenRequest, Overrides, WireForm};
+use crate::hub::{NotRecoverable, OpenRequest, Overrides, WireForm};
 use crate::service::Service;
 
 /// Reading and writing in small pieces: the default of 128 KiB per connection is for few and large.
@@ -61,24 +61,22 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let query = Query::parse(&query_text);
     let hub_name = hub_name(parts.uri.path(), &query)?;
     let upgrade = upgrade(parts).await?;
-    let protocol = choose_subprotocol(&parts.headers)?;
-    let upgrade = match &protocol {
-        Some(protocol) => upgrade.protocols([protocol.to_string()]),
-        None => upgrade,
-    };
-    if query.last("awps_connection_id").is_some() {
-        return Ok(refuse_recovery(upgrade));
+    let offer = choose_subprotocol(&parts.headers);
+    if let Some(connection_id) = query.last("awps_connection_id") {
+        return Ok(recover(service, &hub_name, connection_id, &query, offer, upgrade));
     }
 
     let mut request = authorize(service, parts, &query, &hub_name)?;
-    request.raw_mode = query
-        .raw_mode()
-        .map_err(|e| Refusal::bad_request(e.to_string()))?;
-    if let Some(protocol) = protocol {
-        request.form = WireForm::Json;
-        request.protocol = Some(protocol);
-    }
-
+    request.raw_mode = query.raw_mode().map_err(|e| Refusal::bad_request(e.to_string()))?;
+    let upgrade = match offer {
+        Some((subprotocol, spelled)) => {
+            request.form = subprotocol.into();
+            request.reliable = subprotocol.is_reliable();
+            request.protocol = Some(spelled.clone());
+            upgrade.protocols([spelled.to_string()])
+        }
+        None => upgrade,
+    };
     let hub = service.hub(&hub_name);
     let (ticket, connection_id) = hub.open(request);
     // Visible from here on: what is sent once the client knows of its 101 reaches it.
@@ -124,34 +122,16 @@ async fn upgrade(parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
         .max_frame_size(READABLE_BYTES))
 }
 
-/// The first subprotocol in the client's order that we speak, as the client spells it. A client
-/// that offers only names we do not know is a simple client, unless the service knows them.
-fn choose_subprotocol(headers: &HeaderMap) -> Result<Option<ByteString>, Refusal> {
-    let offered = headers
+/// The first subprotocol in the client's order that the service speaks, and how the client spells
+/// it. A client that offers only other names is a simple client.
+fn choose_subprotocol(headers: &HeaderMap) -> Option<(Subprotocol, ByteString)> {
+    headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(str::trim);
-    let mut missing = None;
-    for name in offered {
-        match Subprotocol::from_name(name) {
-            Some(Subprotocol::Json) => return Ok(Some(name.into())),
-            Some(known) => missing = missing.or(Some(known)),
-            None => {}
-        }
-    }
-    match missing {
-        None => Ok(None),
-        Some(known) => {
-            let text = format!(
-                "The subprotocol {} is not in this version of the emulator; use {}.",
-                known.as_str(),
-                Subprotocol::Json.as_str()
-            );
-            Err(Refusal(StatusCode::NOT_IMPLEMENTED, text))
-        }
-    }
+        .map(str::trim)
+        .find_map(|name| Some((Subprotocol::from_name(name)?, name.into())))
 }
 
 /// Checks the token and takes from it what the connection starts with.
@@ -197,6 +177,7 @@ fn authorize(
         roles: claims.roles,
         groups,
         form: WireForm::Raw,
+        reliable: false,
         protocol: None,
         raw_mode: crate::hub::RawMode::SendEvent,
     })
@@ -225,6 +206,46 @@ fn audiences(host: Option<&str>, public: &[url::Url], hub: &HubName) -> Vec<Stri
             [format!("http://{rest}"), format!("https://{rest}")]
         })
         .collect()
+}
+
+/// Gives a reliable connection its next socket. Only hub, connection id and reconnection token
+/// count: the access token may have expired, and the subprotocol is the one it had.
+fn recover(
+    service: &Arc<Service>,
+    hub_name: &HubName,
+    connection_id: &str,
+    query: &Query<'_>,
+    offer: Option<(Subprotocol, ByteString)>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let token = query.last("awps_reconnection_token").unwrap_or_default();
+    let now = service.clock().now().wall;
+    let attached =
+        verify_reconnection_token(token, service.settings().keys(), connection_id, now)
+            .map_err(|error| error.to_string())
+            .and_then(|()| service.existing_hub(hub_name).ok_or("unknown hub".to_owned()))
+            .and_then(|hub| match hub.recover(connection_id) {
+                Ok(attachment) => Ok((hub, attachment)),
+                Err(NotRecoverable) => Err("the connection has ended".to_owned()),
+            });
+    match attached {
+        Ok((hub, attachment)) => {
+            let upgrade = match &attachment.protocol {
+                Some(protocol) => upgrade.protocols([protocol.to_string()]),
+                None => upgrade,
+            };
+            let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
+            upgrade.on_upgrade(move |socket| task::run(socket, guard))
+        }
+        Err(cause) => {
+            tracing::info!(connection = connection_id, %cause, "a recovery was refused");
+            let upgrade = match offer {
+                Some((_, spelled)) => upgrade.protocols([spelled.to_string()]),
+                None => upgrade,
+            };
+            refuse_recovery(upgrade)
+        }
+    }
 }
 
 /// Opens the socket only to close it: that is how clients learn to start afresh.

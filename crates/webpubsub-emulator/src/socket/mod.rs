@@ -1,5 +1,6 @@
 //! Client connections: the checks before an upgrade, then one task per socket.
 
+mod decode;
 mod endpoint;
 mod query;
 mod task;

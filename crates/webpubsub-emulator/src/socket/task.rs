@@ -8,13 +8,10 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::{CloseFrame, Message};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use parking_lot::Mutex;
-use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use webpubsub_protocol::frame::json;
-use webpubsub_protocol::limits::MESSAGE_BYTES;
-use webpubsub_protocol::payload::Payload;
 
-use crate::hub::{Attachment, Drained, End, Frame, Hub, MALFORMED_JSON, Received, WireForm};
+use super::decode;
+use crate::hub::{Attachment, Drained, End, Frame, Gone, Hub};
 use crate::service::Service;
 use crate::tap::Tapped;
 
@@ -26,10 +23,6 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Frames that are taken from the outbox at once and share one flush.
 const BATCH: usize = 64;
-
-const TOO_LARGE: &str = "The client message is too large.";
-const INVALID_FRAME: &str = "The client frame is invalid.";
-const TEXT_ONLY: &str = "The JSON subprotocol requires text messages.";
 
 /// A socket's hold on its connection: dropped, the connection knows that the socket is gone.
 pub(super) struct SocketGuard {
@@ -65,7 +58,7 @@ impl Drop for SocketGuard {
             connection_id,
             ..
         } = &self.attachment;
-        self.hub.socket_gone(*key, *epoch);
+        self.hub.socket_gone(*key, *epoch, Gone::Lost);
         self.service.counters().connections_closed.add(1);
         tracing::debug!(hub = %self.hub.name(), connection = %connection_id, "closed");
     }
@@ -80,29 +73,23 @@ where
     let clock = guard.service.clock().clone();
     let heard = Mutex::new(clock.now().mono);
 
-    let mut closed_by_peer = false;
     let exchange = async {
         tokio::select! {
-            written = write(&mut sink, &guard, &heard) => written,
-            () = read(&mut stream, &guard, &heard) => {
-                closed_by_peer = true;
-                Written::Lost
-            }
+            finished = write(&mut sink, &guard, &heard) => finished,
+            finished = read(&mut stream, &guard, &heard) => finished,
         }
     };
     // A client that does not read cannot hold a close back for ever.
-    let written = or_abort(exchange, &guard).await.unwrap_or(Written::Lost);
+    let finished = or_abort(exchange, &guard).await.unwrap_or(Finished::Lost);
 
-    let grace = clock.now().mono + crate::hub::CLOSE_DRAIN;
-    if closed_by_peer {
+    if let Finished::ByClient(gone) = finished {
         // The hub must not see frames after this; the transport still answers the close.
-        guard
-            .hub
-            .socket_gone(guard.attachment.key, guard.attachment.epoch);
+        guard.hub.socket_gone(guard.attachment.key, guard.attachment.epoch, gone);
     }
-    if closed_by_peer || written == Written::Close {
+    if matches!(finished, Finished::ByClient(_) | Finished::ByService) {
         // Finishes the close handshake: reads what is under way until the peer hangs up.
         let hang_up = async { while let Some(Ok(_)) = stream.next().await {} };
+        let grace = clock.now().mono + crate::hub::CLOSE_DRAIN;
         tokio::select! {
             () = hang_up => {}
             () = clock.sleep_until(grace) => {}
@@ -122,15 +109,18 @@ async fn or_abort<F: Future>(exchange: F, guard: &SocketGuard) -> Option<F::Outp
     }
 }
 
+/// How the exchange of frames ended.
 #[derive(Debug, PartialEq, Eq)]
-enum Written {
+enum Finished {
     /// A close frame went out.
-    Close,
-    /// The transport failed, or was silent for too long.
+    ByService,
+    /// The client sent a close frame.
+    ByClient(Gone),
+    /// The transport failed, was silent for too long, or was replaced by another one.
     Lost,
 }
 
-async fn write<K>(sink: &mut K, guard: &SocketGuard, heard: &Mutex<Instant>) -> Written
+async fn write<K>(sink: &mut K, guard: &SocketGuard, heard: &Mutex<Instant>) -> Finished
 where
     K: Sink<Message, Error = axum::Error> + Unpin,
 {
@@ -145,12 +135,15 @@ where
             count_out(guard, &batch);
             for frame in batch.drain(..) {
                 if sink.feed(frame.into()).await.is_err() {
-                    return Written::Lost;
+                    return Finished::Lost;
                 }
             }
             if sink.flush().await.is_err() {
-                return Written::Lost;
+                return Finished::Lost;
             }
+        }
+        if drained == Drained::Superseded {
+            return Finished::Lost;
         }
         if let Drained::Closed(close) = drained {
             let frame = CloseFrame {
@@ -159,9 +152,9 @@ where
             };
             let sent = sink.send(Message::Close(Some(frame))).await;
             return if sent.is_ok() {
-                Written::Close
+                Finished::ByService
             } else {
-                Written::Lost
+                Finished::Lost
             };
         }
         if more {
@@ -177,11 +170,11 @@ where
                         connection = %guard.attachment.connection_id,
                         "silent for {} s: taken as lost", silent.as_secs()
                     );
-                    return Written::Lost;
+                    return Finished::Lost;
                 }
                 ping_at = now + PING_INTERVAL;
                 if sink.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
-                    return Written::Lost;
+                    return Finished::Lost;
                 }
             }
         }
@@ -189,84 +182,45 @@ where
 }
 
 /// Reads until the peer closed or was lost; the hub learns of everything else.
-async fn read<R>(stream: &mut R, guard: &SocketGuard, heard: &Mutex<Instant>)
+async fn read<R>(stream: &mut R, guard: &SocketGuard, heard: &Mutex<Instant>) -> Finished
 where
     R: Stream<Item = Result<Message, axum::Error>> + Unpin,
 {
-    let Attachment {
-        key, epoch, outbox, ..
-    } = &guard.attachment;
+    let Attachment { key, epoch, outbox, .. } = &guard.attachment;
     let form = outbox.form();
     loop {
         outbox.readable().await;
         let message = stream.next().await;
         *heard.lock() = guard.service.clock().now().mono;
         let received = match message {
-            None | Some(Ok(Message::Close(_))) => return,
+            None => return Finished::Lost,
+            Some(Ok(Message::Close(close))) => {
+                let for_good = close.is_some_and(|close| close.code == 1000);
+                let gone = if for_good { Gone::ClosedForGood } else { Gone::Lost };
+                return Finished::ByClient(gone);
+            }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Err(error)) => Err(end_of(error)),
             Some(Ok(Message::Text(text))) => {
                 count_in(guard, text.len());
-                from_text(form, text).map_err(Some)
+                decode::text(form, text)
             }
             Some(Ok(Message::Binary(bytes))) => {
                 count_in(guard, bytes.len());
-                from_binary(form, bytes).map_err(Some)
+                decode::binary(form, bytes)
             }
+            Some(Err(error)) => match decode::broken(error) {
+                Some(end) => Err(end),
+                None => return Finished::Lost,
+            },
         };
         match received {
             Ok(received) => guard.hub.receive(*key, *epoch, received),
-            Err(None) => return,
-            Err(Some(end)) => {
+            Err(end) => {
                 guard.end(&end);
                 // The writer sends the close and ends this loop with it.
                 std::future::pending::<()>().await;
             }
         }
-    }
-}
-
-fn from_text(form: WireForm, text: axum::extract::ws::Utf8Bytes) -> Result<Received, End> {
-    if text.len() > MESSAGE_BYTES {
-        return Err(End::protocol_error(1009, TOO_LARGE));
-    }
-    match form {
-        WireForm::Raw => {
-            let text = bytestring::ByteString::try_from(bytes::Bytes::from(text));
-            text.map(|text| Received::Raw(Payload::Text(text)))
-                .map_err(|_| End::protocol_error(1007, INVALID_FRAME))
-        }
-        WireForm::Json => match json::decode_client(bytes::Bytes::from(text)) {
-            Ok(frame) => Ok(Received::Frame(frame)),
-            Err(error) => {
-                tracing::info!(%error, "a malformed frame: closing with 1007");
-                Err(End::protocol_error(1007, MALFORMED_JSON))
-            }
-        },
-    }
-}
-
-fn from_binary(form: WireForm, bytes: bytes::Bytes) -> Result<Received, End> {
-    if bytes.len() > MESSAGE_BYTES {
-        return Err(End::protocol_error(1009, TOO_LARGE));
-    }
-    match form {
-        WireForm::Raw => Ok(Received::Raw(Payload::Binary(bytes))),
-        WireForm::Json => Err(End::protocol_error(1003, TEXT_ONLY)),
-    }
-}
-
-/// How a broken socket ends its connection; `None` when it is simply gone.
-fn end_of(error: axum::Error) -> Option<End> {
-    let error = error.into_inner().downcast::<WsError>().ok()?;
-    match *error {
-        WsError::Capacity(_) => Some(End::protocol_error(1009, TOO_LARGE)),
-        WsError::Utf8(_) => Some(End::protocol_error(1007, INVALID_FRAME)),
-        WsError::Protocol(
-            tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-        ) => None,
-        WsError::Protocol(_) => Some(End::protocol_error(1002, INVALID_FRAME)),
-        _ => None,
     }
 }
 

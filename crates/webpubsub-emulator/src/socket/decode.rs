@@ -1,0 +1,67 @@
+//! From what a socket received to what it means, or to how that ends the connection.
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use bytestring::ByteString;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use webpubsub_protocol::frame::{ClientFrame, DecodeError, json, protobuf};
+use webpubsub_protocol::limits::MESSAGE_BYTES;
+use webpubsub_protocol::payload::Payload;
+
+use crate::hub::{End, Received, WireForm};
+
+const TOO_LARGE: &str = "The client message is too large.";
+const INVALID_FRAME: &str = "The client frame is invalid.";
+const TEXT_ONLY: &str = "The JSON subprotocol requires text messages.";
+const BINARY_ONLY: &str =
+    "The protobuf.webpubsub.azure.v1 subprotocol requires binary messages.";
+const MALFORMED_JSON: &str = "The client message is not a valid JSON protocol message.";
+const MALFORMED_PROTOBUF: &str =
+    "The client message is not a valid protobuf.webpubsub.azure.v1 protocol message.";
+
+/// A text message.
+pub(super) fn text(form: WireForm, text: Utf8Bytes) -> Result<Received, End> {
+    check_size(text.len())?;
+    match form {
+        WireForm::Raw => ByteString::try_from(Bytes::from(text))
+            .map(|text| Received::Raw(Payload::Text(text)))
+            .map_err(|_| End::protocol_error(1007, INVALID_FRAME)),
+        WireForm::Json => frame(json::decode_client(text), MALFORMED_JSON),
+        WireForm::Protobuf => Err(End::protocol_error(1003, BINARY_ONLY)),
+    }
+}
+
+/// A binary message.
+pub(super) fn binary(form: WireForm, bytes: Bytes) -> Result<Received, End> {
+    check_size(bytes.len())?;
+    match form {
+        WireForm::Raw => Ok(Received::Raw(Payload::Binary(bytes))),
+        WireForm::Json => Err(End::protocol_error(1003, TEXT_ONLY)),
+        WireForm::Protobuf => frame(protobuf::decode_client(bytes), MALFORMED_PROTOBUF),
+    }
+}
+
+/// How a broken socket ends its connection; `None` when it is simply gone.
+pub(super) fn broken(error: axum::Error) -> Option<End> {
+    let error = error.into_inner().downcast::<Error>().ok()?;
+    match *error {
+        Error::Capacity(_) => Some(End::protocol_error(1009, TOO_LARGE)),
+        Error::Utf8(_) => Some(End::protocol_error(1007, INVALID_FRAME)),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some(End::protocol_error(1002, INVALID_FRAME)),
+        _ => None,
+    }
+}
+
+/// The service's limit; the transport reads somewhat more, see `endpoint`.
+fn check_size(bytes: usize) -> Result<(), End> {
+    if bytes > MESSAGE_BYTES { Err(End::protocol_error(1009, TOO_LARGE)) } else { Ok(()) }
+}
+
+fn frame(decoded: Result<ClientFrame, DecodeError>, malformed: &'static str) -> Result<Received, End> {
+    decoded.map(Received::Frame).map_err(|error| {
+        tracing::info!(%error, "a malformed frame: closing with 1007");
+        End::protocol_error(1007, malformed)
+    })
+}
