@@ -47,6 +47,15 @@ async function check(name, run) {
   }
 }
 
+/** Runs checks that build on each other; what breaks between them fails as one more. */
+async function section(name, run) {
+  try {
+    await run();
+  } catch (error) {
+    await check(name, () => { throw error; });
+  }
+}
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -493,8 +502,8 @@ async function cuts() {
 }
 
 try {
-  await check("conversation", conversation);
-  await check("cuts", cuts);
+  await section("conversation", conversation);
+  await section("cuts", cuts);
 } finally {
   await browser.close();
 }
