@@ -123,7 +123,7 @@ impl ServiceError {
             message: body.message.or(body.detail).or(body.title),
             target: body.target,
             details,
-            request_id: REQUEST_IDS.iter().find_map(|name| header(name)),
+            request_id: REQUEST_IDS.iter().find_map(header),
         }
     }
 }

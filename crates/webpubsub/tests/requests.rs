@@ -1,4 +1,5 @@
 //! What each call sends.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod common;
 

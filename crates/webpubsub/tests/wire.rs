@@ -1,4 +1,5 @@
 //! The client's own transport, over a real socket.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod common;
 

@@ -168,7 +168,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::HOST,
-            HeaderValue::from_bytes(host.as_bytes()).unwrap(),
+            HeaderValue::from_bytes(host.as_bytes()).map_err(|_| Refusal::Malformed)?,
         );
         hosts.check(&Uri::from_static("/api/health"), &headers)
     }

@@ -71,8 +71,15 @@ impl Drop for SocketGuard {
     }
 }
 
-/// Runs a socket until it is closed.
+/// Runs a socket until it is closed, or until the service goes away without waiting for it.
 pub(super) async fn run<S>(socket: S, guard: SocketGuard)
+where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send,
+{
+    guard.service.run_socket(converse(socket, &guard)).await;
+}
+
+async fn converse<S>(socket: S, guard: &SocketGuard)
 where
     S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send,
 {
@@ -83,15 +90,15 @@ where
     let mut closed_by_peer = false;
     let exchange = async {
         tokio::select! {
-            written = write(&mut sink, &guard, &heard) => written,
-            () = read(&mut stream, &guard, &heard) => {
+            written = write(&mut sink, guard, &heard) => written,
+            () = read(&mut stream, guard, &heard) => {
                 closed_by_peer = true;
                 Written::Lost
             }
         }
     };
     // A client that does not read cannot hold a close back for ever.
-    let written = or_abort(exchange, &guard).await.unwrap_or(Written::Lost);
+    let written = or_abort(exchange, guard).await.unwrap_or(Written::Lost);
 
     let grace = clock.now().mono + crate::hub::CLOSE_DRAIN;
     if closed_by_peer {

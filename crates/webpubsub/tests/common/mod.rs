@@ -1,5 +1,6 @@
 //! A transport that records what is sent and answers as it is told.
 #![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,13 +20,13 @@ use azure_core::{
 use futures_util::AsyncReadExt as _;
 use webpubsub::{WebPubSubServiceClient, WebPubSubServiceClientOptions};
 
-pub const KEY: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=";
-pub const CONNECTION_STRING: &str = "Endpoint=https://example.webpubsub.azure.com;AccessKey=QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=;Version=1.0;";
-pub const HOST: &str = "https://example.webpubsub.azure.com";
+pub(crate) const KEY: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=";
+pub(crate) const CONNECTION_STRING: &str = "Endpoint=https://example.webpubsub.azure.com;AccessKey=QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=;Version=1.0;";
+pub(crate) const HOST: &str = "https://example.webpubsub.azure.com";
 
 /// A request as it reached the transport.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub method: String,
     pub url: String,
     /// Names in lower case.
@@ -34,17 +35,17 @@ pub struct Sent {
 }
 
 impl Sent {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
     /// Path and query.
-    pub fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         let after_scheme = self.url.split_once("://").unwrap().1;
         &after_scheme[after_scheme.find('/').unwrap()..]
     }
 
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         self.header("authorization")
             .unwrap()
             .strip_prefix("Bearer ")
@@ -52,7 +53,7 @@ impl Sent {
     }
 }
 
-pub enum Answer {
+pub(crate) enum Answer {
     Status(u16),
     Full(u16, Vec<(&'static str, &'static str)>, String),
     /// The connection broke after the request was sent.
@@ -65,7 +66,7 @@ pub enum Answer {
 
 /// Answers in the given order; the last one is repeated.
 #[derive(Clone)]
-pub struct Recorder(Arc<Mutex<State>>);
+pub(crate) struct Recorder(Arc<Mutex<State>>);
 
 struct State {
     sent: Vec<Sent>,
@@ -75,7 +76,7 @@ struct State {
 
 impl Recorder {
     /// Gives each of `answers` once, then `fallback` for ever.
-    pub fn new(answers: impl IntoIterator<Item = Answer>, fallback: u16) -> Self {
+    pub(crate) fn new(answers: impl IntoIterator<Item = Answer>, fallback: u16) -> Self {
         let answers = answers.into_iter().collect();
         Self(Arc::new(Mutex::new(State {
             sent: Vec::new(),
@@ -84,39 +85,39 @@ impl Recorder {
         })))
     }
 
-    pub fn always(status: u16) -> Self {
+    pub(crate) fn always(status: u16) -> Self {
         Self::new([], status)
     }
 
-    pub fn sent(&self) -> Vec<Sent> {
+    pub(crate) fn sent(&self) -> Vec<Sent> {
         self.0.lock().unwrap().sent.clone()
     }
 
-    pub fn only(&self) -> Sent {
+    pub(crate) fn only(&self) -> Sent {
         let sent = self.sent();
         assert_eq!(sent.len(), 1, "{sent:?}");
         sent.into_iter().next().unwrap()
     }
 
-    pub fn client_options(&self) -> ClientOptions {
+    pub(crate) fn client_options(&self) -> ClientOptions {
         ClientOptions {
             transport: Some(Transport::new(Arc::new(self.clone()))),
             ..Default::default()
         }
     }
 
-    pub fn options(&self) -> WebPubSubServiceClientOptions {
+    pub(crate) fn options(&self) -> WebPubSubServiceClientOptions {
         WebPubSubServiceClientOptions {
             client_options: self.client_options(),
             ..Default::default()
         }
     }
 
-    pub fn client(&self, hub: &str) -> WebPubSubServiceClient {
+    pub(crate) fn client(&self, hub: &str) -> WebPubSubServiceClient {
         self.client_with(hub, |_| ())
     }
 
-    pub fn client_with(
+    pub(crate) fn client_with(
         &self,
         hub: &str,
         change: impl FnOnce(&mut WebPubSubServiceClientOptions),
