@@ -21,12 +21,12 @@ pub(super) async fn dispatch(
     let path = request.uri().path().to_owned();
     let response = match hosts.check(request.uri(), request.headers()) {
         Err(refusal) => {
-            let message = refusal.to_string();
-            tracing::warn!(%method, message, "refused a request for a foreign host");
+            let reason = refusal.to_string();
+            tracing::warn!(%method, reason, "refused a request");
             answer::error(
                 StatusCode::MISDIRECTED_REQUEST,
                 "Error.MisdirectedRequest",
-                &message,
+                &reason,
             )
         }
         Ok(()) => contain(&method, &path, route(service, request)).await,

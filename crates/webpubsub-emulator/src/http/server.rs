@@ -39,7 +39,9 @@ impl Server {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_read_timeout)
-            .max_header_size(HEAD_BYTES);
+            .max_header_size(HEAD_BYTES)
+            // A client that has said all it wants to say still gets its answer.
+            .half_close(true);
         let server = Self {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),

@@ -155,6 +155,7 @@ fn server_text(text: &str) -> String {
 
 #[test]
 fn connected_comes_first_and_token_groups_are_joined() {
+    // req: S-2-8
     let mut world = World::new();
     let client = world.connect_with(request("c1", Some("ana"), &["g"], WireForm::Json));
     world.send(&Target::Group(group("g")), &Selection::default(), "hi");
@@ -296,6 +297,7 @@ fn group_messages_carry_their_sender_and_echo_before_the_ack() {
 
 #[test]
 fn repeated_ack_ids_are_not_executed_again() {
+    // req: S-6-2, S-6-3, S-6-4, S-6-6
     let mut world = World::new();
     let client = world.connect("a", None, &[]);
     world.say(&client, r#"{"type":"joinGroup","group":"g","ackId":0}"#);
@@ -335,6 +337,7 @@ fn repeated_ack_ids_are_not_executed_again() {
 
 #[test]
 fn every_verb_names_itself_when_forbidden() {
+    // req: S-6-7, S-6-11, S-4-6
     let mut world = World::new();
     let mut request = request("a", None, &[], WireForm::Json);
     request.roles.clear();
@@ -355,6 +358,7 @@ fn every_verb_names_itself_when_forbidden() {
 
 #[test]
 fn events_without_a_handler_fail_but_keep_the_connection() {
+    // req: S-4-12, S-6-8
     let mut world = World::new();
     let client = world.connect("a", None, &[]);
     world.say(
@@ -381,6 +385,7 @@ fn events_without_a_handler_fail_but_keep_the_connection() {
 
 #[test]
 fn a_handler_call_holds_later_frames_back_but_not_pings() {
+    // req: S-6-9, S-6-12, S-6-13, S-4-15
     let mut world = World::with(
         OutboxLimits {
             frames: 1000,
@@ -462,6 +467,7 @@ fn a_client_that_floods_a_busy_handler_is_not_read() {
 
 #[test]
 fn the_end_of_a_connection_cancels_its_call() {
+    // req: S-6-14, S-2-10
     let mut world = World::with(
         OutboxLimits {
             frames: 1000,

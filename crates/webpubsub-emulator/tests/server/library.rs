@@ -127,10 +127,11 @@ async fn waiting_sees_changes_and_can_be_given_up() {
 #[tokio::test]
 async fn emulators_share_nothing() {
     let (one, two) = (World::start().await, World::start().await);
-    let _ana = one.user("chat", "ana", &[]).await;
+    let ana = one.user("chat", "ana", &[]).await;
     assert_eq!(one.emulator.state().connections("chat"), 1);
     assert_eq!(two.emulator.state().connections("chat"), 0);
     assert_ne!(one.emulator.endpoint(), two.emulator.endpoint());
+    drop(ana);
     one.emulator.shutdown().await;
     let _bob = two.user("chat", "bob", &[]).await;
     assert_eq!(two.emulator.state().connections("chat"), 1);

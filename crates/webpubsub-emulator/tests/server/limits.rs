@@ -129,3 +129,16 @@ async fn large_heads_are_refused() {
         .expect("an answer");
     assert_eq!(reply.status, 200);
 }
+
+#[tokio::test]
+async fn a_client_that_has_said_everything_still_gets_its_answer() {
+    let emulator = Emulator::start().await.unwrap();
+    let health = b"HEAD /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut stream = connect(emulator.addresses()[0], health).await;
+    stream.shutdown().await.unwrap();
+    assert!(rest_of(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    // One that breaks off in the middle gets none, and holds nothing up.
+    let mut stream = connect(emulator.addresses()[0], &health[..20]).await;
+    stream.shutdown().await.unwrap();
+    assert_eq!(rest_of(&mut stream).await, "");
+}

@@ -39,6 +39,22 @@ async fn shutdown_tells_clients_why() {
 }
 
 #[tokio::test]
+async fn shutdown_does_not_wait_for_a_client_that_never_answers() {
+    // The clock stands still, so only the machine's time can end this.
+    let emulator = Emulator::builder().manual_clock().start().await.unwrap();
+    let url = emulator.client_access_url("chat", "ana", &[]);
+    let (mut deaf, _) = connect_async(url).await.unwrap();
+    tokio::time::timeout(PATIENCE, emulator.shutdown())
+        .await
+        .expect("an end although the close handshake has none");
+    // It was told nevertheless.
+    match deaf.next().await {
+        Some(Ok(Message::Close(Some(close)))) => assert_eq!(close.code, CloseCode::Away),
+        other => panic!("expected a close frame, got {other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn shutdown_waits_for_requests_and_closes_idle_connections() {
     let world = World::start().await;
     let head = |length: usize| {
