@@ -13,6 +13,7 @@ mod list;
 mod message;
 mod operation;
 mod options;
+mod pipeline;
 mod policy;
 mod request;
 mod token;
