@@ -1,16 +1,22 @@
 //! Many calls, some at a time.
 //!
-//! ```no_run
-//! # async fn run(client: webpubsub::WebPubSubServiceClient, users: Vec<String>) {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let emulator = webpubsub_emulator::Emulator::start().await?;
+//! # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
 //! use webpubsub::{Text, bulk};
 //!
-//! let sends = users.iter().map(|user| client.send_to_user(user, Text("hello")));
+//! let users = ["ana", "bob"];
+//! let sends = users.iter().map(|user| client.send_to_user(*user, Text("hello")));
 //! let outcomes = bulk::run(16, sends).await;
 //! for (user, outcome) in users.iter().zip(outcomes) {
 //!     if let Err(error) = outcome {
 //!         eprintln!("{user}: {error}");
 //!     }
 //! }
+//! # emulator.shutdown().await;
+//! # Ok(())
 //! # }
 //! ```
 //!

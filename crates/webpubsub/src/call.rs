@@ -19,8 +19,11 @@ use crate::{
 ///
 /// Optional parameters are methods; which ones there are depends on the call, that is, on `A`.
 ///
-/// ```no_run
-/// # async fn run(client: webpubsub::WebPubSubServiceClient) -> azure_core::Result<()> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = webpubsub_emulator::Emulator::start().await?;
+/// # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
 /// use std::time::Duration;
 /// use webpubsub::{Text, odata};
 ///
@@ -30,6 +33,7 @@ use crate::{
 ///     .exclude("connection-1")
 ///     .message_ttl(Duration::from_secs(60))
 ///     .await?;
+/// # emulator.shutdown().await;
 /// # Ok(())
 /// # }
 /// ```

@@ -30,6 +30,14 @@ const REQUEST_IDS: [HeaderName; 2] = [
 ///         },
 ///     }
 /// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = webpubsub_emulator::Emulator::start().await?;
+/// # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
+/// assert!(!add(&client.group("room-7"), "nobody").await?);
+/// # emulator.shutdown().await;
+/// # Ok(())
+/// # }
 /// ```
 pub trait ServiceErrorExt {
     /// The answer of the service; none when the call failed before there was one.

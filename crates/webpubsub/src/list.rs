@@ -28,14 +28,18 @@ pub type ConnectionPageStream =
 ///
 /// The list is no snapshot: who joins or leaves meanwhile may be missing or appear, but nobody appears twice.
 ///
-/// ```no_run
-/// # async fn run(group: webpubsub::WebPubSubGroup) -> azure_core::Result<()> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = webpubsub_emulator::Emulator::start().await?;
+/// # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
 /// use futures_util::TryStreamExt;
 ///
-/// let mut connections = group.list_connections().top(1000).into_stream();
+/// let mut connections = client.group("room-7").list_connections().top(1000).into_stream();
 /// while let Some(connection) = connections.try_next().await? {
 ///     println!("{} {:?}", connection.connection_id, connection.user_id);
 /// }
+/// # emulator.shutdown().await;
 /// # Ok(())
 /// # }
 /// ```

@@ -32,19 +32,22 @@ const CALL: &str = "client_access_token";
 /// Whoever has the URL can connect as the user and with the roles that it names: send it over https only, do not log it,
 /// and give as few roles as will do.
 ///
-/// ```no_run
-/// # async fn run(client: webpubsub::WebPubSubServiceClient) -> azure_core::Result<String> {
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = webpubsub_emulator::Emulator::start().await?;
+/// # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
 /// use webpubsub::Role;
 ///
 /// let access = client
 ///     .client_access_token()
 ///     .user_id("ana")
-///     .role(Role::send_to_group("room-7").expect("a valid name"))
+///     .role(Role::send_to_group("room-7")?)
 ///     .group("room-7")
 ///     .await?;
-/// # Ok(
-/// access.url().to_owned()
-/// # )
+/// assert!(access.url().starts_with(access.base_url()));
+/// # emulator.shutdown().await;
+/// # Ok(())
 /// # }
 /// ```
 #[must_use = "nothing happens until this is awaited"]

@@ -16,7 +16,7 @@ use azure_core::{
     credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions},
     time::OffsetDateTime,
 };
-use azure_identity::DeveloperToolsCredential;
+use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use common::{Answer, HOST, Recorder};
 use futures_util::FutureExt as _;
 use webpubsub::{ClientProtocol, Text, WebPubSubServiceClient, WebPubSubServiceClientOptions};
@@ -246,7 +246,42 @@ fn the_service_makes_tokens_for_whole_minutes() {
 }
 
 #[test]
-fn credentials_of_azure_identity_fit() {
-    let credential = DeveloperToolsCredential::new(None).unwrap();
-    WebPubSubServiceClient::new(HOST, credential, "chat", None).unwrap();
+fn credentials_of_azure_identity_sign_in() {
+    let authority = Recorder::new(
+        [Answer::Full(
+            200,
+            vec![("content-type", "application/json")],
+            r#"{"token_type":"Bearer","expires_in":3600,"ext_expires_in":3600,"access_token":"from-entra"}"#.to_owned(),
+        )],
+        500,
+    );
+    let credential = ClientSecretCredential::new(
+        "tenant",
+        "application".to_owned(),
+        Secret::new("secret"),
+        Some(ClientSecretCredentialOptions {
+            client_options: authority.client_options(),
+        }),
+    )
+    .unwrap();
+    let service = Recorder::always(202);
+    let client =
+        WebPubSubServiceClient::new(HOST, credential, "chat", Some(service.options())).unwrap();
+    for _ in 0..2 {
+        send(&client).unwrap();
+    }
+
+    let asked = authority.only();
+    assert_eq!(asked.target(), "/tenant/oauth2/v2.0/token");
+    let form = String::from_utf8(asked.body).unwrap();
+    assert!(
+        form.contains("scope=https%3A%2F%2Fwebpubsub.azure.com%2F.default"),
+        "{form}"
+    );
+    let tokens: Vec<_> = service
+        .sent()
+        .iter()
+        .map(|sent| sent.token().to_owned())
+        .collect();
+    assert_eq!(tokens, ["from-entra", "from-entra"]);
 }

@@ -4,6 +4,7 @@
 mod common;
 
 use std::{
+    future::IntoFuture as _,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -121,6 +122,34 @@ async fn bodies_always_have_a_length_and_connections_are_reused() {
         close.contains("\r\ncontent-length: 0") && !close.contains("content-type"),
         "{close}"
     );
+}
+
+#[tokio::test]
+async fn https_endpoints_are_spoken_to_in_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut start = [0; 6];
+        socket.read_exact(&mut start).await.unwrap();
+        start
+    });
+    // One try is enough: nobody completes the handshake.
+    let client =
+        WebPubSubServiceClient::with_access_key(&endpoint, AccessKey::new(KEY), "chat", None)
+            .unwrap();
+    let send = client
+        .send_to_all(Text("hi"))
+        .retry_post(false)
+        .into_future();
+    let (start, sent) = tokio::join!(server, send);
+    let [kind, major, _, _, _, message] = start.unwrap();
+    assert_eq!(
+        (kind, major, message),
+        (22, 3, 1),
+        "a handshake record with a ClientHello"
+    );
+    assert!(sent.unwrap_err().service_error().is_none());
 }
 
 #[tokio::test]
