@@ -67,10 +67,7 @@ async fn shutdown_waits_for_requests_and_closes_idle_connections() {
     };
     // Has begun a request, which nobody can finish in time.
     let mut silent = TcpStream::connect(world.address).await.unwrap();
-    silent
-        .write_all(b"GET / HTTP/1.1\r\nHost: ")
-        .await
-        .unwrap();
+    silent.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
     let mut idle = TcpStream::connect(world.address).await.unwrap();
     let mut busy = TcpStream::connect(world.address).await.unwrap();
     let mut status = [0; 12];
