@@ -25,7 +25,8 @@ async fn shutdown_tells_clients_why() {
     let mut subprotocol = world.client("chat", ClientTokenOptions::default()).await;
     let mut simple = world.simple("chat", ClientTokenOptions::default()).await;
     let address = world.address;
-    let clients = async {
+    // Takes the clients along, so that they hang up once they have seen it all.
+    let clients = async move {
         let disconnected = subprotocol.json().await;
         assert_eq!(disconnected["event"], "disconnected", "{disconnected}");
         assert_eq!(disconnected["message"], "Service reload", "{disconnected}");
