@@ -30,6 +30,24 @@ fn mistakes_end_the_program_with_one_line() {
         ),
         (vec!["--log", "a=loud"], vec![], 2, "error: `--log`: "),
         (
+            vec!["--host", "example.com"],
+            vec![],
+            2,
+            "error: `--host`: the host must be an IP address or `localhost`",
+        ),
+        (
+            vec![],
+            vec![("WEBPUBSUB_EMULATOR_ACCESS_KEY", "short")],
+            2,
+            "error: environment variable `WEBPUBSUB_EMULATOR_ACCESS_KEY`: the key cannot be used: it has 5 bytes",
+        ),
+        (
+            vec!["--public-endpoint", "ftp://a"],
+            vec![],
+            2,
+            "error: `--public-endpoint`: the endpoint is not usable",
+        ),
+        (
             vec!["--port", &port],
             vec![],
             1,
