@@ -16,8 +16,8 @@ pub use error::{AccessKeyError, KeyRole, StartError};
 use crate::{
     clock::Clock,
     counters::Counts,
-    hub::State,
     http::{Hosts, Listeners, Server},
+    hub::State,
     service::Service,
     settings::Settings,
     tap::Tapped,
@@ -67,7 +67,6 @@ impl Emulator {
     }
 
     /// Prepares an emulator with other settings.
-    #[must_use]
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
     }
@@ -80,11 +79,9 @@ impl Emulator {
         seed: Option<u64>,
     ) -> std::io::Result<Self> {
         let addresses = listeners.addresses()?;
-        let port = addresses
-            .first()
-            .map_or(0, SocketAddr::port);
-        let endpoint = Url::parse(&format!("http://{host}:{port}/"))
-            .expect("a checked host and a port make a URL");
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        let endpoint =
+            Url::parse(&format!("http://{host}:{port}/")).map_err(std::io::Error::other)?;
         let hosts = Hosts::new(
             &addresses,
             &settings.public_endpoints,

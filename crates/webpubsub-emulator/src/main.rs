@@ -14,6 +14,7 @@ use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer as _, filter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+use webpubsub_emulator::StartError;
 
 use config::{Command, Config, ConfigError};
 
@@ -22,6 +23,9 @@ const INTERRUPTED: u8 = 130;
 
 /// Bad flags, variables or file, as usual for command lines.
 const USAGE: u8 = 2;
+
+/// The machine or its safety is against it.
+const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let config = match Command::read(env::args_os(), env::vars_os()) {
@@ -63,7 +67,7 @@ async fn run(config: &Config) -> ExitCode {
     };
     let emulator = match config.builder().start().await {
         Ok(emulator) => emulator,
-        Err(error) => return fail(&config.explain(&error), 1),
+        Err(error) => return fail(&config.explain(&error), exit_code(&error)),
     };
     let mut out = io::stdout().lock();
     let printed = match config.json() {
@@ -79,6 +83,16 @@ async fn run(config: &Config) -> ExitCode {
     tokio::select! {
         () = emulator.shutdown() => ExitCode::SUCCESS,
         () = signals.next() => ExitCode::from(INTERRUPTED),
+    }
+}
+
+/// A value that can never be right is a mistake like a wrong flag.
+const fn exit_code(error: &StartError) -> u8 {
+    match error {
+        StartError::InvalidHost
+        | StartError::InvalidAccessKey { .. }
+        | StartError::InvalidPublicEndpoint { .. } => USAGE,
+        _ => FAILED,
     }
 }
 

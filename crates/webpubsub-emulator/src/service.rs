@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::hub::{End, Hub, HubSettings, OutboxLimits, State, Upstream};
+use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::settings::Settings;
 use crate::tap::Tap;
 
@@ -26,6 +27,8 @@ pub(crate) struct Service {
     changes: watch::Sender<u64>,
     /// The tasks of all sockets.
     sockets: TaskTracker,
+    /// Cancelled when a shutdown waits no longer.
+    abort: CancellationToken,
 }
 
 impl Service {
@@ -49,6 +52,7 @@ impl Service {
             hubs: Mutex::default(),
             changes: watch::Sender::new(0),
             sockets: TaskTracker::new(),
+            abort: CancellationToken::new(),
         })
     }
 
@@ -80,7 +84,10 @@ impl Service {
         }
         let limits = &self.settings.limits;
         let settings = HubSettings {
-            outbox: OutboxLimits { frames: limits.outbox_frames, bytes: limits.outbox_bytes },
+            outbox: OutboxLimits {
+                frames: limits.outbox_frames,
+                bytes: limits.outbox_bytes,
+            },
             recovery_window: limits.recovery_window,
             connected_on_recovery: self.settings.connected_on_recovery,
             access_key: self.settings.access_key().clone(),
@@ -117,14 +124,25 @@ impl Service {
         self.changes.subscribe()
     }
 
-    /// Tells every client that the service goes away, and waits until their sockets are closed or
-    /// their time to drain is over.
+    /// Tells every client that the service goes away, and waits until their sockets are closed. Those
+    /// that take longer than 5 s, by the machine's time even where our clock stands still, are aborted.
     pub(crate) async fn shutdown(&self) {
         self.sockets.close();
         for hub in self.all_hubs() {
             hub.end_all(&End::service_reload());
         }
-        self.sockets.wait().await;
+        if tokio::time::timeout(CLOSE_DRAIN, self.sockets.wait())
+            .await
+            .is_err()
+        {
+            self.abort.cancel();
+            self.sockets.wait().await;
+        }
+    }
+
+    /// Runs the task of a socket, unless a shutdown could not wait for it.
+    pub(crate) async fn run_socket(&self, task: impl Future<Output = ()>) {
+        self.abort.run_until_cancelled(task).await;
     }
 
     fn all_hubs(&self) -> Vec<Arc<Hub>> {

@@ -72,8 +72,6 @@ pub(crate) struct Limits {
     pub pending_connections: usize,
     /// Time for the head of a request, counted from the accept or from the last answer. 30 s.
     pub header_read_timeout: Duration,
-    /// Time for a client whose upgrade was answered to become a WebSocket. 10 s.
-    pub upgrade_timeout: Duration,
     /// Groups that one client token may name. 1000.
     pub groups_per_token: usize,
     /// Frames that may wait for one client before it is closed as slow. As the service: 1000.
@@ -89,7 +87,6 @@ impl Default for Limits {
         Self {
             pending_connections: 512,
             header_read_timeout: Duration::from_secs(30),
-            upgrade_timeout: Duration::from_secs(10),
             groups_per_token: 1000,
             outbox_frames: limits::OUTBOX_FRAMES,
             outbox_bytes: limits::OUTBOX_BYTES,

@@ -135,6 +135,7 @@ mod tests {
 
     #[test]
     fn limits_are_inclusive() {
+        // req: S-3.1-8
         assert!(one(&"k".repeat(256), &"v".repeat(1024)).is_ok());
         assert_eq!(one(&"k".repeat(257), "v"), Err(InvalidMetadata::KeyTooLong));
         assert_eq!(

@@ -40,6 +40,7 @@ fn normalise(vector: &Vector) -> Result<String, DecodeError> {
 
 #[test]
 fn frames_decode_and_encode_as_the_vectors_say() {
+    // req: S-4-1, S-4-2, S-4-3, S-4-11, S-4-13, S-4-17, S-5-1, S-5-5, S-5-10
     let mut checked = 0;
     for vector in vectors()
         .iter()
@@ -58,6 +59,7 @@ fn frames_decode_and_encode_as_the_vectors_say() {
 
 #[test]
 fn what_is_malformed_is_refused() {
+    // req: S-4-9, S-4-10, S-4-19, S-3.1-6, S-3.1-7, S-3.1-9
     let mut checked = 0;
     for vector in vectors()
         .iter()

@@ -1,1 +1,38 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod action;
+pub mod bulk;
+mod call;
+mod client;
+mod error;
+#[rustfmt::skip]
+mod generated;
+mod group;
+mod list;
+mod message;
+mod operation;
+mod options;
+mod pipeline;
+mod policy;
+mod request;
+mod token;
+mod transport;
+
+pub use call::Call;
+pub use client::WebPubSubServiceClient;
+pub use error::{ServiceError, ServiceErrorDetail, ServiceErrorExt};
+pub use group::WebPubSubGroup;
+pub use list::{
+    ConnectionPage, ConnectionPageStream, ConnectionStream, GroupConnection, ListConnections,
+};
+pub use message::{Binary, Json, Message, Streamed, Text};
+pub use options::WebPubSubServiceClientOptions;
+pub use token::GetClientAccessToken;
+
+pub use azure_core;
+pub use webpubsub_protocol::{
+    access::{AccessKey, ClientAccessToken, ClientProtocol, ConnectionString, Token},
+    odata,
+    permission::{Permission, Role, RolePattern},
+};

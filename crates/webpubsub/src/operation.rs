@@ -8,15 +8,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// An operation of the REST API with its parameters.
 pub(crate) trait Operation {
-    /// As the service calls it.
-    const ID: &'static str;
     const METHOD: Method;
     /// The statuses that are no failure: one, or for an existence check the one for "no" as well.
     const SUCCESS: &'static [u16];
     /// The `Accept` header; none when the answer never has a body.
     const ACCEPT: Option<&'static str>;
-    /// What the body may be; empty when there is none.
-    const CONTENT_TYPES: &'static [&'static str];
 
     /// Writes path and query.
     ///

@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell when this cannot be written.
-            let _ = writeln!(stderr(), "chat: {error:#}");
+            let _ = writeln!(stderr(), "chat: {}", refusal::describe(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,6 @@
 //! The two calls of the page: a way into a room, and the announcement of having arrived.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use webpubsub::{Json as JsonMessage, Role};
 
 use crate::names::{PersonName, RoomName};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, describe};
 use crate::server::Shared;
 
 /// How long a token opens a connection. An open one outlives its token, and the page asks for a
@@ -175,11 +176,8 @@ fn json<T>(body: Result<Json<T>, JsonRejection>, members: &str) -> Result<T, Ref
     })
 }
 
-fn service_failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Refusal {
-    let causes: Vec<_> = std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect();
-    tracing::warn!(error = causes.join(": "), "{what}");
+fn service_failed(what: &str, error: &(dyn Error + 'static)) -> Refusal {
+    tracing::warn!(error = describe(error), "{what}");
     Refusal::new(
         StatusCode::BAD_GATEWAY,
         "The Web PubSub service could not be reached.",

@@ -1,5 +1,7 @@
 //! The errors that the page shows to people: `{"error": "...", "field": "name"}`.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -37,6 +39,16 @@ impl Refusal {
     }
 }
 
+/// An error and its causes on one line. Some errors repeat their cause in their own text; a text that
+/// was just said is left out.
+pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut texts: Vec<_> = std::iter::successors(Some(error), |error| (*error).source())
+        .map(ToString::to_string)
+        .collect();
+    texts.dedup();
+    texts.join(": ")
+}
+
 impl From<InvalidName> for Refusal {
     fn from(invalid: InvalidName) -> Self {
         Self {
@@ -60,5 +72,18 @@ impl IntoResponse for Refusal {
             field,
         } = self;
         (status, Json(Body { error, field })).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_named_once_each() {
+        let error = anyhow!("no route").context("no route").context("not sent");
+        assert_eq!(describe(error.as_ref()), "not sent: no route");
     }
 }

@@ -47,6 +47,15 @@ async function check(name, run) {
   }
 }
 
+/** Runs checks that build on each other; what breaks between them fails as one more. */
+async function section(name, run) {
+  try {
+    await run();
+  } catch (error) {
+    await check(name, () => { throw error; });
+  }
+}
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -77,6 +86,7 @@ async function enter(page, name, room = "lobby") {
 }
 
 const connected = (page) => page.locator("#status[data-state=connected]").waitFor();
+const cutOff = (page) => page.locator("#status:not([data-state=connected])").waitFor();
 const log = (page) => page.getByRole("log");
 const heading = (page, room) => page.getByRole("heading", { level: 1, name: room, exact: true }).waitFor();
 const message = (page, text) => log(page).locator("li.message").filter({ has: page.getByText(text, { exact: true }) });
@@ -376,7 +386,7 @@ async function conversation() {
   await check("Ctrl-C ends the chat while pages are open, and its log holds no secret", async () => {
     assert.equal(await chat.stop(), 0);
     assert.doesNotMatch(chat.stderr(), /panicked|access_token|AccessKey|eyJ/);
-    await ana.locator("#status[data-state=waiting]").waitFor();
+    await cutOff(ana);
   });
   await ana.context().close();
   await ben.context().close();
@@ -423,8 +433,8 @@ async function cuts() {
 
   await check("a cut shows, and what is typed meanwhile waits", async () => {
     await wire.cut();
-    for (const page of [ana, ben]) await page.locator("#status[data-state=waiting]").waitFor();
-    assert.match(await ana.locator("#status-text").innerText(), /in \d+ s$|^Connecting/);
+    for (const page of [ana, ben]) await cutOff(page);
+    await ana.locator("#status-text").getByText(/^Reconnecting in \d+ s$/).waitFor();
     await say(ana, "typed while offline");
     await say(ana, "and another line");
     await message(ana, "typed while offline").getByText("Waiting for the connection").waitFor();
@@ -456,17 +466,39 @@ async function cuts() {
     // Only Ana's socket is replaced: hold her calls to the chat server, so that she stays away.
     await ana.route("**/negotiate", (route) => route.abort());
     await wire.cut();
-    await ana.locator("#status[data-state=waiting]").waitFor();
+    for (const page of [ana, direct]) await cutOff(page);
     await say(ana, "one");
     await say(ana, "two");
     await wire.restore();
     await connected(direct);
     await ana.unroute("**/negotiate");
-    await ana.getByRole("button", { name: "Reconnect now" }).click();
     await connected(ana);
     await message(direct, "two").waitFor();
     assert.deepEqual(await log(direct).locator("li.message .text").allInnerTexts(), ["one", "two"]);
     await direct.context().close();
+  });
+
+  await check("the delay grows while nothing answers, and need not be waited for", async () => {
+    const page = await open(chat.ready.url, { clock: true });
+    await enter(page, "Ida", "patient");
+    let refused = () => {};
+    await page.route("**/negotiate", async (route) => {
+      await route.abort();
+      refused();
+    });
+    await wire.cut();
+    for (let failures = 0; failures < 6; failures += 1) {
+      const refusal = new Promise((resolve) => { refused = resolve; });
+      await cutOff(page);
+      await page.clock.fastForward(31_000); // longer than the longest delay
+      await refusal;
+    }
+    await page.locator("#status-text").getByText(/^Reconnecting in (1[4-9]|2\d|30) s$/).waitFor();
+    await wire.restore();
+    await page.unroute("**/negotiate");
+    await page.getByRole("button", { name: "Reconnect now" }).click();
+    await connected(page);
+    await page.context().close();
   });
 
   await check("a socket that is open but dead is noticed", async () => {
@@ -475,8 +507,8 @@ async function cuts() {
     wire.stall();
     await page.clock.fastForward(15_000); // the ping goes out
     await page.clock.fastForward(10_000); // and no answer comes
-    await page.locator("#status[data-state=waiting]").waitFor();
-    await page.clock.fastForward(2_000); // the longest first delay is one second
+    // The page waits less than a second before it dials, so only what stays can be waited for.
+    await log(page).getByText(/^Back again\./).waitFor();
     await connected(page);
     await page.context().close();
   });
@@ -493,8 +525,8 @@ async function cuts() {
 }
 
 try {
-  await check("conversation", conversation);
-  await check("cuts", cuts);
+  await section("conversation", conversation);
+  await section("cuts", cuts);
 } finally {
   await browser.close();
 }

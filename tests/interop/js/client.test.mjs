@@ -144,12 +144,12 @@ describe("groups", () => {
     const service = newService();
     const { client, events } = await startClient(t, service, { roles: ["webpubsub.joinLeaveGroup.mine"] }, { messageRetryOptions: { maxRetries: 0 } });
     const refusals = [
-      [client.joinGroup("other"), "The client does not have permission to join group 'other'."],
-      [client.leaveGroup("other"), "The client does not have permission to leave group 'other'."],
-      [client.sendToGroup("mine", "x", "text"), "The client does not have permission to send to group 'mine'."],
+      [() => client.joinGroup("other"), "The client does not have permission to join group 'other'."],
+      [() => client.leaveGroup("other"), "The client does not have permission to leave group 'other'."],
+      [() => client.sendToGroup("mine", "x", "text"), "The client does not have permission to send to group 'mine'."],
     ];
     for (const [call, message] of refusals) {
-      const error = await failure(call);
+      const error = await failure(call());
       assert.ok(error instanceof SendMessageError);
       assert.equal(error.errorDetail.name, "Forbidden");
       assert.equal(error.errorDetail.message, message);

@@ -117,11 +117,14 @@ export class RawClient {
   }
 }
 
-/** The official real-time client with its events in queues. */
+/**
+ * The official real-time client with its events in queues. Without keep-alive unless a test wants
+ * it: the package's timers outlive `stop()`, and the process would wait for them.
+ */
 export async function startClient(test, service, token = {}, options = {}) {
   const client = new WebPubSubClient(
     { getClientAccessUrl: async () => (await service.getClientAccessToken(token)).url },
-    { protocol: WebPubSubJsonProtocol(), ...options },
+    { protocol: WebPubSubJsonProtocol(), keepAliveIntervalInMs: 0, keepAliveTimeoutInMs: 0, ...options },
   );
   const events = {};
   for (const name of ["connected", "disconnected", "stopped", "group-message", "server-message", "rejoin-group-failed"]) {

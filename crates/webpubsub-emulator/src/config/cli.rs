@@ -23,7 +23,7 @@ Examples:
 
 Each flag can also be set by a variable (`--access-key` by WEBPUBSUB_EMULATOR_ACCESS_KEY, and so on) or in the file of
 `--config`. Flags come before variables, variables before the file. Also read, after these variables: Urls,
-WebPubSub__AccessKey and WebPubSub__AllowUnvalidatedEntraTokens of Microsoft's emulator, then port and key of
+WebPubSub__AccessKey and WebPubSub__AllowUnvalidatedEntraTokens of Microsoft's emulator, then host, port and key of
 WebPubSubConnectionString when it names this machine, and RUST_LOG.
 Prefer a variable or the file for keys: others on this machine can see the arguments of a program.";
 

@@ -34,7 +34,7 @@ pub(super) fn did_you_mean<'a>(
     names
         .into_iter()
         .map(|name| (distance(&wrong, &plain(name)), name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2))
         .min()
         .map_or_else(String::new, |(_, name)| {
             format!("; did you mean `{}`?", show(name))
@@ -77,7 +77,8 @@ mod tests {
             ("accessKey", Some("access-key")),
             ("acces_key", Some("access-key")),
             ("Host", Some("host")),
-            ("secondary-key", None),
+            ("secondary-key", Some("secondary-access-key")),
+            ("certificate", None),
             ("x", None),
             ("", None),
         ] {

@@ -25,7 +25,7 @@ const DEFAULT_LOG: &str = "info";
 /// What to do after the command line was read.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Run(Config),
+    Run(Box<Config>),
     /// Print this on stdout and end.
     Show(String),
 }
@@ -58,10 +58,10 @@ impl Command {
             }
             None => Layer::default(),
         };
-        Ok(Self::Run(Config {
+        Ok(Self::Run(Box::new(Config {
             layer: flags.or(environment.layer).or(file),
             warnings,
-        }))
+        })))
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
         match Command::read(arguments.map(OsString::from), variables)? {
-            Command::Run(config) => Ok(config),
+            Command::Run(config) => Ok(*config),
             Command::Show(text) => panic!("{text}"),
         }
     }

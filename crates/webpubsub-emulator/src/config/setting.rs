@@ -8,6 +8,7 @@ use super::error::ConfigError;
 
 /// A setting. Flags, variables and file keys are spelled after one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "some settings are keys")]
 pub(super) enum Key {
     Host,
     Port,

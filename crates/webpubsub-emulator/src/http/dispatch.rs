@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
-use http::{Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 
 use super::{answer, hosts::Hosts};
 use crate::{rest, service::Service, socket, tap::Tapped};
@@ -21,25 +21,15 @@ pub(super) async fn dispatch(
     let path = request.uri().path().to_owned();
     let response = match hosts.check(request.uri(), request.headers()) {
         Err(refusal) => {
-            let message = refusal.to_string();
-            tracing::warn!(%method, message, "refused a request for a foreign host");
+            let reason = refusal.to_string();
+            tracing::warn!(%method, reason, "refused a request");
             answer::error(
                 StatusCode::MISDIRECTED_REQUEST,
                 "Error.MisdirectedRequest",
-                &message,
+                &reason,
             )
         }
-        Ok(()) => AssertUnwindSafe(route(service, request))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| {
-                tracing::error!(%method, path, "the handler of this request panicked; this is a bug of the emulator");
-                answer::error(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Error.InternalServerError",
-                    "The emulator failed to answer this request; its log says why.",
-                )
-            }),
+        Ok(()) => contain(&method, &path, route(service, request)).await,
     };
     let status = response.status().as_u16();
     tracing::debug!(%method, path, status, "answered");
@@ -49,6 +39,18 @@ pub(super) async fn dispatch(
         status,
     });
     response
+}
+
+/// Turns a panic of a handler into an answer.
+async fn contain(method: &Method, path: &str, answer: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(%method, path, "the handler of this request panicked; this is a bug of the emulator");
+        answer::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Error.InternalServerError",
+            "The emulator failed to answer this request; its log says why.",
+        )
+    })
 }
 
 async fn route(service: &Arc<Service>, request: Request<Body>) -> Response {
@@ -135,6 +137,12 @@ mod tests {
         ] {
             assert_eq!(Part::of(path), part, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer() {
+        let response = contain(&Method::GET, "/api", async { panic!("on purpose") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
     #[test]

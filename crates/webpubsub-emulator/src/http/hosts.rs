@@ -1,10 +1,9 @@
 //! Which `Host` names are served.
 //!
 //! A page on the web can point its own name at a loopback address and then talk to whatever listens there, as if it were
-//! its own server (DNS rebinding). The browser still sends the page's name in `Host`, so that header decides. The port is
-//! no defence; on loopback it is compared all the same, because a caller with another port came through a forwarder
-//! whose address signed tokens would have to name: `--public-endpoint` makes it known. Headers such as
-//! `X-Forwarded-Host` are never looked at.
+//! its own server (DNS rebinding). The browser still sends the page's name in `Host`, so that name decides. The port in
+//! it decides nothing: it is no defence, and differs from ours behind every forwarder (SSH, editors, containers). Headers
+//! such as `X-Forwarded-Host` are never looked at.
 
 use std::{
     fmt,
@@ -18,13 +17,14 @@ use url::Url;
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     rule: Rule,
-    public: Vec<Name>,
+    /// Hosts of the public endpoints, in lower case.
+    public: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 enum Rule {
-    /// All sockets are on loopback: its names and these addresses, with the port bound.
-    Loopback(Vec<SocketAddr>),
+    /// All sockets are on loopback: its names, and the addresses bound.
+    Loopback(Vec<IpAddr>),
     /// Reachable from elsewhere with a public key: `localhost` and IP addresses, which no page can rebind.
     NotRebindable,
     /// The key is secret, so the network need not protect it.
@@ -38,13 +38,16 @@ impl Hosts {
         has_well_known_key: bool,
     ) -> Self {
         let rule = if bound.iter().all(|address| address.ip().is_loopback()) {
-            Rule::Loopback(bound.to_vec())
+            Rule::Loopback(bound.iter().map(SocketAddr::ip).collect())
         } else if has_well_known_key {
             Rule::NotRebindable
         } else {
             Rule::Any
         };
-        let public = public_endpoints.iter().filter_map(Name::of_url).collect();
+        let public = public_endpoints
+            .iter()
+            .filter_map(|url| Some(url.host_str()?.to_ascii_lowercase()))
+            .collect();
         Self { rule, public }
     }
 
@@ -72,23 +75,18 @@ impl Hosts {
         let own = match &self.rule {
             Rule::Any => true,
             Rule::NotRebindable => name.is_localhost() || name.ip().is_some(),
-            Rule::Loopback(bound) => bound.iter().any(|address| {
-                name.has_port(address.port())
-                    && (name.is_localhost()
-                        || name
-                            .ip()
-                            .is_some_and(|ip| ip == address.ip() || is_usual_loopback(ip)))
-            }),
+            Rule::Loopback(bound) => {
+                name.is_localhost()
+                    || name
+                        .ip()
+                        .is_some_and(|ip| super::LOCALHOST.contains(&ip) || bound.contains(&ip))
+            }
         };
-        own || self.public.contains(name)
+        own || self.public.contains(&name.host)
     }
 }
 
-fn is_usual_loopback(ip: IpAddr) -> bool {
-    super::LOCALHOST.contains(&ip)
-}
-
-/// A host in lower case and a port; port 80 and 443 are the same as none, since the scheme is not known.
+/// A host in lower case, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     host: String,
@@ -97,27 +95,19 @@ struct Name {
 
 impl Name {
     fn parse(text: &str) -> Option<Self> {
-        // `Authority` also takes `user@host`, and `host:` without digits.
-        if text.contains('@') || text.ends_with(':') {
+        // `Authority` also takes `user@host`, and anything after the colon.
+        if text.contains('@') {
             return None;
         }
         let authority: Authority = text.parse().ok()?;
-        let port = match authority.port() {
-            Some(port) => Some(port.as_str().parse().ok()?),
-            None => None,
+        let port = match text.strip_prefix(authority.host())? {
+            "" => None,
+            rest => Some(rest.strip_prefix(':')?.parse().ok()?),
         };
-        Some(Self::new(authority.host(), port))
-    }
-
-    fn of_url(url: &Url) -> Option<Self> {
-        Some(Self::new(url.host_str()?, url.port()))
-    }
-
-    fn new(host: &str, port: Option<u16>) -> Self {
-        Self {
-            host: host.to_ascii_lowercase(),
-            port: port.filter(|port| !matches!(port, 80 | 443)),
-        }
+        Some(Self {
+            host: authority.host().to_ascii_lowercase(),
+            port,
+        })
     }
 
     fn is_localhost(&self) -> bool {
@@ -133,10 +123,6 @@ impl Name {
             Some(bare) => bare.parse().ok().map(IpAddr::V6),
             None => self.host.parse().ok().map(IpAddr::V4),
         }
-    }
-
-    fn has_port(&self, port: u16) -> bool {
-        self.port == Some(port).filter(|port| !matches!(port, 80 | 443))
     }
 }
 
@@ -182,7 +168,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(
             header::HOST,
-            HeaderValue::from_bytes(host.as_bytes()).unwrap(),
+            HeaderValue::from_bytes(host.as_bytes()).map_err(|_| Refusal::Malformed)?,
         );
         hosts.check(&Uri::from_static("/api/health"), &headers)
     }
@@ -198,14 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn loopback_serves_its_names_with_the_port_bound() {
+    fn loopback_serves_its_names_with_any_port() {
         for has_well_known_key in [true, false] {
             table(
                 &hosts(&["127.0.0.1:8080"], &[], has_well_known_key),
                 &[
                     "localhost:8080",
                     "LocalHost:8080",
+                    "localhost",
+                    "localhost:9000",
                     "127.0.0.1:8080",
+                    "127.0.0.1",
                     "[::1]:8080",
                     "[0:0:0:0:0:0:0:1]:8080",
                 ],
@@ -215,11 +204,8 @@ mod tests {
                     "localhost.evil.example:8080",
                     "evil.localhost:8080",
                     "localhost.:8080",
-                    "localhost",
                     "localhost:",
-                    "localhost:80",
-                    "localhost:8081",
-                    "localhost:08080x",
+                    "localhost:8080x",
                     "localhost:99999",
                     "localhost:8080:8080",
                     "user@localhost:8080",
@@ -249,12 +235,12 @@ mod tests {
         table(
             &hosts(&["127.0.0.2:80"], &[], true),
             &["127.0.0.2", "127.0.0.2:80", "localhost"],
-            &["127.0.0.3", "127.0.0.2:8080"],
+            &["127.0.0.3", "127.0.0.3:80"],
         );
     }
 
     #[test]
-    fn public_endpoints_are_served_with_their_port() {
+    fn public_endpoints_are_served() {
         table(
             &hosts(
                 &["127.0.0.1:8080"],
@@ -269,16 +255,11 @@ mod tests {
                 "proxy.example",
                 "proxy.example:443",
                 "EMULATOR:9000",
+                "emulator",
                 "[fd00::1]:9000",
                 "localhost:8080",
             ],
-            &[
-                "proxy.example:8080",
-                "emulator",
-                "emulator:8080",
-                "www.proxy.example",
-                "localhost:9000",
-            ],
+            &["www.proxy.example", "example", "[fd00::2]:9000"],
         );
     }
 
@@ -295,7 +276,6 @@ mod tests {
             ],
             &[
                 "evil.example:8080",
-                "emulator:9000",
                 "host.docker.internal:8080",
                 "2130706433",
             ],
@@ -336,6 +316,7 @@ mod tests {
             ("http://localhost:8080/api/health", Ok(())),
             ("http://LOCALHOST:8080/", Ok(())),
             ("http://127.0.0.1:8080/", Err(Refusal::OtherTarget)),
+            ("http://localhost:8081/", Err(Refusal::OtherTarget)),
             ("http://evil.example/", Err(Refusal::OtherTarget)),
             (
                 "http://localhost:8080@evil.example/",

@@ -1,6 +1,6 @@
 //! The accept loop and the life of one HTTP connection.
 
-use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{body::Body, serve::Listener};
 use http::Request;
@@ -39,7 +39,9 @@ impl Server {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_read_timeout)
-            .max_header_size(HEAD_BYTES);
+            .max_header_size(HEAD_BYTES)
+            // A client that has said all it wants to say still gets its answer.
+            .half_close(true);
         let server = Self {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -100,51 +102,45 @@ async fn accept<L: Listener<Io: Sync>>(mut listener: L, shared: Arc<Shared>, tas
 }
 
 /// Serves one connection until its end or its upgrade.
-fn connection<Io>(
-    io: Io,
-    shared: Arc<Shared>,
-    ticket: Arc<Ticket>,
-) -> impl Future<Output = ()> + Send
+async fn connection<Io>(io: Io, shared: Arc<Shared>, ticket: Arc<Ticket>)
 where
     Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Sync + Unpin + 'static,
 {
-    async move {
-        let answer = service_fn(|request: Request<Incoming>| {
-            ticket.settle();
-            let shared = Arc::clone(&shared);
-            async move {
-                let request = request.map(Body::new);
-                let response = dispatch(&shared.service, &shared.hosts, request).await;
-                Ok::<_, Infallible>(response)
+    let answer = service_fn(|request: Request<Incoming>| {
+        ticket.settle();
+        let shared = Arc::clone(&shared);
+        async move {
+            let request = request.map(Body::new);
+            let response = dispatch(&shared.service, &shared.hosts, request).await;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let serving = shared
+        .http
+        .serve_connection(TokioIo::new(io), answer)
+        .with_upgrades();
+    let mut serving = pin!(serving);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.kill.cancelled() => return,
+            () = ticket.evicted() => {
+                tracing::warn!("too many connections without a request: closed the oldest one");
+                return;
             }
-        });
-        let serving = shared
-            .http
-            .serve_connection(TokioIo::new(io), answer)
-            .with_upgrades();
-        let mut serving = pin!(serving);
-        let mut stopping = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = shared.kill.cancelled() => return,
-                () = ticket.evicted() => {
-                    tracing::warn!("too many connections without a request: closed the oldest one");
+            () = shared.stop.cancelled(), if !stopping => {
+                if ticket.is_pending() {
                     return;
                 }
-                () = shared.stop.cancelled(), if !stopping => {
-                    if ticket.is_pending() {
-                        return;
-                    }
-                    stopping = true;
-                    serving.as_mut().graceful_shutdown();
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "an HTTP connection ended early");
                 }
-                ended = serving.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "an HTTP connection ended early");
-                    }
-                    return;
-                }
+                return;
             }
         }
     }

@@ -36,6 +36,7 @@ mod tests {
 
     #[test]
     fn the_latest_thousand_are_known() {
+        // req: S-6-5
         let mut acks = AckMemory::default();
         for id in 0..=1000 {
             acks.remember(AckId(id));

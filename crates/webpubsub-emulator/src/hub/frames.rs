@@ -46,7 +46,9 @@ impl HubState {
         received: Received,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         if connection.epoch != epoch {
             return;
         }
@@ -73,10 +75,19 @@ impl HubState {
         };
         let ack_id = frame.ack_id();
         if let Some(id) = ack_id
-            && self.connections.get(key).is_some_and(|connection| connection.acks.contains(id))
+            && self
+                .connections
+                .get(key)
+                .is_some_and(|connection| connection.acks.contains(id))
         {
             let text = format!("Message with ack-id: {id} has been processed");
-            return self.answer(now, key, ack_id, Err(FrameError::new("Duplicate", text)), effects);
+            return self.answer(
+                now,
+                key,
+                ack_id,
+                Err(FrameError::new("Duplicate", text)),
+                effects,
+            );
         }
         match frame {
             ClientFrame::JoinGroup { group, .. } => {
@@ -87,18 +98,42 @@ impl HubState {
                 let outcome = self.join_or_leave(now, key, &group, Change::Leave, effects);
                 self.answer(now, key, ack_id, outcome, effects);
             }
-            ClientFrame::SendToGroup { group, no_echo, ttl_seconds, metadata, payload, .. } => {
-                let message = GroupMessage { group, no_echo, ttl_seconds, metadata, payload };
+            ClientFrame::SendToGroup {
+                group,
+                no_echo,
+                ttl_seconds,
+                metadata,
+                payload,
+                ..
+            } => {
+                let message = GroupMessage {
+                    group,
+                    no_echo,
+                    ttl_seconds,
+                    metadata,
+                    payload,
+                };
                 let outcome = self.send_to_group(now, key, message, effects);
                 self.answer(now, key, ack_id, outcome, effects);
             }
-            ClientFrame::Event { event, metadata, payload, .. } => {
+            ClientFrame::Event {
+                event,
+                metadata,
+                payload,
+                ..
+            } => {
                 let reply_to = ReplyTo::Event(ack_id);
-                if self.raise(key, event, metadata, payload, reply_to, effects).is_err() {
+                if self
+                    .raise(key, event, metadata, payload, reply_to, effects)
+                    .is_err()
+                {
                     self.answer(now, key, ack_id, Err(internal_error()), effects);
                 }
             }
-            ClientFrame::Invoke { invocation_id, call } => {
+            ClientFrame::Invoke {
+                invocation_id,
+                call,
+            } => {
                 self.invoke(now, key, invocation_id, call, effects);
             }
             ClientFrame::CancelInvocation { invocation_id } => {
@@ -107,7 +142,10 @@ impl HubState {
             ClientFrame::OpenStream { stream_id, start } => {
                 self.open_stream(now, key, stream_id, start, effects);
             }
-            ClientFrame::StreamData { stream_id, fragment } => {
+            ClientFrame::StreamData {
+                stream_id,
+                fragment,
+            } => {
                 self.stream_data(now, key, stream_id, fragment, effects);
             }
             ClientFrame::EndStream { stream_id, error } => {
@@ -149,7 +187,11 @@ impl HubState {
         change: Change,
         effects: &mut Effects,
     ) -> Outcome {
-        let verb = if change == Change::Join { "join" } else { "leave" };
+        let verb = if change == Change::Join {
+            "join"
+        } else {
+            "leave"
+        };
         self.demand(key, Permission::JoinLeaveGroup, verb, group)?;
         self.change_membership(now, key, group, change, Cause::Frame, effects);
         Ok(())
@@ -163,7 +205,10 @@ impl HubState {
         effects: &mut Effects,
     ) -> Outcome {
         self.demand(key, Permission::SendToGroup, "send to", &sent.group)?;
-        let sender = self.connections.get(key).and_then(|connection| connection.user.as_ref());
+        let sender = self
+            .connections
+            .get(key)
+            .and_then(|connection| connection.user.as_ref());
         let message = Message {
             sequence_id: None,
             from: Sender::Group {
@@ -221,11 +266,21 @@ impl HubState {
         {
             connection.acks.remember(ack_id);
         }
-        self.control(now, key, &ServerFrame::Ack { ack_id, error: outcome.err() }, effects);
+        self.control(
+            now,
+            key,
+            &ServerFrame::Ack {
+                ack_id,
+                error: outcome.err(),
+            },
+            effects,
+        );
     }
 
     fn raw(&mut self, now: Now, key: ConnectionKey, payload: Payload, effects: &mut Effects) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         match connection.raw_mode.clone() {
             RawMode::SendEvent => {
                 let event = EventName::new("message").expect("`message` is an event name");
@@ -237,7 +292,13 @@ impl HubState {
             }
             RawMode::SendToGroup { group, no_echo } => {
                 let metadata = Metadata::default();
-                let message = GroupMessage { group, no_echo, ttl_seconds: 0, metadata, payload };
+                let message = GroupMessage {
+                    group,
+                    no_echo,
+                    ttl_seconds: 0,
+                    metadata,
+                    payload,
+                };
                 if self.send_to_group(now, key, message, effects).is_err() {
                     let end = End::protocol_error(1008, RAW_SEND_FORBIDDEN);
                     self.end(now, key, &end, effects);
@@ -247,7 +308,12 @@ impl HubState {
     }
 
     pub(super) fn fail_raw(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
-        self.end(now, key, &End::protocol_error(1011, RAW_EVENT_FAILED), effects);
+        self.end(
+            now,
+            key,
+            &End::protocol_error(1011, RAW_EVENT_FAILED),
+            effects,
+        );
     }
 }
 

@@ -31,7 +31,9 @@ impl HubState {
         state: Option<Vec<(String, String)>>,
         effects: &mut Effects,
     ) -> Result<(), FrameError> {
-        let Some(connection) = self.connections.get(key) else { return Ok(()) };
+        let Some(connection) = self.connections.get(key) else {
+            return Ok(());
+        };
         if !connection.permissions.allows_set_state(group.as_str()) {
             return Err(FrameError::new("Forbidden", "Permission denied."));
         }
@@ -53,15 +55,23 @@ impl HubState {
         key: ConnectionKey,
         group: &GroupName,
     ) -> Result<(), FrameError> {
-        let Some(connection) = self.connections.get(key) else { return Ok(()) };
+        let Some(connection) = self.connections.get(key) else {
+            return Ok(());
+        };
         if !connection.permissions.allows_get_state(group.as_str()) {
             let text = format!("No permission to get states of group {group}.");
             return Err(FrameError::new("Forbidden", text));
         }
         if !connection.groups.contains(group) {
-            return Err(FrameError::new("Forbidden", format!("Not a member of group {group}.")));
+            return Err(FrameError::new(
+                "Forbidden",
+                format!("Not a member of group {group}."),
+            ));
         }
-        self.subscribers.entry(group.clone()).or_default().insert(key);
+        self.subscribers
+            .entry(group.clone())
+            .or_default()
+            .insert(key);
         Ok(())
     }
 
@@ -82,17 +92,28 @@ impl HubState {
         group: &GroupName,
         effects: &mut Effects,
     ) {
-        let members = self.groups.get(group).into_iter().flat_map(|members| members.values());
+        let members = self
+            .groups
+            .get(group)
+            .into_iter()
+            .flat_map(|members| members.values());
         let items = members
             .filter_map(|member| {
                 let connection = self.connections.get(*member)?;
                 let entry = connection.states.get(group)?;
-                Some(item(connection, Some(entry.entries.clone()), entry.updated_at))
+                Some(item(
+                    connection,
+                    Some(entry.entries.clone()),
+                    entry.updated_at,
+                ))
             })
             .take(GROUP_STATE_SNAPSHOT_ITEMS)
             .collect();
-        let frame =
-            ServerFrame::GroupStateSnapshot { sequence_id: None, group: group.clone(), items };
+        let frame = ServerFrame::GroupStateSnapshot {
+            sequence_id: None,
+            group: group.clone(),
+            items,
+        };
         self.deliver(now, &[key], &Shared::state(frame), effects);
     }
 
@@ -105,8 +126,10 @@ impl HubState {
         effects: &mut Effects,
     ) {
         self.unsubscribe_group_state(key, group);
-        let has_state =
-            self.connections.get(key).is_some_and(|connection| connection.states.contains_key(group));
+        let has_state = self
+            .connections
+            .get(key)
+            .is_some_and(|connection| connection.states.contains_key(group));
         if has_state {
             self.change_state(now, key, group, None, effects);
         }
@@ -120,13 +143,18 @@ impl HubState {
         state: Option<Vec<(String, String)>>,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         // Receivers drop what is not newer, so no two changes share a time.
         let updated_at = unix_millis(now).max(connection.last_state_at + 1);
         connection.last_state_at = updated_at;
         match &state {
             Some(entries) => {
-                let entry = StateEntry { entries: entries.clone(), updated_at };
+                let entry = StateEntry {
+                    entries: entries.clone(),
+                    updated_at,
+                };
                 connection.states.insert(group.clone(), entry);
             }
             None => {
@@ -134,10 +162,15 @@ impl HubState {
             }
         }
         let items = vec![item(connection, state, updated_at)];
-        let Some(subscribers) = self.subscribers.get(group) else { return };
+        let Some(subscribers) = self.subscribers.get(group) else {
+            return;
+        };
         let keys: Vec<_> = subscribers.iter().copied().collect();
-        let frame =
-            ServerFrame::GroupStateUpdate { sequence_id: None, group: group.clone(), items };
+        let frame = ServerFrame::GroupStateUpdate {
+            sequence_id: None,
+            group: group.clone(),
+            items,
+        };
         let update: Arc<Shared> = Shared::state(frame);
         self.deliver(now, &keys, &update, effects);
     }
@@ -150,7 +183,10 @@ fn item(
 ) -> GroupStateItem {
     GroupStateItem {
         connection_id: connection.id.as_shared().clone(),
-        user_id: connection.user.as_ref().map(|user: &UserId| user.as_shared().clone()),
+        user_id: connection
+            .user
+            .as_ref()
+            .map(|user: &UserId| user.as_shared().clone()),
         state,
         updated_at,
     }

@@ -92,18 +92,29 @@ impl End {
             farewell.push_str(" Reason: ");
             farewell.push_str(reason);
         }
-        Self { farewell: Some(farewell), ..Self::protocol_error(1000, "") }
+        Self {
+            farewell: Some(farewell),
+            ..Self::protocol_error(1000, "")
+        }
     }
 
     /// The client broke the protocol: closed at once, without a last frame.
     pub(crate) fn protocol_error(code: u16, reason: &'static str) -> Self {
         let reason = ByteString::from_static(reason);
-        Self { code, reason, farewell: None, drain: CLOSE_DRAIN }
+        Self {
+            code,
+            reason,
+            farewell: None,
+            drain: CLOSE_DRAIN,
+        }
     }
 
     /// The service goes away.
     pub(crate) fn service_reload() -> Self {
-        Self { farewell: Some("Service reload".to_owned()), ..Self::protocol_error(1001, "") }
+        Self {
+            farewell: Some("Service reload".to_owned()),
+            ..Self::protocol_error(1001, "")
+        }
     }
 }
 
@@ -115,7 +126,10 @@ impl HubState {
         mut request: OpenRequest,
         effects: &mut Effects,
     ) -> (Ticket, ConnectionId) {
-        let id = request.id.take().unwrap_or_else(|| self.ids.connection_id());
+        let id = request
+            .id
+            .take()
+            .unwrap_or_else(|| self.ids.connection_id());
         request.id = Some(id.clone());
         let ticket = self.new_ticket();
         self.pending.insert(ticket, request);
@@ -161,7 +175,13 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Join, Cause::Open, effects);
         }
-        Some(Attachment { key, epoch, connection_id: id, protocol: request.protocol, outbox })
+        Some(Attachment {
+            key,
+            epoch,
+            connection_id: id,
+            protocol: request.protocol,
+            outbox,
+        })
     }
 
     /// Forgets an announced connection.
@@ -215,7 +235,9 @@ impl HubState {
         gone: Gone,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         if connection.epoch != epoch || connection.socket != Socket::Attached {
             return;
         }
@@ -239,7 +261,9 @@ impl HubState {
         epoch: Epoch,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         if connection.epoch == epoch && connection.socket == Socket::Detached {
             tracing::debug!(connection = %connection.id, "the recovery window is over");
             self.remove(now, key, effects);
@@ -248,9 +272,13 @@ impl HubState {
 
     /// Ends a connection: it is gone from every index at once, its socket drains and closes.
     pub(crate) fn end(&mut self, now: Now, key: ConnectionKey, end: &End, effects: &mut Effects) {
-        let Some(outbox) = self.remove(now, key, effects) else { return };
+        let Some(outbox) = self.remove(now, key, effects) else {
+            return;
+        };
         let last = end.farewell.as_ref().and_then(|message| {
-            let frame = ServerFrame::Disconnected { message: message.clone() };
+            let frame = ServerFrame::Disconnected {
+                message: message.clone(),
+            };
             Frame::of(outbox.form(), &frame)
         });
         let close = Close {
@@ -280,7 +308,9 @@ impl HubState {
 
     /// Nobody waits for the connection's handler call any more, nor for what waits behind it.
     fn drop_call(&mut self, key: ConnectionKey, effects: &mut Effects) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         connection.waiting.clear();
         connection.outbox.pause(false);
         if let Some(call) = connection.in_flight.take() {
@@ -300,7 +330,10 @@ impl HubState {
         });
         Some(ServerFrame::Connected {
             connection_id: connection.id.as_shared().clone(),
-            user_id: connection.user.as_ref().map(|user| user.as_shared().clone()),
+            user_id: connection
+                .user
+                .as_ref()
+                .map(|user| user.as_shared().clone()),
             reconnection_token,
         })
     }

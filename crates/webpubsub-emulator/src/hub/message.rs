@@ -155,7 +155,11 @@ impl Shared {
 
 /// What a simple client sees of a message: the bare payload, and nothing where a stream ends.
 fn raw_frame(message: &Message) -> Option<Frame> {
-    if message.stream.as_ref().is_some_and(|stream| stream.end_of_stream) {
+    if message
+        .stream
+        .as_ref()
+        .is_some_and(|stream| stream.end_of_stream)
+    {
         return None;
     }
     Some(match &message.payload {
@@ -166,12 +170,16 @@ fn raw_frame(message: &Message) -> Option<Frame> {
 
 fn numbered_state(frame: ServerFrame, id: SequenceId) -> ServerFrame {
     match frame {
-        ServerFrame::GroupStateSnapshot { group, items, .. } => {
-            ServerFrame::GroupStateSnapshot { sequence_id: Some(id), group, items }
-        }
-        ServerFrame::GroupStateUpdate { group, items, .. } => {
-            ServerFrame::GroupStateUpdate { sequence_id: Some(id), group, items }
-        }
+        ServerFrame::GroupStateSnapshot { group, items, .. } => ServerFrame::GroupStateSnapshot {
+            sequence_id: Some(id),
+            group,
+            items,
+        },
+        ServerFrame::GroupStateUpdate { group, items, .. } => ServerFrame::GroupStateUpdate {
+            sequence_id: Some(id),
+            group,
+            items,
+        },
         other => other,
     }
 }

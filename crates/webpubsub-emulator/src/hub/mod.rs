@@ -20,9 +20,9 @@ mod rest;
 mod snapshot;
 mod state;
 mod streams;
-mod upstream;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,9 +39,7 @@ use webpubsub_protocol::permission::Permission;
 
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
 pub(crate) use effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
-pub(crate) use lifecycle::{
-    Attachment, End, Gone, NotRecoverable, OpenRequest, Overrides, Ticket,
-};
+pub(crate) use lifecycle::{Attachment, End, Gone, NotRecoverable, OpenRequest, Overrides, Ticket};
 pub(crate) use membership::Change;
 pub(crate) use message::{Frame, WireForm};
 pub(crate) use outbox::{CLOSE_DRAIN, Drained, OutboxLimits};

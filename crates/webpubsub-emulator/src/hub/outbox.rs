@@ -146,7 +146,9 @@ impl Outbox {
             Some(End::Closed(_) | End::Superseded) => return Ok(()),
         };
         let mut id = None;
-        if self.reliable && let Item::Shared(shared) = &item {
+        if self.reliable
+            && let Item::Shared(shared) = &item
+        {
             queue.forget_expired(now, self.form);
             let bytes = shared.len(self.form) + SEQUENCE_ID_BYTES;
             if queue.unacknowledged.len() >= self.limits.frames
@@ -178,7 +180,9 @@ impl Outbox {
     pub(super) fn close(&self, last: Option<Frame>, close: Close) {
         let mut queue = self.queue.lock();
         if matches!(queue.end, None | Some(End::Detached)) {
-            queue.waiting.extend(last.map(|frame| (Item::Control(frame), None)));
+            queue
+                .waiting
+                .extend(last.map(|frame| (Item::Control(frame), None)));
             queue.end = Some(End::Closed(close));
         }
     }
@@ -209,16 +213,27 @@ impl Outbox {
     /// order. This one ends, whatever its socket still does.
     pub(super) fn succeed(&self, now: Instant, first: Option<Frame>) -> Arc<Self> {
         let mut old = self.queue.lock();
-        let mut queue = Queue { last_id: old.last_id, ..Queue::default() };
-        queue.waiting.extend(first.map(|frame| (Item::Control(frame), None)));
+        let mut queue = Queue {
+            last_id: old.last_id,
+            ..Queue::default()
+        };
+        queue
+            .waiting
+            .extend(first.map(|frame| (Item::Control(frame), None)));
         for (id, shared) in std::mem::take(&mut old.unacknowledged) {
             if !shared.is_expired(now) {
                 queue.unacknowledged_bytes += shared.len(self.form) + SEQUENCE_ID_BYTES;
-                queue.waiting.push_back((Item::Shared(Arc::clone(&shared)), Some(id)));
+                queue
+                    .waiting
+                    .push_back((Item::Shared(Arc::clone(&shared)), Some(id)));
                 queue.unacknowledged.push_back((id, shared));
             }
         }
-        queue.waiting_bytes = queue.waiting.iter().map(|(item, id)| self.size(item, *id)).sum();
+        queue.waiting_bytes = queue
+            .waiting
+            .iter()
+            .map(|(item, id)| self.size(item, *id))
+            .sum();
         old.waiting.clear();
         old.end = Some(End::Superseded);
         drop(old);
@@ -238,7 +253,9 @@ impl Outbox {
     pub(crate) fn drain(&self, now: Instant, most: usize, into: &mut Vec<Frame>) -> Drained {
         let mut queue = self.queue.lock();
         while into.len() < most {
-            let Some((item, id)) = queue.waiting.pop_front() else { break };
+            let Some((item, id)) = queue.waiting.pop_front() else {
+                break;
+            };
             queue.waiting_bytes = queue.waiting_bytes.saturating_sub(self.size(&item, id));
             match item {
                 Item::Control(frame) => into.push(frame),
@@ -352,7 +369,11 @@ mod tests {
     }
 
     fn close(abort_at: Instant) -> Close {
-        Close { code: 1000, reason: String::new(), abort_at }
+        Close {
+            code: 1000,
+            reason: String::new(),
+            abort_at,
+        }
     }
 
     fn now() -> Instant {
@@ -365,7 +386,9 @@ mod tests {
         outbox.drain(now, usize::MAX, &mut frames);
         let name = |frame| match frame {
             Frame::Text(text) => {
-                let id = text.strip_prefix(r#"{"sequenceId":"#).and_then(|rest| rest.split_once(','));
+                let id = text
+                    .strip_prefix(r#"{"sequenceId":"#)
+                    .and_then(|rest| rest.split_once(','));
                 id.map_or_else(|| text.to_string(), |(id, _)| id.to_owned())
             }
             Frame::Binary(_) => panic!("not text"),
@@ -385,7 +408,11 @@ mod tests {
         assert_eq!(bytes.push(at, control("abc")), Ok(()));
         assert_eq!(bytes.push(at, control("d")), Err(Full::Queue));
         drained(&bytes, at);
-        assert_eq!(bytes.push(at, control("d")), Ok(()), "what was drained no longer counts");
+        assert_eq!(
+            bytes.push(at, control("d")),
+            Ok(()),
+            "what was drained no longer counts"
+        );
     }
 
     #[test]
@@ -394,7 +421,13 @@ mod tests {
         let outbox = outbox(false, 1, 100);
         outbox.push(at, control("a")).expect("room");
         outbox.close(Some(Frame::Text("bye".into())), close(at));
-        outbox.close(Some(Frame::Text("again".into())), Close { code: 1001, ..close(at) });
+        outbox.close(
+            Some(Frame::Text("again".into())),
+            Close {
+                code: 1001,
+                ..close(at)
+            },
+        );
 
         let mut taken = Vec::new();
         assert_eq!(outbox.drain(at, 1, &mut taken), Drained::Open);
@@ -435,7 +468,10 @@ mod tests {
         let third = second.succeed(at, None);
         assert_eq!(drained(&third, at), ["2", "3", "4"]);
         third.acknowledge(SequenceId(99));
-        assert!(drained(&third.succeed(at, None), at).is_empty(), "a high id acknowledges all");
+        assert!(
+            drained(&third.succeed(at, None), at).is_empty(),
+            "a high id acknowledges all"
+        );
     }
 
     #[test]
@@ -449,7 +485,14 @@ mod tests {
         assert_eq!(outbox.push(at, message("3", None)), Err(Full::Replay));
 
         let size = 64 + 1 + SEQUENCE_ID_BYTES;
-        let bytes = Outbox::new(WireForm::Json, true, OutboxLimits { frames: 99, bytes: size });
+        let bytes = Outbox::new(
+            WireForm::Json,
+            true,
+            OutboxLimits {
+                frames: 99,
+                bytes: size,
+            },
+        );
         bytes.push(at, message("1", None)).expect("room for one");
         assert_eq!(bytes.push(at, message("2", None)), Err(Full::Replay));
     }
@@ -470,15 +513,15 @@ mod tests {
     fn expired_messages_are_skipped_with_their_ids() {
         let at = now();
         let later = at + Duration::from_secs(10);
-        let outbox = outbox(true, 100, 1 << 20);
-        outbox.push(at, message("1", Some(later))).expect("room");
-        outbox.push(at, message("2", None)).expect("room");
-        outbox.detach();
-        let next = outbox.succeed(later, None);
+        let first = outbox(true, 100, 1 << 20);
+        first.push(at, message("1", Some(later))).expect("room");
+        first.push(at, message("2", None)).expect("room");
+        first.detach();
+        let next = first.succeed(later, None);
         assert_eq!(drained(&next, later), ["2"]);
 
         // They give their room back when it is needed.
-        let full = super::tests::outbox(true, 64, 1 << 20);
+        let full = outbox(true, 64, 1 << 20);
         for _ in 0..64 {
             full.push(at, message("x", Some(later))).expect("room");
         }

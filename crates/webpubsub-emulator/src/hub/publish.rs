@@ -90,7 +90,10 @@ impl HubState {
             let Some(connection) = self.connections.get(key) else {
                 continue;
             };
-            match connection.outbox.push(now.mono, Item::Shared(Arc::clone(message))) {
+            match connection
+                .outbox
+                .push(now.mono, Item::Shared(Arc::clone(message)))
+            {
                 Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
                 Err(full) => slow.push((key, full)),
             }

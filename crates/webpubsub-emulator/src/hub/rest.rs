@@ -153,7 +153,11 @@ impl HubState {
     /// Leaves one group, or all.
     fn leave(
         &mut self,
-        now: Now, keys: &[ConnectionKey], group: Option<&GroupName>, effects: &mut Effects) {
+        now: Now,
+        keys: &[ConnectionKey],
+        group: Option<&GroupName>,
+        effects: &mut Effects,
+    ) {
         for &key in keys {
             let groups: Vec<GroupName> = match (group, self.connections.get(key)) {
                 (Some(group), _) => vec![group.clone()],
@@ -212,7 +216,10 @@ impl HubState {
         effects: &mut Effects,
     ) -> Result<(), GrantError> {
         let key = self.key_of(id).ok_or(GrantError::NoSuchConnection)?;
-        let connection = self.connections.get_mut(key).ok_or(GrantError::NoSuchConnection)?;
+        let connection = self
+            .connections
+            .get_mut(key)
+            .ok_or(GrantError::NoSuchConnection)?;
         connection
             .permissions
             .revoke(permission, group.as_str())

@@ -7,9 +7,7 @@ use webpubsub_protocol::frame::{
     DecodeError, FrameError, Message, Sender, ServerFrame, StreamEndError, StreamError, StreamInfo,
     StreamStart,
 };
-use webpubsub_protocol::limits::{
-    OPEN_STREAMS, STREAM_IDLE_TIMEOUT, STREAM_IDLE_TIMEOUT_MOST,
-};
+use webpubsub_protocol::limits::{OPEN_STREAMS, STREAM_IDLE_TIMEOUT, STREAM_IDLE_TIMEOUT_MOST};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::Payload;
@@ -48,15 +46,26 @@ impl HubState {
         start: Result<StreamStart, DecodeError>,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         let start = match start {
             Ok(start) => start,
             Err(error) => return self.refuse_stream(now, key, id, &error.to_string(), effects),
         };
-        if !connection.permissions.allows(Permission::SendToGroup, start.group.as_str()) {
+        if !connection
+            .permissions
+            .allows(Permission::SendToGroup, start.group.as_str())
+        {
             let group = &start.group;
             let text = format!("The client does not have permission to send to group '{group}'.");
-            return self.close_stream(now, key, id, Some(FrameError::new("Forbidden", text)), effects);
+            return self.close_stream(
+                now,
+                key,
+                id,
+                Some(FrameError::new("Forbidden", text)),
+                effects,
+            );
         }
         if connection.streams.contains_key(&id) {
             return self.refuse_stream(now, key, id, "a stream with this id is open", effects);
@@ -65,8 +74,10 @@ impl HubState {
             let text = format!("{OPEN_STREAMS} streams are open, which is the most");
             return self.refuse_stream(now, key, id, &text, effects);
         }
-        let idle_timeout =
-            start.idle_timeout.unwrap_or(STREAM_IDLE_TIMEOUT).min(STREAM_IDLE_TIMEOUT_MOST);
+        let idle_timeout = start
+            .idle_timeout
+            .unwrap_or(STREAM_IDLE_TIMEOUT)
+            .min(STREAM_IDLE_TIMEOUT_MOST);
         let stream = Stream {
             key: self.new_stream(),
             group: start.group,
@@ -75,7 +86,11 @@ impl HubState {
             active_at: now.mono,
             expected: 1,
         };
-        self.set_deadline(now.mono + idle_timeout, Due::StreamIdle(key, stream.key), effects);
+        self.set_deadline(
+            now.mono + idle_timeout,
+            Due::StreamIdle(key, stream.key),
+            effects,
+        );
         if let Some(connection) = self.connections.get_mut(key) {
             connection.streams.insert(id.clone(), stream);
         }
@@ -90,7 +105,9 @@ impl HubState {
         fragment: Result<Option<(u64, Payload)>, DecodeError>,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         let Some(stream) = connection.streams.get_mut(&id) else {
             return self.stream_not_found(now, key, id, effects);
         };
@@ -98,7 +115,10 @@ impl HubState {
         match fragment {
             Ok(None) => stream.active_at = now.mono,
             Ok(Some((number, payload))) if number == expected => {
-                if !connection.permissions.allows(Permission::SendToGroup, stream.group.as_str()) {
+                if !connection
+                    .permissions
+                    .allows(Permission::SendToGroup, stream.group.as_str())
+                {
                     return self.fail_stream(now, key, id, "Forbidden", effects);
                 }
                 stream.active_at = now.mono;
@@ -156,7 +176,9 @@ impl HubState {
         stream_key: StreamKey,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         let mut streams = connection.streams.iter();
         let Some((id, stream)) = streams.find(|(_, stream)| stream.key == stream_key) else {
             return;
@@ -177,12 +199,16 @@ impl HubState {
         key: ConnectionKey,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         let forbidden: Vec<ByteString> = connection
             .streams
             .iter()
             .filter(|(_, stream)| {
-                !connection.permissions.allows(Permission::SendToGroup, stream.group.as_str())
+                !connection
+                    .permissions
+                    .allows(Permission::SendToGroup, stream.group.as_str())
             })
             .map(|(id, _)| id.clone())
             .collect();
@@ -192,17 +218,17 @@ impl HubState {
     }
 
     /// The publisher is gone for good: its receivers are told.
-    pub(super) fn cancel_streams(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        effects: &mut Effects,
-    ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+    pub(super) fn cancel_streams(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         for (id, stream) in std::mem::take(&mut connection.streams) {
             let error = stream_error("Cancelled");
             // Not to itself: it is ending.
-            let quiet = Stream { no_echo: true, ..stream };
+            let quiet = Stream {
+                no_echo: true,
+                ..stream
+            };
             self.publish_end(now, key, &quiet, &id, Some(error), effects);
         }
     }
@@ -216,9 +242,15 @@ impl HubState {
         name: &'static str,
         effects: &mut Effects,
     ) {
-        let Some(stream) = self.take_stream(key, &id) else { return };
+        let Some(stream) = self.take_stream(key, &id) else {
+            return;
+        };
         // Receivers know no `BadRequest`: the stream was cut short.
-        let seen = if name == "BadRequest" { "Cancelled" } else { name };
+        let seen = if name == "BadRequest" {
+            "Cancelled"
+        } else {
+            name
+        };
         self.publish_end(now, key, &stream, &id, Some(stream_error(seen)), effects);
         let text = match name {
             "IdleTimeout" => "The stream was idle for too long.",
@@ -242,8 +274,11 @@ impl HubState {
         error: Option<StreamError>,
         effects: &mut Effects,
     ) {
-        let info =
-            StreamInfo { end_of_stream: true, error, ..fragment_of(id, stream.expected) };
+        let info = StreamInfo {
+            end_of_stream: true,
+            error,
+            ..fragment_of(id, stream.expected)
+        };
         self.publish_fragment(now, key, stream, info, Payload::text(""), effects);
     }
 
@@ -256,7 +291,10 @@ impl HubState {
         payload: Payload,
         effects: &mut Effects,
     ) {
-        let user = self.connections.get(key).and_then(|connection| connection.user.as_ref());
+        let user = self
+            .connections
+            .get(key)
+            .and_then(|connection| connection.user.as_ref());
         let message = Message {
             sequence_id: None,
             from: Sender::Group {
@@ -282,7 +320,10 @@ impl HubState {
         expected_sequence_id: u64,
         effects: &mut Effects,
     ) {
-        let ack = ServerFrame::StreamAck { stream_id, expected_sequence_id };
+        let ack = ServerFrame::StreamAck {
+            stream_id,
+            expected_sequence_id,
+        };
         self.control(now, key, &ack, effects);
     }
 
@@ -317,7 +358,12 @@ impl HubState {
         error: Option<FrameError>,
         effects: &mut Effects,
     ) {
-        self.control(now, key, &ServerFrame::StreamClosed { stream_id, error }, effects);
+        self.control(
+            now,
+            key,
+            &ServerFrame::StreamClosed { stream_id, error },
+            effects,
+        );
     }
 }
 
@@ -331,5 +377,9 @@ fn fragment_of(id: &ByteString, number: u64) -> StreamInfo {
 }
 
 fn stream_error(name: &'static str) -> StreamError {
-    StreamError { name: ByteString::from_static(name), message: None, user_error_code: None }
+    StreamError {
+        name: ByteString::from_static(name),
+        message: None,
+        user_error_code: None,
+    }
 }

@@ -55,9 +55,15 @@ impl HubState {
         result: Result<Reply, HandlerFailed>,
         effects: &mut Effects,
     ) {
-        let Some(key) = self.calls.remove(&token) else { return };
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(call) = connection.in_flight.take_if(|call| call.token == token) else { return };
+        let Some(key) = self.calls.remove(&token) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Some(call) = connection.in_flight.take_if(|call| call.token == token) else {
+            return;
+        };
         match call.reply_to {
             ReplyTo::Event(ack_id) => {
                 let outcome = match result {
@@ -75,8 +81,11 @@ impl HubState {
                     Ok(reply) => (Ok(reply.payload), reply.metadata),
                     Err(HandlerFailed) => (Err(internal_error()), Metadata::default()),
                 };
-                let response =
-                    ServerFrame::InvokeResponse { invocation_id: id, result, metadata };
+                let response = ServerFrame::InvokeResponse {
+                    invocation_id: id,
+                    result,
+                    metadata,
+                };
                 self.control(now, key, &response, effects);
             }
             ReplyTo::Raw => match result {
@@ -96,11 +105,18 @@ impl HubState {
         effects: &mut Effects,
     ) {
         let error = match call {
-            Err(error) => FrameError::new("BadRequest", format!("The invocation is malformed: {error}.")),
+            Err(error) => FrameError::new(
+                "BadRequest",
+                format!("The invocation is malformed: {error}."),
+            ),
             Ok(_) if self.is_invoking(key, &id) => {
                 FrameError::new("BadRequest", "An invocation with this id is pending.")
             }
-            Ok(Invocation { event, metadata, payload }) => {
+            Ok(Invocation {
+                event,
+                metadata,
+                payload,
+            }) => {
                 let payload = payload.unwrap_or_else(|| Payload::text(""));
                 let reply_to = ReplyTo::Invocation(id.clone());
                 match self.raise(key, event, metadata, payload, reply_to, effects) {
@@ -125,7 +141,9 @@ impl HubState {
         id: &ByteString,
         effects: &mut Effects,
     ) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         connection.waiting.retain(|received| {
             !matches!(
                 received,
@@ -141,9 +159,12 @@ impl HubState {
     }
 
     fn is_invoking(&self, key: ConnectionKey, id: &ByteString) -> bool {
-        self.connections.get(key).and_then(|connection| connection.in_flight.as_ref()).is_some_and(
-            |call| matches!(&call.reply_to, ReplyTo::Invocation(pending) if pending == id),
-        )
+        self.connections
+            .get(key)
+            .and_then(|connection| connection.in_flight.as_ref())
+            .is_some_and(
+                |call| matches!(&call.reply_to, ReplyTo::Invocation(pending) if pending == id),
+            )
     }
 
     fn reply(&mut self, now: Now, key: ConnectionKey, reply: Reply, effects: &mut Effects) {
@@ -165,7 +186,9 @@ impl HubState {
         while let Some(connection) = self.connections.get_mut(key)
             && connection.in_flight.is_none()
         {
-            let Some(received) = connection.waiting.pop_front() else { break };
+            let Some(received) = connection.waiting.pop_front() else {
+                break;
+            };
             self.process(now, key, received, effects);
         }
         if let Some(connection) = self.connections.get(key)
@@ -177,5 +200,8 @@ impl HubState {
 }
 
 pub(super) fn internal_error() -> FrameError {
-    FrameError::new("InternalServerError", ByteString::from_static("Internal server error"))
+    FrameError::new(
+        "InternalServerError",
+        ByteString::from_static("Internal server error"),
+    )
 }

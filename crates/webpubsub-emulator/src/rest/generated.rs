@@ -70,219 +70,277 @@ pub(crate) enum OperationId {
 /// What is fixed for an operation.
 #[derive(Debug)]
 pub(crate) struct OperationInfo {
-    pub(crate) id: OperationId,
     /// As the service calls it.
     pub(crate) name: &'static str,
-    pub(crate) method: Method,
-    /// The path with its parameters in braces.
-    pub(crate) path: &'static str,
     /// The status of the answer when it succeeds.
     pub(crate) success: u16,
     /// Whether it needs a token.
     pub(crate) authenticated: bool,
+    /// How to reach it, for the tests of the route table.
+    #[cfg(test)]
+    pub(super) route: (OperationId, Method, &'static str),
 }
 
 /// All operations, in the order of [`OperationId`].
 pub(crate) static OPERATIONS: [OperationInfo; 25] = [
     OperationInfo {
-        id: OperationId::GetServiceStatus,
         name: "HealthApi_GetServiceStatus",
-        method: Method::HEAD,
-        path: "/api/health",
         success: 200,
         authenticated: false,
+        #[cfg(test)]
+        route: (OperationId::GetServiceStatus, Method::HEAD, "/api/health"),
     },
     OperationInfo {
-        id: OperationId::AddConnectionsToGroups,
         name: "WebPubSub_AddConnectionsToGroups",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/:addToGroups",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::AddConnectionsToGroups,
+            Method::POST,
+            "/api/hubs/{hub}/:addToGroups",
+        ),
     },
     OperationInfo {
-        id: OperationId::CloseAllConnections,
         name: "WebPubSub_CloseAllConnections",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/:closeConnections",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::CloseAllConnections,
+            Method::POST,
+            "/api/hubs/{hub}/:closeConnections",
+        ),
     },
     OperationInfo {
-        id: OperationId::GenerateClientToken,
         name: "WebPubSub_GenerateClientToken",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/:generateToken",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::GenerateClientToken,
+            Method::POST,
+            "/api/hubs/{hub}/:generateToken",
+        ),
     },
     OperationInfo {
-        id: OperationId::RemoveConnectionsFromGroups,
         name: "WebPubSub_RemoveConnectionsFromGroups",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/:removeFromGroups",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::RemoveConnectionsFromGroups,
+            Method::POST,
+            "/api/hubs/{hub}/:removeFromGroups",
+        ),
     },
     OperationInfo {
-        id: OperationId::SendToAll,
         name: "WebPubSub_SendToAll",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/:send",
         success: 202,
         authenticated: true,
+        #[cfg(test)]
+        route: (OperationId::SendToAll, Method::POST, "/api/hubs/{hub}/:send"),
     },
     OperationInfo {
-        id: OperationId::CloseConnection,
         name: "WebPubSub_CloseConnection",
-        method: Method::DELETE,
-        path: "/api/hubs/{hub}/connections/{connectionId}",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::CloseConnection,
+            Method::DELETE,
+            "/api/hubs/{hub}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::ConnectionExists,
         name: "WebPubSub_ConnectionExists",
-        method: Method::HEAD,
-        path: "/api/hubs/{hub}/connections/{connectionId}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::ConnectionExists,
+            Method::HEAD,
+            "/api/hubs/{hub}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::SendToConnection,
         name: "WebPubSub_SendToConnection",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/connections/{connectionId}/:send",
         success: 202,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::SendToConnection,
+            Method::POST,
+            "/api/hubs/{hub}/connections/{connectionId}/:send",
+        ),
     },
     OperationInfo {
-        id: OperationId::RemoveConnectionFromAllGroups,
         name: "WebPubSub_RemoveConnectionFromAllGroups",
-        method: Method::DELETE,
-        path: "/api/hubs/{hub}/connections/{connectionId}/groups",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::RemoveConnectionFromAllGroups,
+            Method::DELETE,
+            "/api/hubs/{hub}/connections/{connectionId}/groups",
+        ),
     },
     OperationInfo {
-        id: OperationId::GroupExists,
         name: "WebPubSub_GroupExists",
-        method: Method::HEAD,
-        path: "/api/hubs/{hub}/groups/{group}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (OperationId::GroupExists, Method::HEAD, "/api/hubs/{hub}/groups/{group}"),
     },
     OperationInfo {
-        id: OperationId::CloseGroupConnections,
         name: "WebPubSub_CloseGroupConnections",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/groups/{group}/:closeConnections",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::CloseGroupConnections,
+            Method::POST,
+            "/api/hubs/{hub}/groups/{group}/:closeConnections",
+        ),
     },
     OperationInfo {
-        id: OperationId::SendToGroup,
         name: "WebPubSub_SendToGroup",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/groups/{group}/:send",
         success: 202,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::SendToGroup,
+            Method::POST,
+            "/api/hubs/{hub}/groups/{group}/:send",
+        ),
     },
     OperationInfo {
-        id: OperationId::ListConnectionsInGroup,
         name: "WebPubSub_ListConnectionsInGroup",
-        method: Method::GET,
-        path: "/api/hubs/{hub}/groups/{group}/connections",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::ListConnectionsInGroup,
+            Method::GET,
+            "/api/hubs/{hub}/groups/{group}/connections",
+        ),
     },
     OperationInfo {
-        id: OperationId::AddConnectionToGroup,
         name: "WebPubSub_AddConnectionToGroup",
-        method: Method::PUT,
-        path: "/api/hubs/{hub}/groups/{group}/connections/{connectionId}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::AddConnectionToGroup,
+            Method::PUT,
+            "/api/hubs/{hub}/groups/{group}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::RemoveConnectionFromGroup,
         name: "WebPubSub_RemoveConnectionFromGroup",
-        method: Method::DELETE,
-        path: "/api/hubs/{hub}/groups/{group}/connections/{connectionId}",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::RemoveConnectionFromGroup,
+            Method::DELETE,
+            "/api/hubs/{hub}/groups/{group}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::GrantPermission,
         name: "WebPubSub_GrantPermission",
-        method: Method::PUT,
-        path: "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::GrantPermission,
+            Method::PUT,
+            "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::RevokePermission,
         name: "WebPubSub_RevokePermission",
-        method: Method::DELETE,
-        path: "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::RevokePermission,
+            Method::DELETE,
+            "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::CheckPermission,
         name: "WebPubSub_CheckPermission",
-        method: Method::HEAD,
-        path: "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::CheckPermission,
+            Method::HEAD,
+            "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}",
+        ),
     },
     OperationInfo {
-        id: OperationId::UserExists,
         name: "WebPubSub_UserExists",
-        method: Method::HEAD,
-        path: "/api/hubs/{hub}/users/{userId}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (OperationId::UserExists, Method::HEAD, "/api/hubs/{hub}/users/{userId}"),
     },
     OperationInfo {
-        id: OperationId::CloseUserConnections,
         name: "WebPubSub_CloseUserConnections",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/users/{userId}/:closeConnections",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::CloseUserConnections,
+            Method::POST,
+            "/api/hubs/{hub}/users/{userId}/:closeConnections",
+        ),
     },
     OperationInfo {
-        id: OperationId::SendToUser,
         name: "WebPubSub_SendToUser",
-        method: Method::POST,
-        path: "/api/hubs/{hub}/users/{userId}/:send",
         success: 202,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::SendToUser,
+            Method::POST,
+            "/api/hubs/{hub}/users/{userId}/:send",
+        ),
     },
     OperationInfo {
-        id: OperationId::RemoveUserFromAllGroups,
         name: "WebPubSub_RemoveUserFromAllGroups",
-        method: Method::DELETE,
-        path: "/api/hubs/{hub}/users/{userId}/groups",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::RemoveUserFromAllGroups,
+            Method::DELETE,
+            "/api/hubs/{hub}/users/{userId}/groups",
+        ),
     },
     OperationInfo {
-        id: OperationId::AddUserToGroup,
         name: "WebPubSub_AddUserToGroup",
-        method: Method::PUT,
-        path: "/api/hubs/{hub}/users/{userId}/groups/{group}",
         success: 200,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::AddUserToGroup,
+            Method::PUT,
+            "/api/hubs/{hub}/users/{userId}/groups/{group}",
+        ),
     },
     OperationInfo {
-        id: OperationId::RemoveUserFromGroup,
         name: "WebPubSub_RemoveUserFromGroup",
-        method: Method::DELETE,
-        path: "/api/hubs/{hub}/users/{userId}/groups/{group}",
         success: 204,
         authenticated: true,
+        #[cfg(test)]
+        route: (
+            OperationId::RemoveUserFromGroup,
+            Method::DELETE,
+            "/api/hubs/{hub}/users/{userId}/groups/{group}",
+        ),
     },
 ];
 
@@ -581,73 +639,9 @@ pub(crate) enum Call {
     RemoveUserFromGroup(RemoveUserFromGroup),
 }
 
+#[cfg(test)]
 impl Call {
-    /// The operation that is called.
-    pub(crate) fn operation(&self) -> OperationId {
-        match self {
-            Self::GetServiceStatus(_) => OperationId::GetServiceStatus,
-            Self::AddConnectionsToGroups(_) => OperationId::AddConnectionsToGroups,
-            Self::CloseAllConnections(_) => OperationId::CloseAllConnections,
-            Self::GenerateClientToken(_) => OperationId::GenerateClientToken,
-            Self::RemoveConnectionsFromGroups(_) => {
-                OperationId::RemoveConnectionsFromGroups
-            }
-            Self::SendToAll(_) => OperationId::SendToAll,
-            Self::CloseConnection(_) => OperationId::CloseConnection,
-            Self::ConnectionExists(_) => OperationId::ConnectionExists,
-            Self::SendToConnection(_) => OperationId::SendToConnection,
-            Self::RemoveConnectionFromAllGroups(_) => {
-                OperationId::RemoveConnectionFromAllGroups
-            }
-            Self::GroupExists(_) => OperationId::GroupExists,
-            Self::CloseGroupConnections(_) => OperationId::CloseGroupConnections,
-            Self::SendToGroup(_) => OperationId::SendToGroup,
-            Self::ListConnectionsInGroup(_) => OperationId::ListConnectionsInGroup,
-            Self::AddConnectionToGroup(_) => OperationId::AddConnectionToGroup,
-            Self::RemoveConnectionFromGroup(_) => OperationId::RemoveConnectionFromGroup,
-            Self::GrantPermission(_) => OperationId::GrantPermission,
-            Self::RevokePermission(_) => OperationId::RevokePermission,
-            Self::CheckPermission(_) => OperationId::CheckPermission,
-            Self::UserExists(_) => OperationId::UserExists,
-            Self::CloseUserConnections(_) => OperationId::CloseUserConnections,
-            Self::SendToUser(_) => OperationId::SendToUser,
-            Self::RemoveUserFromAllGroups(_) => OperationId::RemoveUserFromAllGroups,
-            Self::AddUserToGroup(_) => OperationId::AddUserToGroup,
-            Self::RemoveUserFromGroup(_) => OperationId::RemoveUserFromGroup,
-        }
-    }
-    /// The hub that it is about, if any.
-    pub(crate) fn hub(&self) -> Option<&HubName> {
-        match self {
-            Self::GetServiceStatus(_) => None,
-            Self::AddConnectionsToGroups(call) => Some(&call.hub),
-            Self::CloseAllConnections(call) => Some(&call.hub),
-            Self::GenerateClientToken(call) => Some(&call.hub),
-            Self::RemoveConnectionsFromGroups(call) => Some(&call.hub),
-            Self::SendToAll(call) => Some(&call.hub),
-            Self::CloseConnection(call) => Some(&call.hub),
-            Self::ConnectionExists(call) => Some(&call.hub),
-            Self::SendToConnection(call) => Some(&call.hub),
-            Self::RemoveConnectionFromAllGroups(call) => Some(&call.hub),
-            Self::GroupExists(call) => Some(&call.hub),
-            Self::CloseGroupConnections(call) => Some(&call.hub),
-            Self::SendToGroup(call) => Some(&call.hub),
-            Self::ListConnectionsInGroup(call) => Some(&call.hub),
-            Self::AddConnectionToGroup(call) => Some(&call.hub),
-            Self::RemoveConnectionFromGroup(call) => Some(&call.hub),
-            Self::GrantPermission(call) => Some(&call.hub),
-            Self::RevokePermission(call) => Some(&call.hub),
-            Self::CheckPermission(call) => Some(&call.hub),
-            Self::UserExists(call) => Some(&call.hub),
-            Self::CloseUserConnections(call) => Some(&call.hub),
-            Self::SendToUser(call) => Some(&call.hub),
-            Self::RemoveUserFromAllGroups(call) => Some(&call.hub),
-            Self::AddUserToGroup(call) => Some(&call.hub),
-            Self::RemoveUserFromGroup(call) => Some(&call.hub),
-        }
-    }
     /// The parameters by the names that they travel under, for the shared test vectors.
-    #[cfg(test)]
     pub(crate) fn describe(&self) -> serde_json::Value {
         match self {
             Self::GetServiceStatus(_) => serde_json::json!({}),

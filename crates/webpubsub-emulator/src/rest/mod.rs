@@ -97,13 +97,21 @@ async fn answer(
              start the emulator with --decode-slashes to read it as a slash"
         );
     }
-    let context = Context { service, headers: &request.headers, origin };
+    let context = Context {
+        service,
+        headers: &request.headers,
+        origin,
+    };
     let outcome = operations::run(&context, call, body).await?;
     Ok(Answer::new(operation.success, outcome))
 }
 
 fn encoded_slash(settings: &Settings) -> EncodedSlash {
-    if settings.decode_slashes { EncodedSlash::Decode } else { EncodedSlash::Keep }
+    if settings.decode_slashes {
+        EncodedSlash::Decode
+    } else {
+        EncodedSlash::Keep
+    }
 }
 
 /// Callers match answers with requests by it.

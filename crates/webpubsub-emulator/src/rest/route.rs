@@ -119,11 +119,12 @@ mod tests {
     #[test]
     fn every_operation_has_its_route() {
         for (index, info) in OPERATIONS.iter().enumerate() {
-            assert_eq!(info.id as usize, index, "{}", info.name);
-            assert!(std::ptr::eq(info.id.info(), info), "{}", info.name);
-            let path = info.path.replace(['{', '}'], "~");
-            let (id, names) = found(info.method.clone(), &path);
-            assert_eq!(id, info.id);
+            let (expected, method, path) = &info.route;
+            assert_eq!(*expected as usize, index, "{}", info.name);
+            assert!(std::ptr::eq(expected.info(), info), "{}", info.name);
+            let path = path.replace(['{', '}'], "~");
+            let (id, names) = found(method.clone(), &path);
+            assert_eq!(id, *expected);
             let expected: Vec<_> = path
                 .split('/')
                 .filter(|part| part.starts_with('~'))

@@ -14,8 +14,7 @@ use crate::hub::{End, Received, WireForm};
 const TOO_LARGE: &str = "The client message is too large.";
 const INVALID_FRAME: &str = "The client frame is invalid.";
 const TEXT_ONLY: &str = "The JSON subprotocol requires text messages.";
-const BINARY_ONLY: &str =
-    "The protobuf.webpubsub.azure.v1 subprotocol requires binary messages.";
+const BINARY_ONLY: &str = "The protobuf.webpubsub.azure.v1 subprotocol requires binary messages.";
 const MALFORMED_JSON: &str = "The client message is not a valid JSON protocol message.";
 const MALFORMED_PROTOBUF: &str =
     "The client message is not a valid protobuf.webpubsub.azure.v1 protocol message.";
@@ -56,10 +55,17 @@ pub(super) fn broken(error: axum::Error) -> Option<End> {
 
 /// The service's limit; the transport reads somewhat more, see `endpoint`.
 fn check_size(bytes: usize) -> Result<(), End> {
-    if bytes > MESSAGE_BYTES { Err(End::protocol_error(1009, TOO_LARGE)) } else { Ok(()) }
+    if bytes > MESSAGE_BYTES {
+        Err(End::protocol_error(1009, TOO_LARGE))
+    } else {
+        Ok(())
+    }
 }
 
-fn frame(decoded: Result<ClientFrame, DecodeError>, malformed: &'static str) -> Result<Received, End> {
+fn frame(
+    decoded: Result<ClientFrame, DecodeError>,
+    malformed: &'static str,
+) -> Result<Received, End> {
     decoded.map(Received::Frame).map_err(|error| {
         tracing::info!(%error, "a malformed frame: closing with 1007");
         End::protocol_error(1007, malformed)

@@ -12,7 +12,9 @@ use futures_util::SinkExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
-use webpubsub_protocol::access::{ClientProtocol, client_audience, verify_client_token, verify_reconnection_token};
+use webpubsub_protocol::access::{
+    ClientProtocol, client_audience, verify_client_token, verify_reconnection_token,
+};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::name::{GroupName, HubName, UserId};
 use webpubsub_protocol::subprotocol::Subprotocol;
@@ -63,11 +65,20 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let upgrade = upgrade(parts).await?;
     let offer = choose_subprotocol(&parts.headers);
     if let Some(connection_id) = query.last("awps_connection_id") {
-        return Ok(recover(service, &hub_name, connection_id, &query, offer, upgrade));
+        return Ok(recover(
+            service,
+            &hub_name,
+            connection_id,
+            &query,
+            offer,
+            upgrade,
+        ));
     }
 
     let mut request = authorize(service, parts, &query, &hub_name)?;
-    request.raw_mode = query.raw_mode().map_err(|e| Refusal::bad_request(e.to_string()))?;
+    request.raw_mode = query
+        .raw_mode()
+        .map_err(|e| Refusal::bad_request(e.to_string()))?;
     let upgrade = match offer {
         Some((subprotocol, spelled)) => {
             request.form = subprotocol.into();
@@ -220,14 +231,17 @@ fn recover(
 ) -> Response {
     let token = query.last("awps_reconnection_token").unwrap_or_default();
     let now = service.clock().now().wall;
-    let attached =
-        verify_reconnection_token(token, service.settings().keys(), connection_id, now)
-            .map_err(|error| error.to_string())
-            .and_then(|()| service.existing_hub(hub_name).ok_or("unknown hub".to_owned()))
-            .and_then(|hub| match hub.recover(connection_id) {
-                Ok(attachment) => Ok((hub, attachment)),
-                Err(NotRecoverable) => Err("the connection has ended".to_owned()),
-            });
+    let attached = verify_reconnection_token(token, service.settings().keys(), connection_id, now)
+        .map_err(|error| error.to_string())
+        .and_then(|()| {
+            service
+                .existing_hub(hub_name)
+                .ok_or("unknown hub".to_owned())
+        })
+        .and_then(|hub| match hub.recover(connection_id) {
+            Ok(attachment) => Ok((hub, attachment)),
+            Err(NotRecoverable) => Err("the connection has ended".to_owned()),
+        });
     match attached {
         Ok((hub, attachment)) => {
             let upgrade = match &attachment.protocol {

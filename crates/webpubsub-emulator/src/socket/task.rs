@@ -64,8 +64,15 @@ impl Drop for SocketGuard {
     }
 }
 
-/// Runs a socket until it is closed.
+/// Runs a socket until it is closed, or until the service goes away without waiting for it.
 pub(super) async fn run<S>(socket: S, guard: SocketGuard)
+where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send,
+{
+    guard.service.run_socket(converse(socket, &guard)).await;
+}
+
+async fn converse<S>(socket: S, guard: &SocketGuard)
 where
     S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send,
 {
@@ -75,16 +82,18 @@ where
 
     let exchange = async {
         tokio::select! {
-            finished = write(&mut sink, &guard, &heard) => finished,
-            finished = read(&mut stream, &guard, &heard) => finished,
+            finished = write(&mut sink, guard, &heard) => finished,
+            finished = read(&mut stream, guard, &heard) => finished,
         }
     };
     // A client that does not read cannot hold a close back for ever.
-    let finished = or_abort(exchange, &guard).await.unwrap_or(Finished::Lost);
+    let finished = or_abort(exchange, guard).await.unwrap_or(Finished::Lost);
 
     if let Finished::ByClient(gone) = finished {
         // The hub must not see frames after this; the transport still answers the close.
-        guard.hub.socket_gone(guard.attachment.key, guard.attachment.epoch, gone);
+        guard
+            .hub
+            .socket_gone(guard.attachment.key, guard.attachment.epoch, gone);
     }
     if matches!(finished, Finished::ByClient(_) | Finished::ByService) {
         // Finishes the close handshake: reads what is under way until the peer hangs up.
@@ -186,7 +195,9 @@ async fn read<R>(stream: &mut R, guard: &SocketGuard, heard: &Mutex<Instant>) ->
 where
     R: Stream<Item = Result<Message, axum::Error>> + Unpin,
 {
-    let Attachment { key, epoch, outbox, .. } = &guard.attachment;
+    let Attachment {
+        key, epoch, outbox, ..
+    } = &guard.attachment;
     let form = outbox.form();
     loop {
         outbox.readable().await;
@@ -196,7 +207,11 @@ where
             None => return Finished::Lost,
             Some(Ok(Message::Close(close))) => {
                 let for_good = close.is_some_and(|close| close.code == 1000);
-                let gone = if for_good { Gone::ClosedForGood } else { Gone::Lost };
+                let gone = if for_good {
+                    Gone::ClosedForGood
+                } else {
+                    Gone::Lost
+                };
                 return Finished::ByClient(gone);
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,

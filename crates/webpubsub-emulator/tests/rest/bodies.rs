@@ -144,6 +144,32 @@ async fn lengths_are_announced_and_at_most_a_mebibyte() {
 }
 
 #[tokio::test]
+async fn refused_bodies_are_taken_in_so_that_the_answer_arrives() {
+    let world = World::start().await;
+    let far_over = "x".repeat(6 * MESSAGE_BYTES);
+    let call = || world.call("POST", SEND).text(&far_over);
+    assert_eq!(call().send_in_turn().await.status, 400);
+    assert_eq!(call().no_token().send_in_turn().await.status, 401);
+}
+
+#[tokio::test]
+async fn clients_that_ask_first_are_told_before_they_send() {
+    let world = World::start().await;
+    let call = |text: &str| {
+        world
+            .call("POST", SEND)
+            .text(text)
+            .header("Expect", "100-continue")
+    };
+    assert_eq!(call("hi").send().await.status, 100);
+    assert_eq!(call("hi").no_token().send().await.status, 401);
+    assert_eq!(
+        call(&"x".repeat(MESSAGE_BYTES + 1)).send().await.status,
+        400
+    );
+}
+
+#[tokio::test]
 async fn broken_bodies_are_400() {
     let world = World::start().await;
     let deep = "[".repeat(200) + &"]".repeat(200);

@@ -95,10 +95,10 @@ async fn others_notice_nothing() {
     for request in [
         &b"\r\n\r\n"[..],
         b"GET\r\n\r\n",
-        b"POST /api/hubs/chat/:send HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"POST /api/hubs/chat/:send HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"POST /api/hubs/chat/:send HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"GET /api/hubs/\xff HTTP/1.1\r\n\r\n",
+        b"POST /api/hubs/chat/:send HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/hubs/chat/:send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /api/hubs/chat/:send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /api/hubs/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\0\x01\0\x01\xfc",
     ] {
         if let Some(reply) = exchange_closing(world.address, request).await {

@@ -1,12 +1,14 @@
 //! Paths, methods and names as they are written.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::assert_cause;
 use crate::support::World;
+use crate::support::http::exchange;
 use crate::support::operations::OPERATIONS;
 
 #[tokio::test]
@@ -180,13 +182,13 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.0.lock()).into_owned()
     }
 }
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -224,4 +226,24 @@ async fn the_callers_request_id_comes_back() {
         let reply = world.call(method, target).send().await;
         assert_eq!(reply.header("x-ms-client-request-id"), None, "{target}");
     }
+}
+
+#[tokio::test]
+async fn answers_to_head_leave_the_connection_usable() {
+    let world = World::start().await;
+    let target = "/api/hubs/chat/users/nobody";
+    let token = world.token_for(target);
+    let host = world.address;
+    let request = format!(
+        "HEAD {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n\
+         HEAD /api/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    );
+    let first = exchange(host, request.as_bytes()).await.expect("an answer");
+    assert_eq!(
+        (first.status, first.header("content-length")),
+        (404, Some("123"))
+    );
+    let second = first.text();
+    assert!(second.starts_with("HTTP/1.1 200 OK\r\n"), "{second}");
+    assert!(second.ends_with("\r\n\r\n"), "{second}");
 }

@@ -27,7 +27,7 @@ async fn deliveries(world: &World, clients: &mut [Client], targets: &[&str]) -> 
     for client in clients {
         let mut got = Vec::new();
         loop {
-            match client.data().await.as_str().unwrap() {
+            match client.data().await.as_str().expect("text") {
                 "end" => break,
                 text => got.push(text.to_owned()),
             }
@@ -219,7 +219,7 @@ async fn connections_join_and_leave() {
         |group: &str, id: &str| format!("/api/hubs/chat/groups/{group}/connections/{id}");
     done(&world, "PUT", &in_group("new", &ana.id), 200).await;
     done(&world, "PUT", &in_group("new", &ana.id), 200).await;
-    assert_eq!(members("new"), [ana.id.clone()]);
+    assert_eq!(members("new"), [ana.id.as_str()]);
     done(&world, "DELETE", &in_group("new", &bo.id), 204).await;
     done(&world, "DELETE", &in_group("new", &ana.id), 204).await;
     assert_eq!(members("new"), [""; 0]);
@@ -231,7 +231,7 @@ async fn connections_join_and_leave() {
     )
     .await;
     assert_eq!(members("vip"), [""; 0]);
-    assert_eq!(members("room"), [bo.id.clone()]);
+    assert_eq!(members("room"), [bo.id.as_str()]);
 }
 
 #[tokio::test]

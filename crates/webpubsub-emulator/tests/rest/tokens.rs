@@ -30,12 +30,12 @@ async fn generate(world: &World, hub: &str, query: &str) -> String {
 /// The claims, and how long after the issue they end. The clock of the world stands still.
 fn timeless(world: &World, token: &str) -> (Value, u64) {
     let mut claims = claims(token);
-    let members = claims.as_object_mut().unwrap();
+    let members = claims.as_object_mut().expect("claims");
     let mut take = |name: &str| {
         members
             .remove(name)
             .and_then(|value| value.as_u64())
-            .unwrap()
+            .expect("a time")
     };
     let (nbf, exp, iat) = (take("nbf"), take("exp"), take("iat"));
     assert_eq!(nbf, iat);

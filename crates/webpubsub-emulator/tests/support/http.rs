@@ -75,6 +75,29 @@ pub(crate) async fn exchange_closing(address: SocketAddr, request: &[u8]) -> Opt
     talk(address, request, true).await
 }
 
+/// As [`exchange`], like a client that reads nothing before it has written everything, and that
+/// fails when it cannot.
+pub(crate) async fn exchange_in_turn(address: SocketAddr, request: &[u8]) -> Option<Reply> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address)
+            .await
+            .expect("the emulator listens");
+        stream
+            .write_all(request)
+            .await
+            .expect("the emulator takes the whole request");
+        let mut answer = Vec::new();
+        stream
+            .read_to_end(&mut answer)
+            .await
+            .expect("the connection ends in an orderly way");
+        Reply::parse(&answer)
+    };
+    tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .expect("an answer in time")
+}
+
 async fn talk(address: SocketAddr, request: &[u8], close: bool) -> Option<Reply> {
     let exchange = async {
         let mut stream = TcpStream::connect(address)

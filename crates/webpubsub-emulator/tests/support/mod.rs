@@ -9,6 +9,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod http;
+#[rustfmt::skip]
 pub(crate) mod operations;
 pub(crate) mod tokens;
 pub(crate) mod world;

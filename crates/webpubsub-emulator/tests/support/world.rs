@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use webpubsub_emulator::{Emulator, EmulatorBuilder, WELL_KNOWN_KEY};
 use webpubsub_protocol::access::{AccessKey, sign_rest_token};
 
-use super::http::{Reply, exchange};
+use super::http::{Reply, exchange, exchange_in_turn};
 use super::tokens::machine_time;
 
 /// A running emulator whose clock only a test moves.
@@ -134,6 +134,14 @@ impl Call<'_> {
     pub(crate) async fn send(self) -> Reply {
         let address = self.world.address;
         exchange(address, &self.into_bytes())
+            .await
+            .expect("an answer")
+    }
+
+    /// Writes the whole call before it reads; see [`exchange_in_turn`].
+    pub(crate) async fn send_in_turn(self) -> Reply {
+        let address = self.world.address;
+        exchange_in_turn(address, &self.into_bytes())
             .await
             .expect("an answer")
     }

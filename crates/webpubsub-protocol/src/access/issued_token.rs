@@ -7,7 +7,8 @@ use url::Url;
 
 use super::{
     SERVICE_ISSUER,
-    client_token::{ClientTokenOptions, client_audience},
+    client_token::ClientTokenOptions,
+    client_url::client_audience,
     jwt,
     key::{AccessKey, Token},
 };

@@ -14,6 +14,7 @@
 //! failed check only.
 
 mod client_token;
+mod client_url;
 mod connection_string;
 mod issued_token;
 mod jwt;
@@ -22,20 +23,15 @@ mod reconnection_token;
 mod rest_token;
 
 pub use client_token::{
-    ClientAccessToken, ClientClaims, ClientProtocol, ClientTokenOptions, UnknownClientProtocol,
-    client_audience, client_url, sign_client_token, verify_client_token,
+    ClientAccessToken, ClientClaims, ClientTokenOptions, sign_client_token, verify_client_token,
 };
+pub use client_url::{ClientProtocol, UnknownClientProtocol, client_audience, client_url};
 pub use connection_string::{ConnectionString, ConnectionStringError, parse_endpoint};
 pub use issued_token::issue_client_token;
 pub use jwt::TokenError;
 pub use key::{AccessKey, Token};
 pub use reconnection_token::{sign_reconnection_token, verify_reconnection_token};
 pub use rest_token::{EntraTokens, sign_rest_token, verify_rest_token};
-
-use std::time::Duration;
-
-/// The clock difference that client and REST tokens are allowed, both ways.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// The issuer of the tokens that the service itself signs: reconnection tokens, and those of `:generateToken`.
 pub const SERVICE_ISSUER: &str = "https://webpubsub.azure.com";

@@ -9,9 +9,7 @@ use super::{
     jwt::{self, TokenError},
     key::{AccessKey, Token},
 };
-
-/// How long a reconnection token is valid; the connection itself is retained for 30 seconds only.
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+use crate::limits::RECONNECTION_TOKEN_LIFETIME;
 
 /// Signs the reconnection token of a connection: issuer [`SERVICE_ISSUER`], audience the connection id, valid for 7 days
 /// from `now`. `jti` makes tokens of one connection differ; it should be random.
@@ -34,7 +32,7 @@ pub fn sign_reconnection_token(
     }
 
     let nbf = jwt::unix_seconds(now);
-    let exp = nbf.saturating_add(LIFETIME.as_secs());
+    let exp = nbf.saturating_add(RECONNECTION_TOKEN_LIFETIME.as_secs());
     jwt::sign(
         &NewClaims {
             jti,

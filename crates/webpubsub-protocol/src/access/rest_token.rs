@@ -6,10 +6,11 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{
-    CLOCK_SKEW, ENTRA_AUDIENCE,
+    ENTRA_AUDIENCE,
     jwt::{self, TokenError},
     key::{AccessKey, Token},
 };
+use crate::limits::TOKEN_SKEW;
 
 /// Signs the token of one REST call with the claims of the official JavaScript package: `iat`, `exp`, `aud`.
 ///
@@ -81,11 +82,11 @@ pub fn verify_rest_token(
     {
         return match entra {
             EntraTokens::Refuse => Err(TokenError::EntraRefused),
-            EntraTokens::AcceptUnvalidated => unverified.check_lifetime(now, CLOCK_SKEW),
+            EntraTokens::AcceptUnvalidated => unverified.check_lifetime(now, TOKEN_SKEW),
         };
     }
     let claims = jwt::verified_claims(token, keys)?;
-    claims.check_lifetime(now, CLOCK_SKEW)?;
+    claims.check_lifetime(now, TOKEN_SKEW)?;
     match claims
         .audiences()?
         .iter()

@@ -12,11 +12,9 @@ pub(crate) const API_VERSION: &str = "2024-12-01";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GetServiceStatus {}
 impl Operation for GetServiceStatus {
-    const ID: &'static str = "HealthApi_GetServiceStatus";
     const METHOD: Method = Method::Head;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = None;
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/health");
         target.api_version();
@@ -32,11 +30,9 @@ pub(crate) struct AddConnectionsToGroups<'a> {
 }
 
 impl Operation for AddConnectionsToGroups<'_> {
-    const ID: &'static str = "WebPubSub_AddConnectionsToGroups";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &["application/json"];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -58,11 +54,9 @@ pub(crate) struct CloseAllConnections<'a> {
 }
 
 impl Operation for CloseAllConnections<'_> {
-    const ID: &'static str = "WebPubSub_CloseAllConnections";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -92,11 +86,9 @@ pub(crate) struct GenerateClientToken<'a> {
 }
 
 impl Operation for GenerateClientToken<'_> {
-    const ID: &'static str = "WebPubSub_GenerateClientToken";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json, text/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -106,7 +98,7 @@ impl Operation for GenerateClientToken<'_> {
         target.list("role", self.roles);
         target.number("minutesToExpire", Some(self.minutes_to_expire.unwrap_or(60)));
         target.list("group", self.groups);
-        target.text("clientType", Some(self.client_type.unwrap_or("Default")));
+        target.text("clientType", self.client_type);
         Ok(())
     }
 }
@@ -119,11 +111,9 @@ pub(crate) struct RemoveConnectionsFromGroups<'a> {
 }
 
 impl Operation for RemoveConnectionsFromGroups<'_> {
-    const ID: &'static str = "WebPubSub_RemoveConnectionsFromGroups";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &["application/json"];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -147,15 +137,9 @@ pub(crate) struct SendToAll<'a> {
 }
 
 impl Operation for SendToAll<'_> {
-    const ID: &'static str = "WebPubSub_SendToAll";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[202];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[
-        "application/octet-stream",
-        "text/plain",
-        "application/json",
-    ];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -180,11 +164,9 @@ pub(crate) struct CloseConnection<'a> {
 }
 
 impl Operation for CloseConnection<'_> {
-    const ID: &'static str = "WebPubSub_CloseConnection";
     const METHOD: Method = Method::Delete;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -206,11 +188,9 @@ pub(crate) struct ConnectionExists<'a> {
 }
 
 impl Operation for ConnectionExists<'_> {
-    const ID: &'static str = "WebPubSub_ConnectionExists";
     const METHOD: Method = Method::Head;
     const SUCCESS: &'static [u16] = &[200, 404];
     const ACCEPT: Option<&'static str> = None;
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -233,15 +213,9 @@ pub(crate) struct SendToConnection<'a> {
 }
 
 impl Operation for SendToConnection<'_> {
-    const ID: &'static str = "WebPubSub_SendToConnection";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[202];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[
-        "application/octet-stream",
-        "text/plain",
-        "application/json",
-    ];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -264,11 +238,9 @@ pub(crate) struct RemoveConnectionFromAllGroups<'a> {
 }
 
 impl Operation for RemoveConnectionFromAllGroups<'_> {
-    const ID: &'static str = "WebPubSub_RemoveConnectionFromAllGroups";
     const METHOD: Method = Method::Delete;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -290,11 +262,9 @@ pub(crate) struct GroupExists<'a> {
 }
 
 impl Operation for GroupExists<'_> {
-    const ID: &'static str = "WebPubSub_GroupExists";
     const METHOD: Method = Method::Head;
     const SUCCESS: &'static [u16] = &[200, 404];
     const ACCEPT: Option<&'static str> = None;
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -319,11 +289,9 @@ pub(crate) struct CloseGroupConnections<'a> {
 }
 
 impl Operation for CloseGroupConnections<'_> {
-    const ID: &'static str = "WebPubSub_CloseGroupConnections";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -353,15 +321,9 @@ pub(crate) struct SendToGroup<'a> {
 }
 
 impl Operation for SendToGroup<'_> {
-    const ID: &'static str = "WebPubSub_SendToGroup";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[202];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[
-        "application/octet-stream",
-        "text/plain",
-        "application/json",
-    ];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -392,11 +354,9 @@ pub(crate) struct ListConnectionsInGroup<'a> {
 }
 
 impl Operation for ListConnectionsInGroup<'_> {
-    const ID: &'static str = "WebPubSub_ListConnectionsInGroup";
     const METHOD: Method = Method::Get;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -423,11 +383,9 @@ pub(crate) struct AddConnectionToGroup<'a> {
 }
 
 impl Operation for AddConnectionToGroup<'_> {
-    const ID: &'static str = "WebPubSub_AddConnectionToGroup";
     const METHOD: Method = Method::Put;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -452,11 +410,9 @@ pub(crate) struct RemoveConnectionFromGroup<'a> {
 }
 
 impl Operation for RemoveConnectionFromGroup<'_> {
-    const ID: &'static str = "WebPubSub_RemoveConnectionFromGroup";
     const METHOD: Method = Method::Delete;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -483,11 +439,9 @@ pub(crate) struct GrantPermission<'a> {
 }
 
 impl Operation for GrantPermission<'_> {
-    const ID: &'static str = "WebPubSub_GrantPermission";
     const METHOD: Method = Method::Put;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -515,11 +469,9 @@ pub(crate) struct RevokePermission<'a> {
 }
 
 impl Operation for RevokePermission<'_> {
-    const ID: &'static str = "WebPubSub_RevokePermission";
     const METHOD: Method = Method::Delete;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -547,11 +499,9 @@ pub(crate) struct CheckPermission<'a> {
 }
 
 impl Operation for CheckPermission<'_> {
-    const ID: &'static str = "WebPubSub_CheckPermission";
     const METHOD: Method = Method::Head;
     const SUCCESS: &'static [u16] = &[200, 404];
     const ACCEPT: Option<&'static str> = None;
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -575,11 +525,9 @@ pub(crate) struct UserExists<'a> {
 }
 
 impl Operation for UserExists<'_> {
-    const ID: &'static str = "WebPubSub_UserExists";
     const METHOD: Method = Method::Head;
     const SUCCESS: &'static [u16] = &[200, 404];
     const ACCEPT: Option<&'static str> = None;
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -604,11 +552,9 @@ pub(crate) struct CloseUserConnections<'a> {
 }
 
 impl Operation for CloseUserConnections<'_> {
-    const ID: &'static str = "WebPubSub_CloseUserConnections";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -636,15 +582,9 @@ pub(crate) struct SendToUser<'a> {
 }
 
 impl Operation for SendToUser<'_> {
-    const ID: &'static str = "WebPubSub_SendToUser";
     const METHOD: Method = Method::Post;
     const SUCCESS: &'static [u16] = &[202];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[
-        "application/octet-stream",
-        "text/plain",
-        "application/json",
-    ];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -668,11 +608,9 @@ pub(crate) struct RemoveUserFromAllGroups<'a> {
 }
 
 impl Operation for RemoveUserFromAllGroups<'_> {
-    const ID: &'static str = "WebPubSub_RemoveUserFromAllGroups";
     const METHOD: Method = Method::Delete;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -696,11 +634,9 @@ pub(crate) struct AddUserToGroup<'a> {
 }
 
 impl Operation for AddUserToGroup<'_> {
-    const ID: &'static str = "WebPubSub_AddUserToGroup";
     const METHOD: Method = Method::Put;
     const SUCCESS: &'static [u16] = &[200];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;
@@ -725,11 +661,9 @@ pub(crate) struct RemoveUserFromGroup<'a> {
 }
 
 impl Operation for RemoveUserFromGroup<'_> {
-    const ID: &'static str = "WebPubSub_RemoveUserFromGroup";
     const METHOD: Method = Method::Delete;
     const SUCCESS: &'static [u16] = &[204];
     const ACCEPT: Option<&'static str> = Some("application/json");
-    const CONTENT_TYPES: &'static [&'static str] = &[];
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
         target.literal("/api/hubs/");
         target.segment("hub", self.hub)?;

@@ -68,41 +68,46 @@ function compare(call, official, ours, deliberate) {
   if (ours === undefined) {
     return [`${call.id}: our driver made no such call`];
   }
-  if (deliberate !== undefined) {
-    return ours.outcome.refused && ours.requests.length === 0
-      ? []
-      : [`${call.id}: expected to be refused without a request (${deliberate.reason}), got ${JSON.stringify(ours.outcome)}`];
+  if (deliberate === undefined) {
+    return differences(call, official, ours).map(({ part, line }) => `${call.id}: ${part}: ${line}`);
   }
-  if (official.outcome.refused) {
-    return [`${call.id}: the official package refused: ${official.outcome.why}`];
-  }
-  const key = accessKey(call.client);
-  const lines = differ("outcome", describeOutcome(official.outcome, key), describeOutcome(ours.outcome, key));
-  if (official.requests.length !== ours.requests.length) {
-    lines.push(`requests: official ${official.requests.length}, ours ${ours.requests.length}`);
-  }
-  for (const [index, request] of official.requests.entries()) {
-    if (index < ours.requests.length) {
-      const theirs = describeRequest(request, key);
-      const own = describeRequest(ours.requests[index], key);
-      for (const part of new Set([...Object.keys(theirs), ...Object.keys(own)])) {
-        lines.push(...differ(`request ${index + 1} ${part}`, theirs[part], own[part]));
-      }
-    }
-  }
-  return lines.map((line) => `${call.id}: ${line}`);
+  const refused = ours.outcome.refused && ours.requests.length === 0;
+  const parts = refused ? ["refused"] : differences(call, official, ours).map(({ part }) => part);
+  return JSON.stringify(parts) === JSON.stringify(deliberate.parts)
+    ? []
+    : [`${call.id}: expected to differ in ${deliberate.parts} (${deliberate.reason}), differs in ${parts}`];
 }
 
-function differ(what, official, ours) {
+function differences(call, official, ours) {
+  if (official.outcome.refused) {
+    return [{ part: "outcome", line: `the official package refused: ${official.outcome.why}` }];
+  }
+  const key = accessKey(call.client);
+  const found = differ("outcome", describeOutcome(official.outcome, key), describeOutcome(ours.outcome, key));
+  if (official.requests.length !== ours.requests.length) {
+    found.push({ part: "requests", line: `official ${official.requests.length}, ours ${ours.requests.length}` });
+  }
+  for (const [index, request] of official.requests.slice(0, ours.requests.length).entries()) {
+    const theirs = describeRequest(request, key);
+    const own = describeRequest(ours.requests[index], key);
+    for (const part of new Set([...Object.keys(theirs), ...Object.keys(own)])) {
+      found.push(...differ(`request ${index + 1} ${part}`, theirs[part], own[part]));
+    }
+  }
+  return found;
+}
+
+function differ(part, official, ours) {
   const [theirs, own] = [JSON.stringify(sorted(official)), JSON.stringify(sorted(ours))];
-  return theirs === own ? [] : [`${what}: official ${theirs}, ours ${own}`];
+  return theirs === own ? [] : [{ part, line: `official ${theirs}, ours ${own}` }];
 }
 
 function describeRequest({ method, target, headers, body }, key) {
-  const { authorization, ...others } = headers;
-  const described = { method, target, body };
-  for (const [name, value] of Object.entries(others)) {
-    described[name] = value;
+  const { authorization, accept, ...others } = headers;
+  const described = { method, target, body, ...others };
+  // No such header means the same as one that takes anything.
+  if (accept !== undefined && accept !== "*/*") {
+    described.accept = accept;
   }
   const [scheme, token] = (authorization ?? "").split(" ");
   described.authorization = authorization === undefined ? null : { scheme, ...describeToken(token, key) };

@@ -102,11 +102,11 @@ const METHODS = {
   hasPermission: (client, args) => client.hasPermission(args.connection, args.permission, { targetName: args.target }),
 
   "group.listConnections": async (client, args) => {
-    const list = await client.group(args.group).listConnections({
+    const list = await client.group(args.group).listConnections(given({
       maxPageSize: args.pageSize,
       top: args.top,
       continuationToken: args.continuation,
-    });
+    }));
     const found = [];
     if (args.byPage) {
       for await (const page of list.byPage()) {
@@ -121,21 +121,26 @@ const METHODS = {
   },
 
   clientAccessToken: (client, args) =>
-    client.getClientAccessToken({
+    client.getClientAccessToken(given({
       userId: args.user,
       roles: args.roles,
       groups: args.groups,
       expirationTimeInMinutes: args.minutes,
       clientProtocol: args.protocol,
-    }),
+    })),
 };
 
 const member = ({ connectionId, userId }) => ({ connectionId, userId: userId ?? null });
 
-const closing = ({ reason, excluded }) => ({ reason, excluded });
+const closing = ({ reason, excluded }) => given({ reason, excluded });
+
+/** Options as a caller writes them: the package tells one that is absent from one that is `undefined`. */
+function given(options) {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
 
 function message({ body, excluded, filter, ttl, metadata = {} }) {
-  const options = { excludedConnections: excluded, filter, messageTtlSeconds: ttl };
+  const options = given({ excludedConnections: excluded, filter, messageTtlSeconds: ttl });
   const headers = {};
   for (const [key, value] of Object.entries(metadata)) {
     headers[`X-WebPubSub-Metadata-${key}`] = value;

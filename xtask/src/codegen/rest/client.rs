@@ -78,7 +78,6 @@ fn operation(operation: &Operation) -> TokenStream {
     let lifetime = borrows.then(|| quote! { <'a> });
     let elided = borrows.then(|| quote! { <'_> });
     let fields = operation.given().map(field);
-    let id = &operation.id;
     let method = match operation.method {
         Method::Delete => quote! { Delete },
         Method::Get => quote! { Get },
@@ -92,7 +91,6 @@ fn operation(operation: &Operation) -> TokenStream {
         Some(types) => quote! { Some(#types) },
         None => quote! { None },
     };
-    let content_types = &operation.content_types;
     let writes = path(operation).chain(operation.parameters.iter().filter_map(query));
     quote! {
         #[doc = #doc]
@@ -102,11 +100,9 @@ fn operation(operation: &Operation) -> TokenStream {
         }
 
         impl Operation for #name #elided {
-            const ID: &'static str = #id;
             const METHOD: Method = Method::#method;
             const SUCCESS: &'static [u16] = &[#(#success),*];
             const ACCEPT: Option<&'static str> = #accept;
-            const CONTENT_TYPES: &'static [&'static str] = &[#(#content_types),*];
 
             fn write_target(&self, target: &mut Target) -> azure_core::Result<()> {
                 #(#writes)*
@@ -186,11 +182,7 @@ fn query(parameter: &Parameter) -> Option<TokenStream> {
                 default.map(|default| quote! { #default }),
             )
         }
-        Kind::Choice(choice) => {
-            let default = &choice.default;
-            (quote! { text }, Some(quote! { #default }))
-        }
-        Kind::Parsed { .. } | Kind::Text { .. } => (quote! { text }, None),
+        Kind::Parsed { .. } | Kind::Text { .. } | Kind::Choice(_) => (quote! { text }, None),
     };
     let value = match (
         parameter.required,

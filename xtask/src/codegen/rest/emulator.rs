@@ -79,12 +79,11 @@ fn ids(api: &Api) -> TokenStream {
         let success = Literal::u16_unsuffixed(operation.success);
         quote! {
             OperationInfo {
-                id: OperationId::#variant,
                 name: #id,
-                method: Method::#method,
-                path: #template,
                 success: #success,
                 authenticated: #authenticated,
+                #[cfg(test)]
+                route: (OperationId::#variant, Method::#method, #template),
             }
         }
     });
@@ -96,16 +95,15 @@ fn ids(api: &Api) -> TokenStream {
         /// What is fixed for an operation.
         #[derive(Debug)]
         pub(crate) struct OperationInfo {
-            pub(crate) id: OperationId,
             /// As the service calls it.
             pub(crate) name: &'static str,
-            pub(crate) method: Method,
-            /// The path with its parameters in braces.
-            pub(crate) path: &'static str,
             /// The status of the answer when it succeeds.
             pub(crate) success: u16,
             /// Whether it needs a token.
             pub(crate) authenticated: bool,
+            /// How to reach it, for the tests of the route table.
+            #[cfg(test)]
+            pub(super) route: (OperationId, Method, &'static str),
         }
 
         /// All operations, in the order of [`OperationId`].
@@ -187,13 +185,6 @@ fn call(api: &Api) -> TokenStream {
         .iter()
         .map(|o| format_ident!("{}", o.name))
         .collect();
-    let hubs = api.operations.iter().map(|operation| {
-        let name = format_ident!("{}", operation.name);
-        match operation.given().find(|parameter| parameter.wire == "hub") {
-            Some(_) => quote! { Self::#name(call) => Some(&call.hub), },
-            None => quote! { Self::#name(_) => None, },
-        }
-    });
     let described = api.operations.iter().map(|operation| {
         let name = format_ident!("{}", operation.name);
         let members = operation.given().map(|parameter| {
@@ -223,19 +214,9 @@ fn call(api: &Api) -> TokenStream {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(crate) enum Call { #(#names(#names)),* }
 
+        #[cfg(test)]
         impl Call {
-            /// The operation that is called.
-            pub(crate) fn operation(&self) -> OperationId {
-                match self { #(Self::#names(_) => OperationId::#names,)* }
-            }
-
-            /// The hub that it is about, if any.
-            pub(crate) fn hub(&self) -> Option<&HubName> {
-                match self { #(#hubs)* }
-            }
-
             /// The parameters by the names that they travel under, for the shared test vectors.
-            #[cfg(test)]
             pub(crate) fn describe(&self) -> serde_json::Value {
                 match self { #(#described)* }
             }

@@ -206,14 +206,16 @@ impl Reader {
             "`x-repeated: refuse` needs `x-violation`"
         );
         let always_sent = extensions.optional("x-always-sent")?.unwrap_or(false);
-        let has_default = match &kind {
-            Kind::Number { default, .. } => default.is_some(),
-            Kind::Choice(_) => true,
-            _ => false,
-        };
+        let has_default = matches!(
+            kind,
+            Kind::Number {
+                default: Some(_),
+                ..
+            }
+        );
         ensure!(
             !always_sent || has_default,
-            "`x-always-sent` needs a default"
+            "`x-always-sent` is for numbers with a default"
         );
         Ok(Parameter {
             wire: data.name.clone(),
@@ -509,6 +511,11 @@ mod tests {
                 "/users/{userId}/:send:",
                 "/users/{user}/:send:",
                 &["WebPubSub_SendToUser", "userId"],
+            ),
+            (
+                "x-field: top\n",
+                "x-field: top\n      x-always-sent: true\n",
+                &["parameter `top`", "numbers with a default"],
             ),
             (
                 "x-status-no: 404",

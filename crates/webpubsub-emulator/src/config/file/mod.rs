@@ -129,8 +129,8 @@ mod tests {
     use super::*;
 
     fn read_text(name: &str, text: &str) -> Result<(Layer, Vec<String>), String> {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(name), text).unwrap();
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        fs::write(folder.path().join(name), text).map_err(|error| error.to_string())?;
         let folder_name = format!("{}/", folder.path().display());
         read(&folder.path().join(name)).map_err(|error| error.to_string().replace(&folder_name, ""))
     }

@@ -1,0 +1,196 @@
+//! Events and the calls to the event handler that they wait for.
+
+use super::*;
+
+#[test]
+fn events_without_a_handler_fail_but_keep_the_connection() {
+    // req: S-4-12, S-6-8
+    let mut world = World::new();
+    let client = world.connect("a", None, &[]);
+    world.say(
+        &client,
+        r#"{"type":"event","event":"e","ackId":1,"data":1}"#,
+    );
+    world.say(&client, r#"{"type":"event","event":"e","data":1}"#);
+    assert_eq!(
+        client.frames(&world),
+        [
+            r#"{"type":"ack","ackId":1,"success":false,"error":{"name":"InternalServerError","message":"Internal server error"}}"#
+        ]
+    );
+    assert_eq!(client.close(&world), None);
+
+    let raw = world.connect_with(request("r", None, &[], WireForm::Raw));
+    world.receive(&raw, Received::Raw(Payload::text("x")));
+    assert_eq!(
+        raw.close(&world),
+        Some((1011, "Internal server error".into()))
+    );
+    assert!(world.state.key_of("r").is_none());
+}
+
+#[test]
+fn a_handler_call_holds_later_frames_back_but_not_pings() {
+    // req: S-6-9, S-6-12, S-6-13, S-4-15
+    let mut world = World::with(
+        OutboxLimits {
+            frames: 1000,
+            bytes: 1 << 20,
+        },
+        true,
+    );
+    let client = world.connect("a", Some("ana"), &[]);
+    world.say(
+        &client,
+        r#"{"type":"event","event":"e","ackId":1,"dataType":"text","data":"q"}"#,
+    );
+    world.say(&client, r#"{"type":"joinGroup","group":"g","ackId":2}"#);
+    world.say(&client, r#"{"type":"ping"}"#);
+    assert_eq!(client.frames(&world), [r#"{"type":"pong"}"#]);
+    assert!(!world.state.group_exists("g"));
+
+    let call = world.call();
+    assert_eq!((call.event_id, call.event.as_str()), (1, "e"));
+    assert_eq!(call.payload, Payload::text("q"));
+    world.answer(
+        &call,
+        Ok(Reply {
+            payload: Some(Payload::text("r")),
+            metadata: Metadata::default(),
+        }),
+    );
+    assert_eq!(
+        client.frames(&world),
+        [
+            server_text("r"),
+            r#"{"type":"ack","ackId":1,"success":true}"#.into(),
+            r#"{"type":"ack","ackId":2,"success":true}"#.into(),
+        ]
+    );
+    world.answer(&call, Ok(Reply::default()));
+    assert!(
+        client.frames(&world).is_empty(),
+        "a second answer changes nothing"
+    );
+
+    // A failure does not use up the id; the retry is the next event.
+    world.say(
+        &client,
+        r#"{"type":"event","event":"e","ackId":3,"data":1}"#,
+    );
+    let call = world.call();
+    world.answer(&call, Err(HandlerFailed));
+    assert!(client.frames(&world)[0].contains("InternalServerError"));
+    world.say(
+        &client,
+        r#"{"type":"event","event":"e","ackId":3,"data":1}"#,
+    );
+    assert_eq!(world.call().event_id, 3);
+}
+
+#[test]
+fn a_client_that_floods_a_busy_handler_is_not_read() {
+    let mut world = World::with(
+        OutboxLimits {
+            frames: 1000,
+            bytes: 1 << 20,
+        },
+        true,
+    );
+    let client = world.connect("a", None, &[]);
+    let event = r#"{"type":"event","event":"e","data":1}"#;
+    for _ in 0..64 {
+        world.say(&client, event);
+    }
+    assert!(!client.0.outbox.is_paused(), "63 wait");
+    world.say(&client, event);
+    assert!(client.0.outbox.is_paused());
+    let call = world.call();
+    world.answer(&call, Ok(Reply::default()));
+    assert!(!client.0.outbox.is_paused());
+    assert_eq!(world.call().event_id, 2, "the next one is under way");
+}
+
+#[test]
+fn the_end_of_a_connection_cancels_its_call() {
+    // req: S-6-14, S-2-10
+    let mut world = World::with(
+        OutboxLimits {
+            frames: 1000,
+            bytes: 1 << 20,
+        },
+        true,
+    );
+    let client = world.connect("a", None, &["g"]);
+    world.say(
+        &client,
+        r#"{"type":"event","event":"e","ackId":1,"data":1}"#,
+    );
+    let call = world.call();
+    world.state.socket_gone(
+        world.clock.now(),
+        client.0.key,
+        client.0.epoch,
+        Gone::Lost,
+        &mut world.effects,
+    );
+    assert_eq!(world.effects.cancelled, [call.token]);
+    assert!(world.state.calls.is_empty());
+    assert!(!world.state.group_exists("g"));
+    world.answer(&call, Ok(Reply::default()));
+    assert!(client.frames(&world).is_empty());
+}
+
+#[test]
+fn invocations_are_answered_or_cancelled() {
+    let mut world = World::with(
+        OutboxLimits {
+            frames: 99,
+            bytes: 1 << 20,
+        },
+        true,
+    );
+    let client = world.connect("a", None, &[]);
+    let invoke = |id: &str| {
+        format!(
+            r#"{{"type":"invoke","invocationId":"{id}","target":"event","event":"sum","dataType":"json","data":[1]}}"#
+        )
+    };
+    world.say(&client, &invoke("1"));
+    let call = world.call();
+    assert_eq!(call.event.as_str(), "sum");
+    let reply = Reply {
+        payload: Some(Payload::Json("3".into())),
+        metadata: Metadata::default(),
+    };
+    world.answer(&call, Ok(reply));
+    assert_eq!(
+        client.frames(&world),
+        [
+            r#"{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":3}"#
+        ]
+    );
+
+    // One under way, one behind it: both can be given up, and nothing is answered.
+    world.say(&client, &invoke("2"));
+    let second = world.call();
+    world.say(&client, &invoke("3"));
+    world.say(&client, r#"{"type":"cancelInvocation","invocationId":"3"}"#);
+    world.say(&client, r#"{"type":"cancelInvocation","invocationId":"2"}"#);
+    assert_eq!(world.effects.cancelled, [second.token]);
+    world.answer(&second, Ok(Reply::default()));
+    assert!(client.frames(&world).is_empty());
+
+    world.say(&client, &invoke("4"));
+    let fourth = world.call();
+    world.answer(&fourth, Err(HandlerFailed));
+    assert!(
+        client.frames(&world)[0]
+            .contains(r#""success":false,"error":{"name":"InternalServerError""#)
+    );
+    world.say(
+        &client,
+        r#"{"type":"invoke","invocationId":"5","target":"group","event":"e"}"#,
+    );
+    assert!(client.frames(&world)[0].contains(r#""name":"BadRequest""#));
+}

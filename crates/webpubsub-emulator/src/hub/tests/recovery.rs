@@ -1,0 +1,151 @@
+//! Reliable connections: numbers, loss of the socket, recovery, and its end.
+
+use super::*;
+
+fn numbered(id: u64, text: &str) -> String {
+    format!(r#"{{"sequenceId":{id},{}"#, &server_text(text)[1..])
+}
+
+#[test]
+fn messages_are_numbered_and_the_unacknowledged_are_replayed() {
+    let mut world = World::new();
+    let first = world.connect_reliable("a", &["g"]);
+    for text in ["1", "2"] {
+        world.send(&Target::All, &Selection::default(), text);
+    }
+    assert_eq!(first.frames(&world), [numbered(1, "1"), numbered(2, "2")]);
+    world.say(&first, r#"{"type":"sequenceAck","sequenceId":1}"#);
+
+    world.lose(&first, Gone::Lost);
+    assert!(world.state.key_of("a").is_some() && world.state.group_exists("g"));
+    world.send(&Target::All, &Selection::default(), "3");
+    let second = world.recover("a").expect("within its window");
+    let frames = second.frames(&world);
+    assert!(
+        frames[0].contains(r#""event":"connected""#) && frames[0].contains(r#""connectionId":"a""#)
+    );
+    assert_eq!(frames[1..], [numbered(2, "2"), numbered(3, "3")]);
+
+    // What the old socket still says does not count.
+    world.say(&first, r#"{"type":"ping"}"#);
+    world.lose(&first, Gone::ClosedForGood);
+    world.say(&second, r#"{"type":"ping"}"#);
+    assert_eq!(second.frames(&world), [r#"{"type":"pong"}"#]);
+}
+
+#[test]
+fn the_window_ends_exactly_on_time() {
+    let mut world = World::new();
+    let client = world.connect_reliable("a", &["g"]);
+    world.lose(&client, Gone::Lost);
+    world.pass(Duration::from_millis(29_999));
+    assert!(world.state.key_of("a").is_some());
+    world.pass(Duration::from_millis(1));
+    assert!(world.state.key_of("a").is_none() && !world.state.group_exists("g"));
+    assert_eq!(world.recover("a").err(), Some(NotRecoverable));
+}
+
+#[test]
+fn an_earlier_deadline_does_not_end_a_later_absence() {
+    let mut world = World::new();
+    let first = world.connect_reliable("a", &[]);
+    world.lose(&first, Gone::Lost);
+    world.pass(Duration::from_secs(20));
+    let second = world.recover("a").expect("within its window");
+    world.pass(Duration::from_secs(5));
+    world.lose(&second, Gone::Lost);
+    world.pass(Duration::from_secs(20));
+    assert!(
+        world.state.key_of("a").is_some(),
+        "the first window was over, the second is not"
+    );
+    world.pass(Duration::from_secs(10));
+    assert!(world.state.key_of("a").is_none());
+}
+
+#[test]
+fn some_ends_are_final() {
+    let mut world = World::new();
+    let closed = world.connect_reliable("closed", &[]);
+    world.lose(&closed, Gone::ClosedForGood);
+    let ended = world.connect_reliable("ended", &[]);
+    let now = world.clock.now();
+    world
+        .state
+        .end(now, ended.0.key, &End::by_server(None), &mut world.effects);
+    let plain = world.connect("plain", None, &[]);
+    assert_eq!(world.recover("plain").err(), Some(NotRecoverable));
+    world.lose(&plain, Gone::Lost);
+    for id in ["closed", "ended", "plain", "unknown"] {
+        assert_eq!(world.recover(id).err(), Some(NotRecoverable), "{id}");
+    }
+}
+
+#[test]
+fn a_socket_that_looks_alive_is_superseded() {
+    let mut world = World::new();
+    let first = world.connect_reliable("a", &[]);
+    world.send(&Target::All, &Selection::default(), "1");
+    let second = world.recover("a").expect("reliable");
+    let drained = first
+        .0
+        .outbox
+        .drain(world.clock.now().mono, 9, &mut Vec::new());
+    assert_eq!(drained, Drained::Superseded);
+    assert_eq!(second.frames(&world)[1], numbered(1, "1"));
+    world.lose(&first, Gone::Lost);
+    world.pass(Duration::from_secs(31));
+    assert!(world.state.key_of("a").is_some());
+}
+
+#[test]
+fn a_full_buffer_ends_the_connection_also_while_it_is_away() {
+    let mut world = World::with(
+        OutboxLimits {
+            frames: 2,
+            bytes: 1 << 20,
+        },
+        false,
+    );
+    let client = world.connect_reliable("a", &[]);
+    world.lose(&client, Gone::Lost);
+    for text in ["1", "2", "3"] {
+        world.send(&Target::All, &Selection::default(), text);
+    }
+    assert_eq!(world.recover("a").err(), Some(NotRecoverable));
+
+    let reading = world.connect_reliable("b", &[]);
+    for text in ["1", "2", "3"] {
+        world.send(&Target::All, &Selection::default(), text);
+        reading.frames(&world);
+    }
+    let reason = "The reliable message buffer is full.";
+    assert_eq!(reading.close(&world), Some((1008, reason.to_owned())));
+}
+
+#[test]
+fn ack_ids_survive_and_calls_do_not() {
+    let mut world = World::with(
+        OutboxLimits {
+            frames: 99,
+            bytes: 1 << 20,
+        },
+        true,
+    );
+    let first = world.connect_reliable("a", &[]);
+    world.say(&first, r#"{"type":"joinGroup","group":"g","ackId":1}"#);
+    world.say(&first, r#"{"type":"event","event":"e","ackId":2,"data":1}"#);
+    let call = world.call();
+    world.lose(&first, Gone::Lost);
+    assert_eq!(world.effects.cancelled, [call.token]);
+
+    let second = world.recover("a").expect("within its window");
+    world.say(&second, r#"{"type":"joinGroup","group":"g","ackId":1}"#);
+    world.say(
+        &second,
+        r#"{"type":"event","event":"e","ackId":2,"data":1}"#,
+    );
+    assert!(second.frames(&world)[1].contains("Duplicate"));
+    let again = world.call();
+    assert_eq!(again.event_id, 2, "the event runs again");
+}

@@ -1,0 +1,8 @@
+//! The program itself: what it prints, how it ends, and that no key is ever in it.
+#![cfg(unix)]
+
+mod errors;
+mod malformed;
+mod process;
+mod ready;
+mod secrets;

@@ -1,0 +1,129 @@
+//! What the program says when it is ready, and how it stops.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+use webpubsub_emulator::WELL_KNOWN_KEY;
+use webpubsub_protocol::access::{AccessKey, sign_rest_token};
+
+use crate::process::{Running, run};
+
+const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
+
+#[test]
+fn people_get_a_greeting_on_stdout_and_logs_on_stderr() {
+    let running = Running::start(&[], &[]);
+    let address = running.address;
+    let health = running.exchange(b"HEAD /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    let ended = running.stop();
+    assert!(ended.status.success(), "{ended:?}");
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "Azure Web PubSub emulator {version} is ready.\n\
+         \n\
+         \x20 Listening on:       http://{address}\n\
+         \x20 Connection string:  Endpoint=http://{address};AccessKey={WELL_KNOWN_KEY};Version=1.0;\n\
+         \x20 Client endpoint:    ws://{address}/client/hubs/{{hub}}?access_token={{token}}\n\
+         \x20 Health:             HEAD http://{address}/api/health\n\
+         \n\
+         Press Ctrl+C to stop.\n"
+    );
+    assert_eq!(ended.stdout, expected);
+    assert!(ended.stderr.contains("stopping"), "{ended:?}");
+}
+
+#[test]
+fn programs_get_one_line_of_json() {
+    let running = Running::start(&["--json"], &[("WEBPUBSUB_EMULATOR_ACCESS_KEY", OWN_KEY)]);
+    let address = running.address;
+    let ended = running.stop();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(
+        ended.stdout,
+        format!(
+            "{{\"event\":\"ready\",\"endpoint\":\"http://{address}\",\
+             \"connectionString\":\"Endpoint=http://{address};AccessKey={OWN_KEY};Version=1.0;\"}}\n"
+        )
+    );
+    assert!(serde_json::from_str::<Value>(&ended.stdout).is_ok());
+    assert!(!ended.stderr.contains(OWN_KEY), "{ended:?}");
+}
+
+#[test]
+fn both_signals_stop_it() {
+    for signal in ["INT", "TERM"] {
+        let running = Running::start(&["--json"], &[]);
+        running.signal(signal);
+        let ended = running.ended();
+        assert!(ended.status.success(), "{signal}: {ended:?}");
+    }
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program follows the machine's time"
+)]
+fn a_second_signal_does_not_wait_for_requests() {
+    let running = Running::start(&["--json"], &[]);
+    let host = running.address;
+    let target = "/api/hubs/chat/:send";
+    let token = sign_rest_token(
+        &format!("http://{host}{target}"),
+        &AccessKey::new(WELL_KNOWN_KEY),
+        Duration::from_secs(60),
+        SystemTime::now(),
+    );
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nContent-Type: text/plain\r\n\
+         Content-Length: 2\r\n",
+        token.as_str()
+    );
+    // The first request shows that the connection has spoken; the body of the second one never comes.
+    let mut stream = TcpStream::connect(host).unwrap();
+    let requests = format!("{head}\r\nhi{head}Expect: 100-continue\r\n\r\n");
+    stream.write_all(requests.as_bytes()).unwrap();
+    let mut answers = BufReader::new(stream).lines().map(Result::unwrap);
+    assert!(answers.next().unwrap().starts_with("HTTP/1.1 202 "));
+    // It is being read once its client is told to go on.
+    assert!(answers.any(|line| line.starts_with("HTTP/1.1 100 ")));
+    running.signal("INT");
+    running.signal("TERM");
+    let ended = running.ended();
+    assert_eq!(ended.status.code(), Some(130), "{ended:?}");
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    for (argument, expected) in [
+        ("--help", "--public-endpoint <URL>"),
+        ("--version", env!("CARGO_PKG_VERSION")),
+    ] {
+        let ended = run(&[argument], &[]);
+        assert!(ended.status.success());
+        assert!(ended.stdout.contains(expected), "{ended:?}");
+        assert_eq!(ended.stderr, "");
+    }
+}
+
+#[test]
+fn addresses_that_others_can_reach_are_explained() {
+    let running = Running::start(
+        &["--host", "0.0.0.0"],
+        &[("WEBPUBSUB_EMULATOR_ACCESS_KEY", OWN_KEY)],
+    );
+    let port = running.address.port();
+    let ended = running.stop();
+    for expected in [
+        format!("Listening on:       http://0.0.0.0:{port}\n"),
+        format!("Endpoint=http://localhost:{port};AccessKey=<your key>;Version=1.0;"),
+        "host.docker.internal".to_owned(),
+    ] {
+        assert!(ended.stdout.contains(&expected), "{ended:?}");
+    }
+}

@@ -1,0 +1,58 @@
+//! Paths outside of REST and WebSocket, and what passes the tap.
+
+use webpubsub_emulator::{Emulator, Tapped};
+
+use crate::{ask, health};
+
+const LOCALHOST: &str = "Host: localhost\r\n";
+
+#[tokio::test]
+async fn unknown_paths_are_answered_with_help() {
+    let emulator = Emulator::start().await.unwrap();
+    for (request, status, code, hint) in [
+        ("GET /", 404, "Error.NotFound", "/client/hubs/{hub}"),
+        ("GET /favicon.ico", 404, "Error.NotFound", "/api/health"),
+        ("OPTIONS *", 404, "Error.NotFound", "/api/hubs/{hub}"),
+        ("GET /clients/mqtt/hubs/chat", 501, "NotImplemented", "MQTT"),
+        (
+            "GET /clients/socketio/hubs/chat",
+            501,
+            "NotImplemented",
+            "Socket.IO",
+        ),
+    ] {
+        let reply = ask(&emulator, request, LOCALHOST).await;
+        assert_eq!(reply.status, status, "{request}");
+        assert_eq!(reply.header("x-ms-error-code"), Some(code));
+        assert_eq!(reply.json()["code"], code);
+        assert!(reply.message().contains(hint), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_and_tapped_without_their_query() {
+    let emulator = Emulator::start().await.unwrap();
+    health(&emulator, LOCALHOST).await;
+    let mut tap = emulator.tap();
+    ask(
+        &emulator,
+        "GET /client/hubs/chat?access_token=sEcReT",
+        LOCALHOST,
+    )
+    .await;
+    health(&emulator, "Host: evil.example\r\n").await;
+    let request = |method: &str, path: &str, status| Tapped::Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        status,
+    };
+    let Ok(Tapped::Request { path, .. }) = tap.recv().await else {
+        panic!("no request")
+    };
+    assert_eq!(path, "/client/hubs/chat");
+    assert_eq!(
+        tap.recv().await.unwrap(),
+        request("HEAD", "/api/health", 421)
+    );
+    assert_eq!(emulator.counts().requests, 3);
+}

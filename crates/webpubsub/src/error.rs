@@ -1,0 +1,412 @@
+//! What the service says when a call fails.
+
+use std::fmt;
+
+use azure_core::{
+    Error,
+    error::ErrorKind,
+    http::{RawResponse, StatusCode, headers::HeaderName},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+const REQUEST_IDS: [HeaderName; 2] = [
+    HeaderName::from_static("x-ms-request-id"),
+    HeaderName::from_static("x-ms-client-request-id"),
+];
+
+/// Gives access to what the service said about a failed call.
+///
+/// ```
+/// use webpubsub::{ServiceErrorExt, WebPubSubGroup};
+///
+/// async fn add(group: &WebPubSubGroup, connection_id: &str) -> azure_core::Result<bool> {
+///     match group.add_connection(connection_id).await {
+///         Ok(()) => Ok(true),
+///         Err(error) => match error.service_error() {
+///             Some(reason) if reason.code() == "Error.Connection.NotExisted" => Ok(false),
+///             _ => Err(error),
+///         },
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = webpubsub_emulator::Emulator::start().await?;
+/// # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
+/// assert!(!add(&client.group("room-7"), "nobody").await?);
+/// # emulator.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+pub trait ServiceErrorExt {
+    /// The answer of the service; none when the call failed before there was one.
+    fn service_error(&self) -> Option<ServiceError>;
+}
+
+impl ServiceErrorExt for Error {
+    fn service_error(&self) -> Option<ServiceError> {
+        match self.kind() {
+            ErrorKind::HttpResponse {
+                raw_response: Some(response),
+                ..
+            } => Some(ServiceError::read(response)),
+            _ => None,
+        }
+    }
+}
+
+/// An error answer of the service, read from its status, headers and body. The body may have any of the forms that the
+/// service uses: bare (`{"code","message",..}`), wrapped in `error`, or `application/problem+json`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ServiceError {
+    status: StatusCode,
+    code: String,
+    message: Option<String>,
+    target: Option<String>,
+    details: Vec<ServiceErrorDetail>,
+    request_id: Option<String>,
+}
+
+impl ServiceError {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The service's code, for example `Error.Connection.NotExisted`: from the body, else the header `x-ms-error-code`,
+    /// else the text of the status.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What happened, in words. Answers to existence checks have none.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// What the error is about, for example `Connection`, `filter` or `Request`.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Single problems, for example one per invalid parameter. Usually empty.
+    #[must_use]
+    pub fn details(&self) -> &[ServiceErrorDetail] {
+        &self.details
+    }
+
+    /// The id under which the service, or the client, knows the request.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    fn read(response: &RawResponse) -> Self {
+        let status = response.status();
+        let body = ErrorBody::parse(response.body());
+        let header = |name: &HeaderName| {
+            response
+                .headers()
+                .get_optional_string(name)
+                .filter(|value| !value.is_empty())
+        };
+        let code = body
+            .code
+            .or_else(|| header(&ERROR_CODE))
+            .unwrap_or_else(|| status.canonical_reason().into_owned());
+        let details = body
+            .details
+            .into_iter()
+            .chain(problem_details(body.errors))
+            .collect();
+        Self {
+            status,
+            code,
+            message: body.message.or(body.detail).or(body.title),
+            target: body.target,
+            details,
+            request_id: REQUEST_IDS.iter().find_map(header),
+        }
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.status.canonical_reason();
+        if let Some(message) = &self.message {
+            write!(f, "{message} (")?;
+        }
+        write!(f, "{} {reason}", u16::from(self.status))?;
+        if self.code != reason {
+            write!(f, ", {}", self.code)?;
+        }
+        if let Some(target) = &self.target {
+            write!(f, ", target {target}")?;
+        }
+        if self.message.is_some() {
+            f.write_str(")")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl std::error::Error for ServiceError {}
+
+/// One of several problems with a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ServiceErrorDetail {
+    /// The service's code.
+    pub code: Option<String>,
+    /// What happened, in words.
+    pub message: Option<String>,
+    /// What it is about.
+    pub target: Option<String>,
+}
+
+/// The error of a call that was answered with another status than those of success.
+pub(crate) fn refused(call: &str, response: RawResponse) -> Error {
+    let service_error = ServiceError::read(&response);
+    let hint = match service_error.status {
+        StatusCode::Unauthorized => {
+            "; check that the access key or credential belongs to this endpoint, and this machine's clock"
+        }
+        StatusCode::Forbidden => {
+            "; the credential's principal needs the role `Web PubSub Service Owner`"
+        }
+        _ => "",
+    };
+    let message = format!("{call}: {service_error}{hint}");
+    let kind = ErrorKind::HttpResponse {
+        status: service_error.status,
+        error_code: Some(service_error.code),
+        raw_response: Some(Box::new(response)),
+    };
+    Error::with_message(kind, message)
+}
+
+/// All members of all forms. Members of unexpected types count as absent: an error must not hide behind another.
+#[derive(Default)]
+struct ErrorBody {
+    code: Option<String>,
+    message: Option<String>,
+    target: Option<String>,
+    details: Vec<ServiceErrorDetail>,
+    /// Of `problem+json`: `{"<target>": ["<message>"]}`.
+    errors: Option<Value>,
+    detail: Option<String>,
+    title: Option<String>,
+}
+
+impl ErrorBody {
+    fn parse(body: &[u8]) -> Self {
+        let Ok(Value::Object(mut bare)) = serde_json::from_slice(body) else {
+            return Self::default();
+        };
+        let mut members = match bare.remove("error") {
+            Some(Value::Object(wrapped)) => wrapped,
+            _ => bare,
+        };
+        let mut text = |name: &str| match members.remove(name) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        Self {
+            code: text("code"),
+            message: text("message"),
+            target: text("target"),
+            detail: text("detail"),
+            title: text("title"),
+            details: members
+                .remove("details")
+                .and_then(|list| serde_json::from_value(list).ok())
+                .unwrap_or_default(),
+            errors: members.remove("errors"),
+        }
+    }
+}
+
+fn problem_details(errors: Option<Value>) -> Vec<ServiceErrorDetail> {
+    let Some(Value::Object(errors)) = errors else {
+        return Vec::new();
+    };
+    let mut details = Vec::new();
+    for (target, messages) in errors {
+        let Value::Array(messages) = messages else {
+            continue;
+        };
+        for message in messages {
+            let message = message.as_str().map(str::to_owned);
+            details.push(ServiceErrorDetail {
+                code: None,
+                message,
+                target: Some(target.clone()),
+            });
+        }
+    }
+    details
+}
+
+/// An error of the caller: nothing was sent.
+pub(crate) fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Other, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::http::headers::Headers;
+    use serde_json::json;
+
+    use super::*;
+
+    fn response(status: u16, code: Option<&'static str>, body: &str) -> RawResponse {
+        let mut headers = Headers::new();
+        if let Some(code) = code {
+            headers.insert("x-ms-error-code", code);
+        }
+        RawResponse::from_bytes(StatusCode::from(status), headers, body.to_owned())
+    }
+
+    fn read(status: u16, code: Option<&'static str>, body: &str) -> ServiceError {
+        ServiceError::read(&response(status, code, body))
+    }
+
+    #[test]
+    fn bare_body_as_recorded() {
+        let body = json!({
+            "code": "Error.Connection.NotExisted", "message": "Connection `x` is not found.", "target": "Connection",
+            "details": null, "innererror": null,
+        });
+        let error = read(404, Some("Error.Connection.NotExisted"), &body.to_string());
+        assert_eq!(error.code(), "Error.Connection.NotExisted");
+        assert_eq!(error.message(), Some("Connection `x` is not found."));
+        assert_eq!(error.target(), Some("Connection"));
+        assert_eq!(error.details(), []);
+        assert_eq!(
+            error.to_string(),
+            "Connection `x` is not found. (404 Not Found, Error.Connection.NotExisted, target Connection)"
+        );
+    }
+
+    #[test]
+    fn wrapped_body_wins_over_bare_members_and_header() {
+        let body = json!({
+            "code": "outer",
+            "error": {
+                "code": "BadRequest", "message": "m", "target": null,
+                "details": [{"code": "c", "message": "d"}, {"target": "t"}],
+                "innererror": {"code": "x", "innererror": null},
+            },
+        });
+        let error = read(400, Some("header"), &body.to_string());
+        assert_eq!(
+            (error.code(), error.message(), error.target()),
+            ("BadRequest", Some("m"), None)
+        );
+        assert_eq!(error.details().len(), 2);
+        assert_eq!(error.details()[0].message.as_deref(), Some("d"));
+        assert_eq!(error.details()[1].target.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn problem_json_as_recorded() {
+        let message = "Invalid syntax for 'invalid filter': Syntax error at position 14 in 'invalid filter'. (Parameter 'filter')";
+        let body = json!({
+            "code": "Error.BadRequest", "message": message, "target": "filter", "errors": {"filter": [message]},
+            "type": null, "title": "One or more validation errors occurred.", "status": 400, "detail": null,
+            "instance": null, "extensions": null,
+        });
+        let error = read(400, Some("Error.BadRequest"), &body.to_string());
+        assert_eq!(error.message(), Some(message));
+        assert_eq!(error.details()[0].target.as_deref(), Some("filter"));
+        assert_eq!(error.details()[0].message.as_deref(), Some(message));
+
+        let error = read(
+            400,
+            None,
+            r#"{"title":"One or more validation errors occurred.","status":400}"#,
+        );
+        assert_eq!(
+            error.message(),
+            Some("One or more validation errors occurred.")
+        );
+        assert_eq!(error.code(), "Bad Request");
+    }
+
+    #[test]
+    fn without_a_body_the_header_speaks_then_the_status() {
+        let error = read(404, Some("Warning.User.NotExisted"), "");
+        assert_eq!(
+            (error.code(), error.message()),
+            ("Warning.User.NotExisted", None)
+        );
+        assert_eq!(error.to_string(), "404 Not Found, Warning.User.NotExisted");
+        assert_eq!(read(401, None, "").to_string(), "401 Unauthorized");
+        assert_eq!(read(502, None, "<html>").code(), "Bad Gateway");
+    }
+
+    #[test]
+    fn strange_bodies_do_no_harm() {
+        for body in [
+            "null",
+            "[]",
+            "\"x\"",
+            "{",
+            "{\"code\":5,\"message\":[],\"details\":7,\"errors\":{\"a\":1}}",
+            "{\"error\":null}",
+        ] {
+            let error = read(400, None, body);
+            assert_eq!(
+                (error.code(), error.message(), error.details().len()),
+                ("Bad Request", None, 0),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_show_the_message_and_survive_context() {
+        let body = json!({"code": "Error.BadRequest", "message": "Invalid group name.", "target": "Request"});
+        let error = refused("send_to_all", response(400, None, &body.to_string()));
+        assert_eq!(
+            error.to_string(),
+            "send_to_all: Invalid group name. (400 Bad Request, Error.BadRequest, target Request)"
+        );
+        assert_eq!(error.http_status(), Some(StatusCode::BadRequest));
+        assert!(
+            std::error::Error::source(&error).is_none(),
+            "the message is not said twice"
+        );
+        let error = error.with_context("while announcing");
+        assert_eq!(
+            error.service_error().unwrap().message(),
+            Some("Invalid group name.")
+        );
+        assert_eq!(
+            Error::with_message(ErrorKind::Io, "x").service_error(),
+            None
+        );
+    }
+
+    #[test]
+    fn refusals_of_credentials_say_what_to_check() {
+        assert!(
+            refused("x", response(401, None, ""))
+                .to_string()
+                .contains("access key")
+        );
+        assert!(
+            refused("x", response(403, None, ""))
+                .to_string()
+                .contains("Web PubSub Service Owner")
+        );
+    }
+}
