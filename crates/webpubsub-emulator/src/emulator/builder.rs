@@ -44,6 +44,7 @@ pub struct EmulatorBuilder {
     allow_well_known_key: bool,
     accept_unvalidated_entra_tokens: bool,
     decode_slashes: bool,
+    connected_on_recovery: bool,
     limits: Limits,
     clock: Clock,
     seed: Option<u64>,
@@ -61,6 +62,7 @@ impl Default for EmulatorBuilder {
             allow_well_known_key: false,
             accept_unvalidated_entra_tokens: false,
             decode_slashes: false,
+            connected_on_recovery: true,
             limits: Limits::default(),
             clock: Clock::real(),
             seed: None,
@@ -144,6 +146,19 @@ impl EmulatorBuilder {
         self
     }
 
+    /// How long a reliable connection can be recovered after its socket was lost. Default: 30 s, as the service.
+    pub fn recovery_window(mut self, window: Duration) -> Self {
+        self.limits.recovery_window = window;
+        self
+    }
+
+    /// Whether a recovered socket begins with a `connected` frame that brings a fresh reconnection token. Default: yes,
+    /// since the official JavaScript client resumes its streams only then. Microsoft's emulator sends none.
+    pub fn connected_on_recovery(mut self, send: bool) -> Self {
+        self.connected_on_recovery = send;
+        self
+    }
+
     /// Gives the emulator a clock that stands still until [`Emulator::clock`] is advanced. The time limits of HTTP keep
     /// following the machine.
     pub fn manual_clock(mut self) -> Self {
@@ -201,6 +216,7 @@ impl EmulatorBuilder {
         }
         settings.accept_unvalidated_entra_tokens = self.accept_unvalidated_entra_tokens;
         settings.decode_slashes = self.decode_slashes;
+        settings.connected_on_recovery = self.connected_on_recovery;
         settings.limits = self.limits;
         Ok(settings)
     }

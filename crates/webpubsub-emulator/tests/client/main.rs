@@ -3,6 +3,8 @@
 mod closing;
 mod frames;
 mod malformed;
+mod protobuf;
+mod recovery;
 mod upgrade;
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use webpubsub_emulator::Emulator;
 
 const JSON: &str = "json.webpubsub.azure.v1";
+const RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
 const ALL_GROUPS: [&str; 2] = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
 /// Far longer than anything here takes; only a hang reaches it.

@@ -54,25 +54,6 @@ async fn malformed_frames_close_with_1007_and_nobody_else_notices() {
 }
 
 #[tokio::test]
-async fn frames_of_later_versions_close_too() {
-    let emulator = emulator().await;
-    for frame in [
-        r#"{"type":"sendToGroup","group":"g","stream":{"streamId":"s"}}"#,
-        r#"{"type":"streamData","streamId":"s"}"#,
-        r#"{"type":"invoke","invocationId":"1","target":"event","event":"e"}"#,
-        r#"{"type":"setGroupState","group":"g","state":{}}"#,
-    ] {
-        let mut client = json_client(&emulator, "early").await;
-        client.say(frame).await;
-        assert_eq!(
-            client.closed().await,
-            (1007, MALFORMED.to_owned()),
-            "{frame}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn wrong_kinds_and_sizes_have_their_own_codes() {
     // req: S-1-23, S-8-9, S-8-12, S-13-1
     let emulator = emulator().await;

@@ -9,7 +9,7 @@ use webpubsub_protocol::access::{
     sign_reconnection_token, sign_rest_token,
 };
 
-use super::{ALL_GROUPS, Client, JSON, emulator, json_client, refusal, request};
+use super::{ALL_GROUPS, Client, JSON, RELIABLE, emulator, json_client, refusal, request};
 
 fn parts(emulator: &Emulator) -> (Url, AccessKey) {
     let connection: ConnectionString = emulator.connection_string().parse().expect("ours");
@@ -264,7 +264,11 @@ async fn subprotocols_are_chosen_in_the_clients_order_and_spelling() {
         (Some("other, json.webpubsub.azure.v1 , mqtt"), Some(JSON)),
         (
             Some("json.reliable.webpubsub.azure.v1,json.webpubsub.azure.v1"),
-            Some(JSON),
+            Some(RELIABLE),
+        ),
+        (
+            Some("protobuf.webpubsub.azure.v1"),
+            Some("protobuf.webpubsub.azure.v1"),
         ),
     ] {
         let mut opened = request(&url, offered);
@@ -303,21 +307,6 @@ async fn subprotocols_are_chosen_in_the_clients_order_and_spelling() {
             .contains("sec-websocket-extensions"),
         "{answer}"
     );
-}
-
-#[tokio::test]
-async fn what_this_version_lacks_is_refused_by_name() {
-    let emulator = emulator().await;
-    let url = emulator.client_access_url("chat", None, &[]);
-    for name in [
-        "json.reliable.webpubsub.azure.v1",
-        "protobuf.webpubsub.azure.v1",
-        "protobuf.reliable.webpubsub.azure.v1",
-    ] {
-        let (status, text) = refusal(request(&url, Some(name))).await;
-        assert_eq!(status, 501);
-        assert!(text.contains(name) && text.contains(JSON), "{text}");
-    }
 }
 
 #[tokio::test]
