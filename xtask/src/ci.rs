@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser as _;
 
 use crate::cli::Cli;
@@ -45,11 +45,7 @@ pub(crate) fn run() -> Result<()> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     });
-    println!("\n{}", report.summary());
-    if !report.is_success() {
-        bail!("checks failed");
-    }
-    Ok(())
+    report.finish()
 }
 
 fn check(command: &mut Command) -> Result<Outcome> {

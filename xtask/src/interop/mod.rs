@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::test::report::{Outcome, Report};
@@ -88,11 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Choice::All => &Suite::EACH,
     };
     let report = suites(&Tools::default(), chosen);
-    println!("\n{}", report.summary());
-    if !report.is_success() {
-        bail!("interop tests failed");
-    }
-    Ok(())
+    report.finish()
 }
 
 /// Runs `chosen` one after the other.

@@ -3,7 +3,7 @@
 //! What a machine lacks is skipped by name. It closes with a table, `skipped: N` and a line like
 //! that of a test runner.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::interop::{self, Tools};
 use process::Finished;
@@ -20,11 +20,7 @@ pub(crate) mod report;
 /// Fails when a test failed, or a suite ran none.
 pub(crate) fn run() -> Result<()> {
     let report = suites();
-    println!("\n{}", report.summary());
-    if !report.is_success() {
-        bail!("tests failed");
-    }
-    Ok(())
+    report.finish()
 }
 
 /// Runs every suite.
@@ -40,19 +36,23 @@ pub(crate) fn suites() -> Report {
 
 /// Unit, property and integration tests of the workspace, by nextest where it is installed.
 fn tests(tools: &Tools) -> Result<Outcome> {
-    let nextest = process::probe("cargo", &["nextest", "--version"]).is_some();
-    let args: &[&str] = if nextest {
-        &["nextest", "run", "--workspace", "--no-fail-fast"]
-    } else {
-        &["test", "--workspace", "--all-targets", "--no-fail-fast"]
-    };
+    if process::probe("cargo", &["nextest", "--version"]).is_some() {
+        let args = ["nextest", "run", "--workspace", "--no-fail-fast"];
+        let finished = process::run(tools.cargo().args(args))?;
+        return Ok(outcome(&finished, counts::nextest));
+    }
+    // Everything but the doc tests, which come next.
+    let args = [
+        "test",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--examples",
+        "--no-fail-fast",
+    ];
     let finished = process::run(tools.cargo().args(args))?;
-    let read = if nextest {
-        counts::nextest
-    } else {
-        counts::cargo_test
-    };
-    Ok(outcome(&finished, read))
+    Ok(outcome(&finished, counts::cargo_test))
 }
 
 fn doc_tests(tools: &Tools) -> Result<Outcome> {

@@ -1,6 +1,6 @@
 //! What ran, what came of it, and what did not run and why.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,19 @@ impl Outcome {
     }
 }
 
+/// Something failed and the summary says so: nothing may be printed after its closing line, which
+/// CI reads.
+#[derive(Debug)]
+pub(crate) struct Reported;
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a suite failed")
+    }
+}
+
+impl std::error::Error for Reported {}
+
 /// The suites of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -89,8 +102,21 @@ impl Report {
         self.suites.extend(other.suites);
     }
 
-    /// Whether nothing failed.
-    pub(crate) fn is_success(&self) -> bool {
+    /// Prints the summary.
+    ///
+    /// # Errors
+    ///
+    /// [`Reported`] when something failed.
+    pub(crate) fn finish(&self) -> Result<()> {
+        println!("\n{}", self.summary().trim_end());
+        if self.is_success() {
+            Ok(())
+        } else {
+            Err(Reported.into())
+        }
+    }
+
+    fn is_success(&self) -> bool {
         self.total().failed == 0
     }
 
@@ -105,7 +131,7 @@ impl Report {
     }
 
     /// The table, then what was skipped, then the closing line that test runners have.
-    pub(crate) fn summary(&self) -> String {
+    fn summary(&self) -> String {
         let mut text = String::new();
         let width = self
             .suites
@@ -114,7 +140,7 @@ impl Report {
             .max()
             .unwrap_or(0)
             .max(5);
-        let mut line = |line: std::fmt::Arguments<'_>| {
+        let mut line = |line: fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("writing to a String does not fail");
         };
         line(format_args!("{:width$}  passed  failed    time", "suite"));
