@@ -447,6 +447,7 @@ mod tests {
 
     #[test]
     fn unacknowledged_messages_are_replayed_and_control_frames_are_not() {
+        // req: S-6-15, S-7.1-7
         let at = now();
         let first = outbox(true, 10, 1 << 20);
         first.push(at, message("1", None)).expect("room");
@@ -499,6 +500,7 @@ mod tests {
 
     #[test]
     fn control_frames_have_room_of_their_own_on_reliable_connections() {
+        // req: S-7.1-5
         let at = now();
         let outbox = outbox(true, 2, 1 << 20);
         outbox.push(at, message("1", None)).expect("room");

@@ -31,6 +31,7 @@ fn room() -> GroupName {
 
 #[tokio::test]
 async fn protobuf_and_json_clients_understand_each_other() {
+    // req: S-3-7, S-3.1-3, S-12-3, S-12-4
     let emulator = emulator().await;
     let mut json = json_client(&emulator, "json").await;
     json.say(r#"{"type":"joinGroup","group":"room","ackId":1}"#)
@@ -108,6 +109,7 @@ async fn protobuf_and_json_clients_understand_each_other() {
 
 #[tokio::test]
 async fn wrong_frames_close_with_their_own_texts() {
+    // req: S-12-5, S-8-11
     let emulator = emulator().await;
     let url = emulator.client_access_url("chat", "pb", &ALL_GROUPS);
     for subprotocol in [PLAIN, RELIABLE] {

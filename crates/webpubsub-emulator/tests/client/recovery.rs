@@ -52,6 +52,7 @@ async fn recover(emulator: &Emulator, session: &Session) -> Client {
 
 #[tokio::test]
 async fn missed_messages_arrive_once_and_in_order() {
+    // req: S-7.2-4, S-7.2-8, S-5-3
     let emulator = emulator().await;
     let (mut ana, first) = reliable(&emulator).await;
     ana.say(r#"{"type":"joinGroup","group":"g","ackId":1}"#)
@@ -95,6 +96,7 @@ async fn missed_messages_arrive_once_and_in_order() {
 
 #[tokio::test]
 async fn closes_other_than_1000_can_be_recovered() {
+    // req: S-7.2-12, S-7.2-13
     for (code, recoverable) in [(1000, false), (1001, true), (4000, true)] {
         let emulator = emulator().await;
         let (mut client, session) = reliable(&emulator).await;
@@ -115,6 +117,7 @@ async fn closes_other_than_1000_can_be_recovered() {
 
 #[tokio::test]
 async fn refused_recoveries_close_with_1008_and_harm_nothing() {
+    // req: S-7.2-9, S-7.2-10
     let emulator = emulator().await;
     let (client, mine) = reliable(&emulator).await;
     let (_other, other) = reliable(&emulator).await;

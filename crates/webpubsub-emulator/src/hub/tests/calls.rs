@@ -143,6 +143,7 @@ fn the_end_of_a_connection_cancels_its_call() {
 
 #[test]
 fn invocations_are_answered_or_cancelled() {
+    // req: S-10-1, S-10-3, S-10-4
     let mut world = World::with(
         OutboxLimits {
             frames: 99,

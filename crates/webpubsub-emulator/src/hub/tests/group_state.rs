@@ -17,6 +17,7 @@ fn updated_at(frame: &str) -> i64 {
 
 #[test]
 fn subscribers_get_a_snapshot_then_every_change() {
+    // req: S-11-1, S-11-2, S-11-3, S-11-5, S-11-6
     let mut world = World::new();
     let ana = world.connect("ana", Some("ana"), &["g"]);
     let bob = world.connect("bob", Some("bob"), &["g"]);
@@ -60,6 +61,7 @@ fn subscribers_get_a_snapshot_then_every_change() {
 
 #[test]
 fn leaving_clears_the_state_and_the_subscription() {
+    // req: S-11-10
     let mut world = World::new();
     let ana = world.connect("ana", Some("ana"), &["g"]);
     let bob = world.connect("bob", Some("bob"), &["g"]);
@@ -77,6 +79,7 @@ fn leaving_clears_the_state_and_the_subscription() {
 
 #[test]
 fn what_is_refused_names_its_cause() {
+    // req: S-11-7, S-11-8, S-11-9
     let mut world = World::new();
     let mut plain = request("plain", None, &["g"], WireForm::Json);
     plain.roles.clear();
@@ -128,6 +131,7 @@ fn what_is_refused_names_its_cause() {
 
 #[test]
 fn reliable_subscribers_get_numbers_and_a_replay() {
+    // req: S-11-12
     let mut world = World::new();
     let ana = world.connect("ana", Some("ana"), &["g"]);
     let bob = world.connect_reliable("bob", &["g"]);

@@ -96,6 +96,7 @@ fn every_verb_names_itself_when_forbidden() {
 
 #[test]
 fn undelivered_messages_expire() {
+    // req: S-7.4-3
     let mut world = World::new();
     let client = world.connect("a", None, &["g"]);
     world.say(

@@ -8,6 +8,7 @@ fn numbered(id: u64, text: &str) -> String {
 
 #[test]
 fn messages_are_numbered_and_the_unacknowledged_are_replayed() {
+    // req: S-7.1-1, S-7.2-2, S-7.2-5, S-7.2-7
     let mut world = World::new();
     let first = world.connect_reliable("a", &["g"]);
     for text in ["1", "2"] {
@@ -35,6 +36,7 @@ fn messages_are_numbered_and_the_unacknowledged_are_replayed() {
 
 #[test]
 fn the_window_ends_exactly_on_time() {
+    // req: S-7.2-1
     let mut world = World::new();
     let client = world.connect_reliable("a", &["g"]);
     world.lose(&client, Gone::Lost);
@@ -65,6 +67,7 @@ fn an_earlier_deadline_does_not_end_a_later_absence() {
 
 #[test]
 fn some_ends_are_final() {
+    // req: S-7.2-14, S-7.2-16, S-7.2-17
     let mut world = World::new();
     let closed = world.connect_reliable("closed", &[]);
     world.lose(&closed, Gone::ClosedForGood);
@@ -83,6 +86,7 @@ fn some_ends_are_final() {
 
 #[test]
 fn a_socket_that_looks_alive_is_superseded() {
+    // req: S-7.2-15
     let mut world = World::new();
     let first = world.connect_reliable("a", &[]);
     world.send(&Target::All, &Selection::default(), "1");
@@ -100,6 +104,7 @@ fn a_socket_that_looks_alive_is_superseded() {
 
 #[test]
 fn a_full_buffer_ends_the_connection_also_while_it_is_away() {
+    // req: S-7.1-3, S-7.1-4
     let mut world = World::with(
         OutboxLimits {
             frames: 2,
@@ -125,6 +130,7 @@ fn a_full_buffer_ends_the_connection_also_while_it_is_away() {
 
 #[test]
 fn ack_ids_survive_and_calls_do_not() {
+    // req: S-6-16
     let mut world = World::with(
         OutboxLimits {
             frames: 99,

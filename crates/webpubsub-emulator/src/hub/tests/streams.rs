@@ -26,6 +26,7 @@ fn opened() -> (World, Client, Client) {
 
 #[test]
 fn fragments_arrive_in_order_and_once() {
+    // req: S-9-1, S-9-7, S-9-8, S-9-9, S-9-12, S-9-19, S-9-20, S-9-25
     let (mut world, publisher, member) = opened();
     world.say(&publisher, &data(1, "one"));
     world.say(&publisher, &data(1, "again"));
@@ -61,6 +62,7 @@ fn fragments_arrive_in_order_and_once() {
 
 #[test]
 fn an_idle_stream_ends_and_a_kept_one_does_not() {
+    // req: S-9-6, S-9-11, S-9-14
     let (mut world, publisher, member) = opened();
     world.pass(Duration::from_millis(999));
     world.say(&publisher, r#"{"type":"streamData","streamId":"s"}"#);
@@ -77,6 +79,7 @@ fn an_idle_stream_ends_and_a_kept_one_does_not() {
 
 #[test]
 fn mistakes_end_the_stream_and_not_the_connection() {
+    // req: S-9-10
     let (mut world, publisher, member) = opened();
     world.say(&publisher, START);
     assert!(
@@ -96,6 +99,7 @@ fn mistakes_end_the_stream_and_not_the_connection() {
 
 #[test]
 fn a_lost_permission_and_a_lost_publisher_end_it() {
+    // req: S-9-15, S-9-16
     let (mut world, publisher, member) = opened();
     let now = world.clock.now();
     let send = Permission::SendToGroup;
@@ -113,6 +117,7 @@ fn a_lost_permission_and_a_lost_publisher_end_it() {
 
 #[test]
 fn a_stream_outlives_the_socket_of_a_reliable_publisher() {
+    // req: S-9-24
     let mut world = World::new();
     let publisher = world.connect_reliable("p", &["g"]);
     world.say(
