@@ -148,6 +148,7 @@ fn js(tools: &Tools) -> Result<Outcome> {
         "--test-timeout=60000",
         "service.test.mjs",
         "client.test.mjs",
+        "reliable.test.mjs",
     ]);
     against_emulator(tools, node, counts::node)
 }
