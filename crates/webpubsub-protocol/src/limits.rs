@@ -9,6 +9,9 @@ pub const MESSAGE_BYTES: usize = 1024 * 1024;
 /// number, and this is the limit of `serde_json`, so whatever passes here can be read in Rust.
 pub const JSON_DEPTH: usize = 128;
 
+/// Deepest nesting of a JSON payload: one level less, which the frame around it takes.
+pub const JSON_PAYLOAD_DEPTH: usize = JSON_DEPTH - 1;
+
 /// Longest group name, in UTF-16 code units as the service counts.
 pub const GROUP_NAME_UNITS: usize = 1024;
 

@@ -504,6 +504,8 @@ async function cuts() {
   await check("a socket that is open but dead is noticed", async () => {
     const page = await open(chat.ready.url, { clock: true });
     await enter(page, "Emil", "quiet");
+    // The last frame on its way: heard after the ping, it would pass for an answer.
+    await log(page).getByText("You joined").waitFor();
     wire.stall();
     await page.clock.fastForward(15_000); // the ping goes out
     await page.clock.fastForward(10_000); // and no answer comes

@@ -109,11 +109,11 @@ pub(super) fn payload(kind: MessageType, body: Bytes) -> Result<Payload, RestErr
 ///
 /// # Errors
 ///
-/// 400 when it is not, or nests deeper than [`limits::JSON_DEPTH`].
+/// 400 when it is not, or nests deeper than [`limits::JSON_PAYLOAD_DEPTH`].
 pub(super) fn json_text(charset: &'static Encoding, body: Bytes) -> Result<ByteString, RestError> {
     let text = text(charset, body).map_err(|_| RestError::bad_json())?;
-    if !depth_is_within(text.as_bytes(), limits::JSON_DEPTH) {
-        return Err(RestError::deep_json(limits::JSON_DEPTH));
+    if !depth_is_within(text.as_bytes(), limits::JSON_PAYLOAD_DEPTH) {
+        return Err(RestError::deep_json(limits::JSON_PAYLOAD_DEPTH));
     }
     match serde_json::from_str::<IgnoredAny>(&text) {
         Ok(_) => Ok(text),
@@ -318,11 +318,11 @@ mod tests {
     #[test]
     fn json_depth_is_limited() {
         let nested = |depth: usize| Bytes::from("[".repeat(depth) + &"]".repeat(depth));
-        assert!(json_text(UTF_8, nested(128)).is_ok());
-        let error = json_text(UTF_8, nested(129)).unwrap_err();
+        assert!(json_text(UTF_8, nested(127)).is_ok());
+        let error = json_text(UTF_8, nested(128)).unwrap_err();
         assert_eq!(
             error.message(),
-            "The request body is nested deeper than 128 levels."
+            "The request body is nested deeper than 127 levels."
         );
         assert!(json_text(UTF_8, nested(500_000)).is_err());
     }

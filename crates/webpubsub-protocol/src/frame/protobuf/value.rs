@@ -16,7 +16,7 @@ use crate::name::{EventName, GroupName};
 use crate::payload::Payload;
 
 /// A JSON frame is itself one level around its payload.
-const PAYLOAD_DEPTH: usize = limits::JSON_DEPTH - 1;
+const PAYLOAD_DEPTH: usize = limits::JSON_PAYLOAD_DEPTH;
 
 pub(super) fn group(name: String) -> Result<GroupName, DecodeError> {
     GroupName::new(name).map_err(|_| DecodeError::Invalid("group"))
