@@ -1,5 +1,7 @@
 //! A tap on what passes: requests, frames, handler calls. Off, it costs one branch.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::broadcast;
 use webpubsub_protocol::name::{ConnectionId, HubName};
 
@@ -37,23 +39,55 @@ pub enum Tapped {
 }
 
 /// Hands what passes to whoever listens. A slow listener misses the oldest, nobody waits for it.
+///
+/// All sockets pass here with every frame, and asking the channel for its listeners takes its lock:
+/// hence the flag, which stays set once somebody has listened.
 #[derive(Debug)]
-pub(crate) struct Tap(broadcast::Sender<Tapped>);
+pub(crate) struct Tap {
+    entries: broadcast::Sender<Tapped>,
+    in_use: AtomicBool,
+}
 
 impl Tap {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(1024))
+        Self {
+            entries: broadcast::Sender::new(1024),
+            in_use: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Tapped> {
-        self.0.subscribe()
+        let listener = self.entries.subscribe();
+        self.in_use.store(true, Ordering::Release);
+        listener
     }
 
     /// Builds and sends the entry only when somebody listens.
     pub(crate) fn emit(&self, entry: impl FnOnce() -> Tapped) {
-        if self.0.receiver_count() > 0 {
+        if self.in_use.load(Ordering::Acquire) && self.entries.receiver_count() > 0 {
             // Fails only when the last listener has just gone.
-            let _ = self.0.send(entry());
+            let _ = self.entries.send(entry());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_built_only_for_listeners() {
+        let entry = || Tapped::Request {
+            method: "GET".into(),
+            path: "/".into(),
+            status: 200,
+        };
+        let tap = Tap::new();
+        tap.emit(|| panic!("nobody listens"));
+        let mut listener = tap.listen();
+        tap.emit(entry);
+        assert_eq!(listener.try_recv(), Ok(entry()));
+        drop(listener);
+        tap.emit(|| panic!("nobody listens any more"));
     }
 }
