@@ -13,7 +13,7 @@ use super::connection::{Connection, ConnectionKey, Epoch, RawMode, Socket};
 use super::effect::Effects;
 use super::membership::{Cause, Change};
 use super::message::{Frame, WireForm};
-use super::outbox::{CLOSE_DRAIN, Close, Outbox};
+use super::outbox::{CLOSE_DRAIN, Close, Outbox, SLOW_DRAIN};
 use super::state::{Due, HubState};
 use crate::clock::Now;
 
@@ -85,6 +85,15 @@ pub(crate) struct End {
 }
 
 impl End {
+    const fn new(code: u16, reason: ByteString) -> Self {
+        Self {
+            code,
+            reason,
+            farewell: None,
+            drain: CLOSE_DRAIN,
+        }
+    }
+
     /// A REST close: the text is in the last frame, the close frame's reason stays empty.
     pub(crate) fn by_server(reason: Option<&str>) -> Self {
         let mut farewell = "Application server closed the connection.".to_owned();
@@ -94,18 +103,21 @@ impl End {
         }
         Self {
             farewell: Some(farewell),
-            ..Self::protocol_error(1000, "")
+            ..Self::new(1000, ByteString::new())
         }
     }
 
     /// The client broke the protocol: closed at once, without a last frame.
-    pub(crate) fn protocol_error(code: u16, reason: &'static str) -> Self {
-        let reason = ByteString::from_static(reason);
+    pub(crate) const fn protocol_error(code: u16, reason: &'static str) -> Self {
+        Self::new(code, ByteString::from_static(reason))
+    }
+
+    /// The client does not take what it is sent. It hears why, if it reads at all.
+    pub(super) fn slow(reason: &'static str) -> Self {
         Self {
-            code,
-            reason,
-            farewell: None,
-            drain: CLOSE_DRAIN,
+            farewell: Some(reason.to_owned()),
+            drain: SLOW_DRAIN,
+            ..Self::new(1008, ByteString::from_static(reason))
         }
     }
 
@@ -113,7 +125,7 @@ impl End {
     pub(crate) fn service_reload() -> Self {
         Self {
             farewell: Some("Service reload".to_owned()),
-            ..Self::protocol_error(1001, "")
+            ..Self::new(1001, ByteString::new())
         }
     }
 }
@@ -154,7 +166,7 @@ impl HubState {
         let roles = overrides.roles.unwrap_or(request.roles);
         let groups = overrides.groups.unwrap_or(request.groups);
         let (permissions, ignored) = PermissionSet::from_roles(&roles);
-        for role in ignored {
+        for role in ignored.iter().filter(|role| role.reason.is_logged()) {
             tracing::warn!(connection = %id, ?role, "a role was ignored");
         }
 

@@ -10,7 +10,7 @@ use super::connection::{Connection, ConnectionKey};
 use super::effect::Effects;
 use super::lifecycle::End;
 use super::message::{Frame, Shared};
-use super::outbox::{Full, Item, SLOW_DRAIN};
+use super::outbox::{Full, Item};
 use super::state::HubState;
 use crate::clock::Now;
 
@@ -128,11 +128,6 @@ impl HubState {
             Full::Queue => QUEUE_FULL,
             Full::Replay => REPLAY_FULL,
         };
-        let end = End {
-            farewell: Some(reason.to_owned()),
-            drain: SLOW_DRAIN,
-            ..End::protocol_error(1008, reason)
-        };
-        self.end(now, key, &end, effects);
+        self.end(now, key, &End::slow(reason), effects);
     }
 }

@@ -37,6 +37,35 @@ pub(super) struct Stream {
     expected: u64,
 }
 
+/// Why the service ends a stream.
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    Idle,
+    Forbidden,
+    Malformed,
+}
+
+impl Failure {
+    fn for_publisher(self) -> FrameError {
+        match self {
+            Self::Idle => FrameError::new("IdleTimeout", "The stream was idle for too long."),
+            Self::Forbidden => {
+                FrameError::new("Forbidden", "The client may no longer send to the group.")
+            }
+            Self::Malformed => FrameError::new("BadRequest", "The fragment is malformed."),
+        }
+    }
+
+    /// Receivers know a closed set of names, and no `BadRequest` among them.
+    const fn for_receivers(self) -> &'static str {
+        match self {
+            Self::Idle => "IdleTimeout",
+            Self::Forbidden => "Forbidden",
+            Self::Malformed => "Cancelled",
+        }
+    }
+}
+
 impl HubState {
     pub(super) fn open_stream(
         &mut self,
@@ -119,7 +148,7 @@ impl HubState {
                     .permissions
                     .allows(Permission::SendToGroup, stream.group.as_str())
                 {
-                    return self.fail_stream(now, key, id, "Forbidden", effects);
+                    return self.fail_stream(now, key, id, Failure::Forbidden, effects);
                 }
                 stream.active_at = now.mono;
                 stream.expected += 1;
@@ -143,7 +172,7 @@ impl HubState {
             }
             Err(error) => {
                 tracing::debug!(%error, "a malformed fragment closes its stream");
-                self.fail_stream(now, key, id, "BadRequest", effects);
+                self.fail_stream(now, key, id, Failure::Malformed, effects);
             }
         }
     }
@@ -189,7 +218,7 @@ impl HubState {
             return;
         }
         let id = id.clone();
-        self.fail_stream(now, key, id, "IdleTimeout", effects);
+        self.fail_stream(now, key, id, Failure::Idle, effects);
     }
 
     /// The publisher lost a permission: its streams to that group end.
@@ -213,7 +242,7 @@ impl HubState {
             .map(|(id, _)| id.clone())
             .collect();
         for id in forbidden {
-            self.fail_stream(now, key, id, "Forbidden", effects);
+            self.fail_stream(now, key, id, Failure::Forbidden, effects);
         }
     }
 
@@ -239,25 +268,15 @@ impl HubState {
         now: Now,
         key: ConnectionKey,
         id: ByteString,
-        name: &'static str,
+        failure: Failure,
         effects: &mut Effects,
     ) {
         let Some(stream) = self.take_stream(key, &id) else {
             return;
         };
-        // Receivers know no `BadRequest`: the stream was cut short.
-        let seen = if name == "BadRequest" {
-            "Cancelled"
-        } else {
-            name
-        };
-        self.publish_end(now, key, &stream, &id, Some(stream_error(seen)), effects);
-        let text = match name {
-            "IdleTimeout" => "The stream was idle for too long.",
-            "Forbidden" => "The client may no longer send to the group.",
-            _ => "The fragment is malformed.",
-        };
-        self.close_stream(now, key, id, Some(FrameError::new(name, text)), effects);
+        let seen = stream_error(failure.for_receivers());
+        self.publish_end(now, key, &stream, &id, Some(seen), effects);
+        self.close_stream(now, key, id, Some(failure.for_publisher()), effects);
     }
 
     fn take_stream(&mut self, key: ConnectionKey, id: &ByteString) -> Option<Stream> {
