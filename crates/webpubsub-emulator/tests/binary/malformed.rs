@@ -1,6 +1,15 @@
 //! Bytes that no client should send. The program answers or hangs up, and goes on.
 
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Message, connect};
+use webpubsub_protocol::access::{AccessKey, ClientTokenOptions, sign_client_token};
+
 use crate::process::Running;
+
+const KEY: &str = "an own key for malformed frames, long enough";
 
 #[test]
 fn malformed_bytes_are_answered_without_a_panic() {
@@ -89,4 +98,61 @@ fn malformed_bytes_are_answered_without_a_panic() {
     assert!(ended.status.success(), "{ended:?}");
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     assert_eq!(ended.stdout.lines().count(), 1);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program follows the machine's time"
+)]
+fn malformed_frames_close_without_a_panic_and_show_no_secret() {
+    let variables = [
+        ("WEBPUBSUB_EMULATOR_ACCESS_KEY", KEY),
+        ("WEBPUBSUB_EMULATOR_LOG", "trace"),
+    ];
+    let running = Running::start(&["--json"], &variables);
+    let endpoint = format!("http://{}/", running.address).parse().unwrap();
+    let options = ClientTokenOptions::default();
+    let key = AccessKey::new(KEY);
+    let access = sign_client_token(&endpoint, "chat", &key, &options, SystemTime::now());
+
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../spec/vectors/json-frames.json"
+    );
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let malformed =
+        |vector: &&Value| vector["direction"] == "up" && vector["expect"]["malformed"] == true;
+    let vectors = file["vectors"].as_array().unwrap().iter();
+    let frames: Vec<_> = vectors
+        .filter(malformed)
+        .map(|vector| ("json", Message::text(vector["text"].as_str().unwrap())))
+        .chain(
+            [&b""[..], b"\xff", b"\x32\x00", b"\x0a\x06\x0a\x04room"]
+                .map(|bytes| ("protobuf", Message::binary(bytes.to_vec()))),
+        )
+        .collect();
+    assert!(frames.len() > 100);
+
+    for (form, frame) in frames {
+        for variant in ["", ".reliable"] {
+            let mut request = access.url().into_client_request().unwrap();
+            let name = format!("{form}{variant}.webpubsub.azure.v1");
+            let name = name.parse().unwrap();
+            request.headers_mut().insert("sec-websocket-protocol", name);
+            let (mut socket, _) = connect(request).unwrap();
+            socket.read().expect("the connected frame");
+            socket.send(frame.clone()).unwrap();
+            match socket.read() {
+                Ok(Message::Close(Some(close))) => assert_eq!(u16::from(close.code), 1007),
+                other => panic!("{frame:?}: {other:?}"),
+            }
+        }
+    }
+    let ended = running.stop();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    for secret in [KEY, access.token().as_str()] {
+        assert!(!ended.stderr.contains(secret), "{}", ended.stderr);
+    }
 }
