@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod host;
+mod user_events;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -12,12 +13,13 @@ use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString};
 
 pub use builder::EmulatorBuilder;
 pub use error::{AccessKeyError, KeyRole, StartError};
+pub use user_events::{UserEvent, UserEventFailed, UserEventReply};
 
 use crate::{
     clock::Clock,
     counters::Counts,
     http::{Hosts, Listeners, Server},
-    hub::State,
+    hub::{State, Upstream},
     service::Service,
     settings::Settings,
     tap::Tapped,
@@ -77,6 +79,7 @@ impl Emulator {
         settings: Settings,
         clock: Clock,
         seed: Option<u64>,
+        upstream: Option<Arc<dyn Upstream>>,
     ) -> std::io::Result<Self> {
         let addresses = listeners.addresses()?;
         let port = addresses.first().map_or(0, SocketAddr::port);
@@ -88,7 +91,7 @@ impl Emulator {
             settings.has_well_known_key(),
         );
         let connection = ConnectionString::new(endpoint, settings.access_key().clone());
-        let service = Service::new(settings, clock, seed);
+        let service = Service::new(settings, clock, seed, upstream);
         let server = Server::start(listeners, Arc::clone(&service), hosts);
         Ok(Self {
             service,

@@ -15,7 +15,10 @@ mod tap;
 
 pub use clock::Clock;
 pub use counters::Counts;
-pub use emulator::{AccessKeyError, Emulator, EmulatorBuilder, KeyRole, StartError};
+pub use emulator::{
+    AccessKeyError, Emulator, EmulatorBuilder, KeyRole, StartError, UserEvent, UserEventFailed,
+    UserEventReply,
+};
 pub use hub::{ConnectionSnapshot, HubSnapshot, State};
 pub use settings::WELL_KNOWN_KEY;
 pub use tap::Tapped;

@@ -32,11 +32,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(settings: Settings, clock: Clock, seed: Option<u64>) -> Arc<Self> {
-        Self::with_upstream(settings, clock, seed, None)
-    }
-
-    pub(crate) fn with_upstream(
+    pub(crate) fn new(
         settings: Settings,
         clock: Clock,
         seed: Option<u64>,

@@ -8,6 +8,7 @@ use super::{
     Emulator,
     error::{KeyRole, StartError, check_access_key},
     host::Host,
+    user_events::{UserEvent, UserEventFailed, UserEventHandler, UserEventReply},
 };
 use crate::{
     clock::Clock,
@@ -48,6 +49,7 @@ pub struct EmulatorBuilder {
     limits: Limits,
     clock: Clock,
     seed: Option<u64>,
+    user_events: Option<UserEventHandler>,
 }
 
 impl Default for EmulatorBuilder {
@@ -66,6 +68,7 @@ impl Default for EmulatorBuilder {
             limits: Limits::default(),
             clock: Clock::real(),
             seed: None,
+            user_events: None,
         }
     }
 }
@@ -173,6 +176,52 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Answers the events and invocations of all hubs with this closure, in place of a server's event handler. Default:
+    /// none, so that they fail as on a hub without event handler. A later handler replaces an earlier one.
+    ///
+    /// A connection has at most one call under way: what it sends meanwhile waits, except pings, and after 64 such frames
+    /// it is not read any more. The calls of different connections run at the same time, each as a tokio task. The future
+    /// is dropped when its invocation is cancelled or its connection ends, so it has to be safe to drop at any `.await`.
+    /// There is no time limit.
+    ///
+    /// ```
+    /// use webpubsub_emulator::{Emulator, UserEvent, UserEventFailed, UserEventReply};
+    /// # use futures_util::{SinkExt, StreamExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::builder()
+    ///     .on_user_event(|event: UserEvent| async move {
+    ///         match event.event_name.as_str() {
+    ///             "echo" => Ok(UserEventReply::new(event.payload).metadata(event.metadata)),
+    ///             "add" => {
+    ///                 let numbers: Vec<i64> = serde_json::from_slice(event.payload.as_bytes())?;
+    ///                 Ok(UserEventReply::json(&numbers.iter().sum::<i64>())?)
+    ///             }
+    ///             "message" => Ok(UserEventReply::text("hello, simple client")),
+    ///             other => Err(UserEventFailed::new(format!("no such event: {other}"))),
+    ///         }
+    ///     })
+    ///     .start()
+    ///     .await?;
+    ///
+    /// let url = emulator.client_access_url("chat", "ana", &[]);
+    /// let (mut client, _) = tokio_tungstenite::connect_async(url).await?;
+    /// client.send("hi".into()).await?;
+    /// let answer = client.next().await.expect("an answer")?;
+    /// assert_eq!(answer.to_text()?, "hello, simple client");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_user_event<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(UserEvent) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<UserEventReply, UserEventFailed>> + Send + 'static,
+    {
+        self.user_events = Some(UserEventHandler::new(handler));
+        self
+    }
+
     /// Starts the emulator. It serves requests when this returns.
     ///
     /// # Errors
@@ -195,8 +244,16 @@ impl EmulatorBuilder {
             Some(listener) => adopt(listener, public_key)?,
             None => bind(host, self.port, public_key)?,
         };
-        Emulator::serve(listeners, &host.in_urls(), settings, self.clock, self.seed)
-            .map_err(StartError::Listener)
+        let upstream = self.user_events.map(UserEventHandler::into_upstream);
+        Emulator::serve(
+            listeners,
+            &host.in_urls(),
+            settings,
+            self.clock,
+            self.seed,
+            upstream,
+        )
+        .map_err(StartError::Listener)
     }
 
     fn settings(&self) -> Result<Settings, StartError> {

@@ -54,7 +54,11 @@ use crate::ids::Ids;
 /// Answers the user events of a hub.
 pub(crate) trait Upstream: Send + Sync {
     /// The answer to one event. Dropped when its connection ends before.
-    fn call(&self, call: UpstreamCall) -> BoxFuture<'static, Result<Reply, HandlerFailed>>;
+    fn call(
+        &self,
+        hub: &HubName,
+        call: UpstreamCall,
+    ) -> BoxFuture<'static, Result<Reply, HandlerFailed>>;
 }
 
 pub(crate) struct Hub {
@@ -140,7 +144,7 @@ impl Hub {
             return;
         };
         let token = call.token;
-        let answer = upstream.call(call);
+        let answer = upstream.call(&self.name, call);
         // Registered under the lock, so that the task cannot be done before it is known.
         let mut calls = self.calls.lock();
         let task = tokio::spawn(async move {
@@ -149,6 +153,12 @@ impl Hub {
             hub.act(|state, now, effects| state.upstream_done(now, token, result, effects));
         });
         calls.insert(token, task.abort_handle());
+        drop(calls);
+        // Given up before it was registered, when nobody could find it to abort it.
+        let awaited = self.state.lock().awaits(token);
+        if !awaited && let Some(call) = self.calls.lock().remove(&token) {
+            call.abort();
+        }
     }
 
     // Connections.

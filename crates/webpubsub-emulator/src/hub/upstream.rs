@@ -96,6 +96,11 @@ impl HubState {
         self.go_on(now, key, effects);
     }
 
+    /// Whether somebody still waits for this call.
+    pub(super) fn awaits(&self, token: CallToken) -> bool {
+        self.calls.contains_key(&token)
+    }
+
     pub(super) fn invoke(
         &mut self,
         now: Now,

@@ -6,6 +6,7 @@ mod malformed;
 mod protobuf;
 mod recovery;
 mod upgrade;
+mod user_events;
 
 use std::time::Duration;
 

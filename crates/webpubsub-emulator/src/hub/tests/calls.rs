@@ -195,3 +195,67 @@ fn invocations_are_answered_or_cancelled() {
     );
     assert!(client.frames(&world)[0].contains(r#""name":"BadRequest""#));
 }
+
+/// An event handler whose connection ends while it is being called.
+#[derive(Default)]
+struct EndsItsCaller {
+    hub: std::sync::OnceLock<Weak<Hub>>,
+    key: std::sync::OnceLock<ConnectionKey>,
+    ended: Arc<Notify>,
+}
+
+impl Upstream for EndsItsCaller {
+    fn call(
+        &self,
+        _: &HubName,
+        _: UpstreamCall,
+    ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
+        struct NotifyOnDrop(Arc<Notify>);
+        impl Drop for NotifyOnDrop {
+            fn drop(&mut self) {
+                self.0.notify_one();
+            }
+        }
+        let hub = self.hub.get().and_then(Weak::upgrade).expect("set before");
+        hub.end(*self.key.get().expect("set before"), &End::by_server(None));
+        let ended = NotifyOnDrop(Arc::clone(&self.ended));
+        Box::pin(async move {
+            let _ended = ended;
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_while_it_starts_is_dropped() {
+    // req: S-6-14
+    let upstream = Arc::new(EndsItsCaller::default());
+    let settings = HubSettings {
+        outbox: OutboxLimits {
+            frames: 9,
+            bytes: 1 << 20,
+        },
+        recovery_window: Duration::from_secs(30),
+        connected_on_recovery: true,
+        access_key: AccessKey::new("a key of the tests"),
+        has_handler: true,
+    };
+    let hub = Hub::new(
+        HubName::new("h").unwrap(),
+        Clock::manual(),
+        settings,
+        Some(1),
+        watch::Sender::new(0),
+        Some(upstream.clone()),
+    );
+    let (ticket, _) = hub.open(request("a", None, &[], WireForm::Json));
+    let Attachment { key, epoch, .. } = hub.accept(ticket, Overrides::default()).unwrap();
+    upstream.hub.set(Arc::downgrade(&hub)).unwrap();
+    upstream.key.set(key).unwrap();
+
+    let event = json::decode_client(r#"{"type":"event","event":"e","data":1}"#.to_owned());
+    hub.receive(key, epoch, Received::Frame(event.unwrap()));
+    let ended = tokio::time::timeout(Duration::from_secs(20), upstream.ended.notified());
+    ended.await.expect("the call is dropped");
+    assert!(hub.calls.lock().is_empty());
+}
