@@ -1,6 +1,6 @@
 //! From what a socket received to what it means, or to how that ends the connection.
 
-use axum::extract::ws::Utf8Bytes;
+use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio_tungstenite::tungstenite::Error;
@@ -39,6 +39,13 @@ pub(super) fn binary(form: WireForm, bytes: Bytes) -> Result<Received, End> {
         WireForm::Json => Err(End::protocol_error(1003, TEXT_ONLY)),
         WireForm::Protobuf => frame(protobuf::decode_client(bytes), MALFORMED_PROTOBUF),
     }
+}
+
+/// Whether a client's close frame ends its connection, reliable or not: a normal close does, and so
+/// does a code that must not be sent. The WebSocket layer has answered that one, and hands it on as
+/// its own answer.
+pub(super) fn closes_for_good(close: &CloseFrame) -> bool {
+    close.code == 1000 || close.code == 1002 && close.reason.as_str() == "Protocol violation"
 }
 
 /// How a broken socket ends its connection; `None` when it is simply gone.

@@ -206,8 +206,7 @@ where
         let received = match message {
             None => return Finished::Lost,
             Some(Ok(Message::Close(close))) => {
-                let for_good = close.is_some_and(|close| close.code == 1000);
-                let gone = if for_good {
+                let gone = if close.as_ref().is_some_and(decode::closes_for_good) {
                     Gone::ClosedForGood
                 } else {
                     Gone::Lost

@@ -4,6 +4,7 @@ mod closing;
 mod frames;
 mod malformed;
 mod protobuf;
+mod raw;
 mod recovery;
 mod upgrade;
 mod user_events;

@@ -293,7 +293,8 @@ async fn subprotocols_are_chosen_in_the_clients_order_and_spelling() {
     );
 
     // tungstenite insists on an answer to its offer, so look at the bytes.
-    let answer = super::malformed::upgrade_by_hand(&emulator, &url, "other, mqtt").await;
+    let socket = super::raw::RawSocket::open(&emulator, &url, Some("other, mqtt")).await;
+    let answer = socket.answer;
     assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
     assert!(
         !answer
