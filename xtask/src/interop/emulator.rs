@@ -2,7 +2,6 @@
 //! for what it must never print.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -31,19 +30,18 @@ struct Ready {
 }
 
 impl Emulator {
-    /// Starts `program` on a free port and waits until it listens.
+    /// Starts the program of `command`, which has to print its ready record, and waits until it listens.
     ///
     /// # Errors
     ///
     /// Fails when it does not start, or does not say where it listens within 10 s.
-    pub(super) fn start(program: &Path) -> Result<Self> {
-        let mut child = Command::new(program)
-            .args(["--port", "0", "--json"])
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let stdout = child.stdout.take().context("standard output is piped")?;
         let mut stderr = child.stderr.take().context("standard error is piped")?;
         let process = Killed(child);

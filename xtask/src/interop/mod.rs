@@ -177,19 +177,27 @@ fn browser(tools: &Tools) -> Result<Outcome> {
     Ok(Outcome::of(&finished, counts::script(&finished.output)))
 }
 
-/// Runs `tests` with the connection string of a fresh emulator, and looks at how that took it.
+/// Runs `tests` with the connection strings of two fresh emulators, one of them with event
+/// handlers, and looks at how those took it.
 fn against_emulator(
     tools: &Tools,
     mut tests: Command,
     read: fn(&str) -> counts::Counts,
 ) -> Result<Outcome> {
-    let emulator = Emulator::start(&tools.program("webpubsub-emulator")?)?;
-    let finished =
-        process::run(tests.env("WebPubSubConnectionString", emulator.connection_string()));
-    let stopped = emulator.stop();
+    let plain = tools.program("webpubsub-emulator")?;
+    let plain = Emulator::start(Command::new(plain).args(["--port", "0", "--json"]))?;
+    let handling = Emulator::start(&mut Command::new(tools.program("handler-emulator")?))?;
+    tests
+        .env("WebPubSubConnectionString", plain.connection_string())
+        .env(
+            "HandlerEmulatorConnectionString",
+            handling.connection_string(),
+        );
+    let finished = process::run(&mut tests);
+    let stopped = [plain.stop(), handling.stop()];
     let finished = finished?;
     let mut counts = read(&finished.output);
-    if let Err(error) = stopped {
+    for error in stopped.into_iter().filter_map(Result::err) {
         println!("error: {error:#}");
         counts.failed += 1;
     }
