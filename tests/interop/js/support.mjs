@@ -4,30 +4,110 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import net from "node:net";
 import { WebSocket } from "ws";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
-import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
+import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from "@azure/web-pubsub-client";
 
 const WAIT_MS = 10_000;
 
 /** The subprotocol of JSON clients. */
 export const JSON_SUBPROTOCOL = "json.webpubsub.azure.v1";
 
+/** The official protocols, for tests that hold on both. */
+export const PROTOCOLS = [
+  { name: "JSON", protocol: WebPubSubJsonProtocol },
+  { name: "reliable JSON", protocol: WebPubSubJsonReliableProtocol },
+];
+
 /** The connection string that every official sample reads from this variable. */
-export const CONNECTION_STRING = process.env.WebPubSubConnectionString;
-if (!CONNECTION_STRING) {
-  throw new Error("set WebPubSubConnectionString; `cargo xtask interop js` does it for you");
+export const CONNECTION_STRING = fromEnvironment("WebPubSubConnectionString");
+
+/** An emulator whose event handlers are those of `tests/interop/handler`. */
+const HANDLER_CONNECTION_STRING = fromEnvironment("HandlerEmulatorConnectionString");
+
+function fromEnvironment(name) {
+  const value = process.env[name];
+  if (!value) {
+    throw new Error(`set ${name}; \`cargo xtask interop js\` does it for you`);
+  }
+  return value;
 }
 
 let hubs = 0;
 
 /** A service client for a hub of its own, so that tests do not meet. */
 export function newService(options = {}) {
+  return serviceFor(CONNECTION_STRING, options);
+}
+
+/** As `newService`, where event handlers answer. */
+export function newHandledService() {
+  return serviceFor(HANDLER_CONNECTION_STRING);
+}
+
+function serviceFor(connectionString, options = {}) {
   hubs += 1;
-  return new WebPubSubServiceClient(CONNECTION_STRING, `interop_${process.pid}_${hubs}`, {
+  return new WebPubSubServiceClient(connectionString, `interop_${process.pid}_${hubs}`, {
     allowInsecureConnection: true,
     ...options,
   });
+}
+
+/** A line between clients and the emulator that a test cuts and mends. */
+export class Line {
+  #sockets = new Set();
+  #server;
+  #isCut = false;
+
+  /** A line to the emulator; clients get their URLs from its `service`. */
+  static async start(test) {
+    const line = new Line();
+    const { hostname, port } = new URL(/Endpoint=([^;]+)/.exec(CONNECTION_STRING)[1]);
+    line.#server = net.createServer((near) => {
+      if (line.#isCut) {
+        near.destroy();
+        return;
+      }
+      const far = net.connect(port, hostname);
+      for (const [socket, other] of [[near, far], [far, near]]) {
+        line.#sockets.add(socket);
+        socket.pipe(other);
+        // The other side ends with it, however it ended.
+        socket.on("error", () => {});
+        socket.on("close", () => {
+          line.#sockets.delete(socket);
+          other.destroy();
+        });
+      }
+    });
+    line.#server.listen(0, "127.0.0.1");
+    await within(once(line.#server, "listening"), "the line to listen");
+    test.after(() => {
+      line.cut();
+      line.#server.close();
+    });
+    const endpoint = `http://127.0.0.1:${line.#server.address().port}`;
+    line.service = serviceFor(CONNECTION_STRING.replace(/Endpoint=[^;]+/, `Endpoint=${endpoint}`));
+    return line;
+  }
+
+  /** The same hub, reached whether the line is cut or not. */
+  direct() {
+    return new WebPubSubServiceClient(CONNECTION_STRING, this.service.hubName, { allowInsecureConnection: true });
+  }
+
+  /** Ends every connection without a close frame and accepts no new one. */
+  cut() {
+    this.#isCut = true;
+    for (const socket of this.#sockets) {
+      socket.destroy();
+    }
+  }
+
+  mend() {
+    this.#isCut = false;
+  }
 }
 
 /** The result of `promise`, or an error that names what did not happen in time. */
@@ -71,14 +151,20 @@ export class RawClient {
 
   static async connect(test, service, { subprotocol, ...token } = {}) {
     const { url } = await service.getClientAccessToken(token);
-    const client = new RawClient(url, subprotocol);
-    test.after(() => client.socket.terminate());
-    await within(once(client.socket, "open"), "the socket to open");
+    const client = await RawClient.open(test, url, subprotocol);
     if (subprotocol === JSON_SUBPROTOCOL) {
       client.connected = await client.nextJson();
       assert.equal(client.connected.event, "connected");
       client.id = client.connected.connectionId;
     }
+    return client;
+  }
+
+  /** Opens a socket to a URL that is ready, as a recovering client does. */
+  static async open(test, url, subprotocol) {
+    const client = new RawClient(url, subprotocol);
+    test.after(() => client.socket.terminate());
+    await within(once(client.socket, "open"), "the socket to open");
     return client;
   }
 

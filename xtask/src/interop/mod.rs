@@ -148,7 +148,9 @@ fn js(tools: &Tools) -> Result<Outcome> {
         "--test-timeout=60000",
         "service.test.mjs",
         "client.test.mjs",
+        "events.test.mjs",
         "reliable.test.mjs",
+        "streams.test.mjs",
     ]);
     against_emulator(tools, node, counts::node)
 }
