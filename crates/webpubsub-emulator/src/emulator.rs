@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod host;
+mod limits;
 mod user_events;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
@@ -13,6 +14,7 @@ use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString};
 
 pub use builder::EmulatorBuilder;
 pub use error::{AccessKeyError, KeyRole, StartError};
+pub use limits::Limit;
 pub use user_events::{UserEvent, UserEventFailed, UserEventReply};
 
 use crate::{

@@ -16,8 +16,8 @@ mod tap;
 pub use clock::Clock;
 pub use counters::Counts;
 pub use emulator::{
-    AccessKeyError, Emulator, EmulatorBuilder, KeyRole, StartError, UserEvent, UserEventFailed,
-    UserEventReply,
+    AccessKeyError, Emulator, EmulatorBuilder, KeyRole, Limit, StartError, UserEvent,
+    UserEventFailed, UserEventReply,
 };
 pub use hub::{ConnectionSnapshot, HubSnapshot, State};
 pub use settings::WELL_KNOWN_KEY;

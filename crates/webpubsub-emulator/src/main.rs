@@ -91,7 +91,8 @@ const fn exit_code(error: &StartError) -> u8 {
     match error {
         StartError::InvalidHost
         | StartError::InvalidAccessKey { .. }
-        | StartError::InvalidPublicEndpoint { .. } => USAGE,
+        | StartError::InvalidPublicEndpoint { .. }
+        | StartError::InvalidLimit { .. } => USAGE,
         _ => FAILED,
     }
 }

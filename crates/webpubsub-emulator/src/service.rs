@@ -84,6 +84,13 @@ impl Service {
                 frames: limits.outbox_frames,
                 bytes: limits.outbox_bytes,
             },
+            replay: OutboxLimits {
+                frames: limits.replay_messages,
+                bytes: limits.replay_bytes,
+            },
+            ack_ids: limits.ack_ids,
+            open_streams: limits.open_streams,
+            close_failed_events_normally: self.settings.close_failed_events_normally,
             recovery_window: limits.recovery_window,
             connected_on_recovery: self.settings.connected_on_recovery,
             access_key: self.settings.access_key().clone(),

@@ -1,9 +1,12 @@
 //! Everything the service needs to know: plain data, made by the configuration or by the library's builder.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use url::Url;
-use webpubsub_protocol::{access::AccessKey, limits};
+use webpubsub_protocol::{
+    access::{AccessKey, CheckedAt},
+    limits,
+};
 
 /// The development key of Microsoft's emulator, which is public: samples and tools know it, so it is the default. It
 /// protects nothing: whoever reaches the port may do everything. Hence the default address is loopback.
@@ -23,6 +26,12 @@ pub(crate) struct Settings {
     /// Whether a recovered socket begins with a `connected` frame and a fresh token. The official JavaScript client
     /// resumes its streams only then; Microsoft's emulator sends none.
     pub connected_on_recovery: bool,
+    /// Whether a close without a status ends a reliable connection at once. Microsoft's emulator keeps it for the
+    /// recovery window, and so does this one unless told otherwise.
+    pub end_on_close_without_status: bool,
+    /// The close code of a simple client whose event failed: 1011 as in Microsoft's emulator, or 1000 with an empty
+    /// reason as the service was once seen to do.
+    pub close_failed_events_normally: bool,
     pub limits: Limits,
 }
 
@@ -36,6 +45,8 @@ impl Settings {
             accept_unvalidated_entra_tokens: false,
             decode_slashes: false,
             connected_on_recovery: true,
+            end_on_close_without_status: false,
+            close_failed_events_normally: false,
             limits: Limits::default(),
         }
     }
@@ -48,6 +59,14 @@ impl Settings {
     /// All keys whose signatures are valid: the primary one, then the secondary one if there is one.
     pub(crate) fn keys(&self) -> &[AccessKey] {
         &self.keys
+    }
+
+    /// How access tokens are checked at this time.
+    pub(crate) const fn checked_at(&self, now: SystemTime) -> CheckedAt {
+        CheckedAt {
+            now,
+            skew: self.limits.token_skew,
+        }
     }
 
     /// Whether a public key is among the keys, so that anybody who reaches the port may do everything.
@@ -64,7 +83,7 @@ impl Default for Settings {
     }
 }
 
-/// What one client may cost the emulator. Ours where the service publishes no number.
+/// What one client may cost the emulator, and how long things take. Ours where the service publishes no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Connections that have not sent a complete request yet. At the limit the oldest one is closed in favour of the
@@ -78,6 +97,22 @@ pub(crate) struct Limits {
     pub outbox_frames: usize,
     /// Bytes that may wait for one client before it is closed as slow. As the service: 16 MiB.
     pub outbox_bytes: usize,
+    /// Messages that a reliable client may leave unacknowledged before it is closed. As the service: 1000.
+    pub replay_messages: usize,
+    /// Bytes of messages that a reliable client may leave unacknowledged. As the service: 16 MiB.
+    pub replay_bytes: usize,
+    /// Bytes of a client's message, and of the body of a REST send. As the service: 1 MiB.
+    pub message_bytes: usize,
+    /// Ack ids that are remembered per connection. As the service: 1000.
+    pub ack_ids: usize,
+    /// Streams that one connection may have open. 100.
+    pub open_streams: usize,
+    /// How often an open socket is pinged. 20 s.
+    pub ping_interval: Duration,
+    /// How long a socket may stay silent before it counts as lost. 60 s.
+    pub silence_limit: Duration,
+    /// The clock difference that is forgiven when an access token is checked. As the service: 5 min.
+    pub token_skew: Duration,
     /// How long a reliable connection may be recovered after its socket was lost. As the service: 30 s.
     pub recovery_window: Duration,
 }
@@ -90,6 +125,14 @@ impl Default for Limits {
             groups_per_token: 1000,
             outbox_frames: limits::OUTBOX_FRAMES,
             outbox_bytes: limits::OUTBOX_BYTES,
+            replay_messages: limits::OUTBOX_FRAMES,
+            replay_bytes: limits::OUTBOX_BYTES,
+            message_bytes: limits::MESSAGE_BYTES,
+            ack_ids: limits::REMEMBERED_ACK_IDS,
+            open_streams: limits::OPEN_STREAMS,
+            ping_interval: Duration::from_secs(20),
+            silence_limit: Duration::from_secs(60),
+            token_skew: limits::TOKEN_SKEW,
             recovery_window: limits::RECOVERY_WINDOW,
         }
     }

@@ -11,6 +11,7 @@ use clap::{
 use super::{
     error::{ConfigError, did_you_mean},
     setting::{Key, Layer, Origin},
+    tuning::Tuning,
 };
 
 const EXAMPLES: &str = "\
@@ -75,6 +76,9 @@ struct Cli {
     /// Decode %2F in names of REST paths; the service keeps the three characters
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     decode_slashes: Option<OsString>,
+
+    #[command(flatten)]
+    tuning: Tuning,
 }
 
 /// What the arguments ask for.
@@ -115,6 +119,7 @@ pub(super) fn read(
     ];
     let single = single
         .into_iter()
+        .chain(cli.tuning.into_values())
         .filter_map(|(key, value)| Some((key, value?)));
     let repeated = cli
         .public_endpoint
@@ -265,6 +270,22 @@ mod tests {
                 vec!["--port", "-1"],
                 "`--port`: the port must be a number from 0 to 65535; 0 takes a free one",
             ),
+            (
+                vec!["--recovery-window", "-1"],
+                "`--recovery-window`: expected a whole number",
+            ),
+            (
+                vec!["--token-skew", "5m"],
+                "`--token-skew`: expected a whole number",
+            ),
+            (
+                vec!["--max-ack-ids", "1", "--max-ack-ids", "2"],
+                "`--max-ack-ids`: given more than once",
+            ),
+            (
+                vec!["--end-on-close-without-status=x"],
+                "`--end-on-close-without-status`: expected `true` or `false`",
+            ),
             (vec!["--json=maybe"], "`--json`: expected `true` or `false`"),
             (
                 vec!["--json", KEY],
@@ -273,6 +294,14 @@ mod tests {
         ] {
             let error = read_all(&arguments).unwrap_err().to_string();
             assert_eq!(error, expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_readme_names_every_setting() {
+        let readme = include_str!("../../README.md");
+        for name in Key::names() {
+            assert!(readme.contains(&format!("| `--{name}")), "{name}");
         }
     }
 

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod microsoft;
 mod setting;
+mod tuning;
 
 use std::{ffi::OsString, fmt, io, path::Path};
 
@@ -109,7 +110,7 @@ impl Config {
         for endpoint in &layer.public_endpoints {
             builder = builder.public_endpoint(&endpoint.value);
         }
-        builder
+        tuning::apply(layer, builder)
     }
 
     /// Adds to a failed start where the value came from and what to do.
@@ -126,6 +127,11 @@ impl Config {
             }
             StartError::InvalidPublicEndpoint { number, source } => {
                 at(layer.public_endpoints.get(number - 1), source)
+            }
+            StartError::InvalidLimit { limit, .. } => {
+                let mut set = layer.numbers.iter();
+                let found = set.find(|(key, _)| key.limit() == Some(*limit));
+                at(found.map(|(_, setting)| setting), error)
             }
             StartError::WellKnownKey { address } => at(
                 layer.host.as_ref(),
@@ -317,6 +323,16 @@ mod tests {
                 ],
                 vec![],
                 "`--public-endpoint`: the endpoint is not usable: the scheme must be http or https",
+            ),
+            (
+                vec!["--max-message-bytes", "1048577"],
+                vec![],
+                "`--max-message-bytes`: the size of a message in bytes must be 1 to 1048576",
+            ),
+            (
+                vec!["--ping-interval", "90"],
+                vec![("WEBPUBSUB_EMULATOR_SILENCE_LIMIT", "80")],
+                "environment variable `WEBPUBSUB_EMULATOR_SILENCE_LIMIT`: the limit of silence in seconds must be 90 to 86400",
             ),
             (
                 vec!["--host", "0.0.0.0"],

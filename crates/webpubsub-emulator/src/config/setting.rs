@@ -1,13 +1,15 @@
 //! The settings, and where each value came from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use webpubsub_emulator::Limit;
 use webpubsub_protocol::access::AccessKey;
 
 use super::error::ConfigError;
 
 /// A setting. Flags, variables and file keys are spelled after one name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::enum_variant_names, reason = "some settings are keys")]
 pub(super) enum Key {
     Host,
@@ -20,10 +22,25 @@ pub(super) enum Key {
     AllowWellKnownKey,
     AcceptUnvalidatedEntraTokens,
     DecodeSlashes,
+    RecoveryWindow,
+    TokenSkew,
+    MaxMessageBytes,
+    MaxOutboxFrames,
+    MaxOutboxBytes,
+    MaxReplayMessages,
+    MaxReplayBytes,
+    MaxAckIds,
+    MaxOpenStreams,
+    MaxGroupsPerToken,
+    PingInterval,
+    SilenceLimit,
+    ConnectedOnRecovery,
+    EndOnCloseWithoutStatus,
+    CloseFailedEventsNormally,
 }
 
 impl Key {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Host,
         Self::Port,
         Self::AccessKey,
@@ -34,6 +51,21 @@ impl Key {
         Self::AllowWellKnownKey,
         Self::AcceptUnvalidatedEntraTokens,
         Self::DecodeSlashes,
+        Self::RecoveryWindow,
+        Self::TokenSkew,
+        Self::MaxMessageBytes,
+        Self::MaxOutboxFrames,
+        Self::MaxOutboxBytes,
+        Self::MaxReplayMessages,
+        Self::MaxReplayBytes,
+        Self::MaxAckIds,
+        Self::MaxOpenStreams,
+        Self::MaxGroupsPerToken,
+        Self::PingInterval,
+        Self::SilenceLimit,
+        Self::ConnectedOnRecovery,
+        Self::EndOnCloseWithoutStatus,
+        Self::CloseFailedEventsNormally,
     ];
 
     /// The name as in a flag without its dashes, and in a file.
@@ -49,7 +81,41 @@ impl Key {
             Self::AllowWellKnownKey => "allow-well-known-key",
             Self::AcceptUnvalidatedEntraTokens => "accept-unvalidated-entra-tokens",
             Self::DecodeSlashes => "decode-slashes",
+            Self::RecoveryWindow => "recovery-window",
+            Self::TokenSkew => "token-skew",
+            Self::MaxMessageBytes => "max-message-bytes",
+            Self::MaxOutboxFrames => "max-outbox-frames",
+            Self::MaxOutboxBytes => "max-outbox-bytes",
+            Self::MaxReplayMessages => "max-replay-messages",
+            Self::MaxReplayBytes => "max-replay-bytes",
+            Self::MaxAckIds => "max-ack-ids",
+            Self::MaxOpenStreams => "max-open-streams",
+            Self::MaxGroupsPerToken => "max-groups-per-token",
+            Self::PingInterval => "ping-interval",
+            Self::SilenceLimit => "silence-limit",
+            Self::ConnectedOnRecovery => "connected-on-recovery",
+            Self::EndOnCloseWithoutStatus => "end-on-close-without-status",
+            Self::CloseFailedEventsNormally => "close-failed-events-normally",
         }
+    }
+
+    /// The number that it sets, if it sets one.
+    pub(super) const fn limit(self) -> Option<Limit> {
+        Some(match self {
+            Self::RecoveryWindow => Limit::RecoveryWindow,
+            Self::TokenSkew => Limit::TokenSkew,
+            Self::MaxMessageBytes => Limit::MessageBytes,
+            Self::MaxOutboxFrames => Limit::OutboxFrames,
+            Self::MaxOutboxBytes => Limit::OutboxBytes,
+            Self::MaxReplayMessages => Limit::ReplayMessages,
+            Self::MaxReplayBytes => Limit::ReplayBytes,
+            Self::MaxAckIds => Limit::AckIds,
+            Self::MaxOpenStreams => Limit::OpenStreams,
+            Self::MaxGroupsPerToken => Limit::GroupsPerToken,
+            Self::PingInterval => Limit::PingInterval,
+            Self::SilenceLimit => Limit::SilenceLimit,
+            _ => return None,
+        })
     }
 
     /// Finds a name; `_` is as good as `-`.
@@ -105,6 +171,10 @@ pub(super) struct Layer {
     pub allow_well_known_key: Option<Setting<bool>>,
     pub accept_unvalidated_entra_tokens: Option<Setting<bool>>,
     pub decode_slashes: Option<Setting<bool>>,
+    /// The values of keys with a [`Limit`].
+    pub numbers: BTreeMap<Key, Setting<u64>>,
+    /// The switches of `tuning.rs`.
+    pub switches: BTreeMap<Key, Setting<bool>>,
 }
 
 impl Layer {
@@ -142,6 +212,23 @@ impl Layer {
                 origin,
             ),
             Key::DecodeSlashes => put(&mut self.decode_slashes, switch(&text, &origin)?, origin),
+            Key::ConnectedOnRecovery
+            | Key::EndOnCloseWithoutStatus
+            | Key::CloseFailedEventsNormally => {
+                insert(&mut self.switches, key, switch(&text, &origin)?, origin)
+            }
+            Key::RecoveryWindow
+            | Key::TokenSkew
+            | Key::MaxMessageBytes
+            | Key::MaxOutboxFrames
+            | Key::MaxOutboxBytes
+            | Key::MaxReplayMessages
+            | Key::MaxReplayBytes
+            | Key::MaxAckIds
+            | Key::MaxOpenStreams
+            | Key::MaxGroupsPerToken
+            | Key::PingInterval
+            | Key::SilenceLimit => insert(&mut self.numbers, key, number(&text, &origin)?, origin),
         }
     }
 
@@ -163,6 +250,8 @@ impl Layer {
                 .accept_unvalidated_entra_tokens
                 .or(lower.accept_unvalidated_entra_tokens),
             decode_slashes: self.decode_slashes.or(lower.decode_slashes),
+            numbers: lower.numbers.into_iter().chain(self.numbers).collect(),
+            switches: lower.switches.into_iter().chain(self.switches).collect(),
         }
     }
 }
@@ -173,6 +262,25 @@ fn put<T>(slot: &mut Option<Setting<T>>, value: T, origin: Origin) -> Result<(),
     }
     *slot = Some(Setting { value, origin });
     Ok(())
+}
+
+fn insert<T>(
+    map: &mut BTreeMap<Key, Setting<T>>,
+    key: Key,
+    value: T,
+    origin: Origin,
+) -> Result<(), ConfigError> {
+    if map.contains_key(&key) {
+        return Err(ConfigError::new(origin, "given more than once"));
+    }
+    map.insert(key, Setting { value, origin });
+    Ok(())
+}
+
+fn number(text: &str, origin: &Origin) -> Result<u64, ConfigError> {
+    text.trim()
+        .parse()
+        .map_err(|_| ConfigError::new(origin, "expected a whole number"))
 }
 
 fn port(text: &str, origin: &Origin) -> Result<u16, ConfigError> {

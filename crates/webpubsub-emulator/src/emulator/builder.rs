@@ -8,6 +8,7 @@ use super::{
     Emulator,
     error::{KeyRole, StartError, check_access_key},
     host::Host,
+    limits,
     user_events::{UserEvent, UserEventFailed, UserEventHandler, UserEventReply},
 };
 use crate::{
@@ -46,7 +47,9 @@ pub struct EmulatorBuilder {
     accept_unvalidated_entra_tokens: bool,
     decode_slashes: bool,
     connected_on_recovery: bool,
-    limits: Limits,
+    end_on_close_without_status: bool,
+    close_failed_events_normally: bool,
+    pub(super) limits: Limits,
     clock: Clock,
     seed: Option<u64>,
     user_events: Option<UserEventHandler>,
@@ -65,6 +68,8 @@ impl Default for EmulatorBuilder {
             accept_unvalidated_entra_tokens: false,
             decode_slashes: false,
             connected_on_recovery: true,
+            end_on_close_without_status: false,
+            close_failed_events_normally: false,
             limits: Limits::default(),
             clock: Clock::real(),
             seed: None,
@@ -159,6 +164,20 @@ impl EmulatorBuilder {
     /// since the official JavaScript client resumes its streams only then. Microsoft's emulator sends none.
     pub fn connected_on_recovery(mut self, send: bool) -> Self {
         self.connected_on_recovery = send;
+        self
+    }
+
+    /// Whether a reliable connection ends at once when its client closes without a status, as the official JavaScript
+    /// client does in `stop()`. Default: no, it can be recovered, as in Microsoft's emulator.
+    pub fn end_on_close_without_status(mut self, end: bool) -> Self {
+        self.end_on_close_without_status = end;
+        self
+    }
+
+    /// Whether a simple client whose event failed is closed with 1000 and no reason, as the service was once seen to
+    /// do. Default: no, with 1011, as in Microsoft's emulator.
+    pub fn close_failed_events_normally(mut self, normally: bool) -> Self {
+        self.close_failed_events_normally = normally;
         self
     }
 
@@ -274,6 +293,9 @@ impl EmulatorBuilder {
         settings.accept_unvalidated_entra_tokens = self.accept_unvalidated_entra_tokens;
         settings.decode_slashes = self.decode_slashes;
         settings.connected_on_recovery = self.connected_on_recovery;
+        settings.end_on_close_without_status = self.end_on_close_without_status;
+        settings.close_failed_events_normally = self.close_failed_events_normally;
+        limits::check(&self.limits)?;
         settings.limits = self.limits;
         Ok(settings)
     }

@@ -1,9 +1,10 @@
 //! Why an emulator did not start.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, ops::RangeInclusive};
 
 use webpubsub_protocol::access::ConnectionStringError;
 
+use super::limits::Limit;
 use crate::settings::WELL_KNOWN_KEY;
 
 /// Fewest bytes of an access key, as Microsoft's emulator has it.
@@ -31,6 +32,14 @@ pub enum StartError {
         number: usize,
         /// What is wrong with it.
         source: ConnectionStringError,
+    },
+    /// A number is out of its range.
+    #[error("the {limit} must be {} to {}", range.start(), range.end())]
+    InvalidLimit {
+        /// Which one.
+        limit: Limit,
+        /// What it may be.
+        range: RangeInclusive<u64>,
     },
     /// Everybody knows the key, and others than this machine could reach the port.
     #[error(

@@ -3,16 +3,25 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use webpubsub_protocol::frame::AckId;
-use webpubsub_protocol::limits::REMEMBERED_ACK_IDS;
 
 /// The latest ids that succeeded; the oldest is forgotten first. Failed ones may be used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct AckMemory {
+    most: usize,
     order: VecDeque<AckId>,
     known: BTreeSet<AckId>,
 }
 
 impl AckMemory {
+    /// Remembers so many ids.
+    pub(super) const fn new(most: usize) -> Self {
+        Self {
+            most,
+            order: VecDeque::new(),
+            known: BTreeSet::new(),
+        }
+    }
+
     pub(super) fn contains(&self, id: AckId) -> bool {
         self.known.contains(&id)
     }
@@ -22,7 +31,7 @@ impl AckMemory {
             return;
         }
         self.order.push_back(id);
-        if self.order.len() > REMEMBERED_ACK_IDS
+        if self.order.len() > self.most
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
@@ -37,7 +46,7 @@ mod tests {
     #[test]
     fn the_latest_thousand_are_known() {
         // req: S-6-5
-        let mut acks = AckMemory::default();
+        let mut acks = AckMemory::new(1000);
         for id in 0..=1000 {
             acks.remember(AckId(id));
             acks.remember(AckId(id));

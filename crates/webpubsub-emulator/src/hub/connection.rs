@@ -103,8 +103,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection with a socket, no user, no groups and no permissions.
-    pub(super) fn new(id: ConnectionId, outbox: Arc<Outbox>) -> Self {
+    /// A connection that remembers so many ack ids, with a socket, no user, no groups and no permissions.
+    pub(super) fn new(id: ConnectionId, outbox: Arc<Outbox>, ack_ids: usize) -> Self {
         Self {
             id,
             user: None,
@@ -112,7 +112,7 @@ impl Connection {
             raw_mode: RawMode::SendEvent,
             permissions: PermissionSet::default(),
             groups: BTreeSet::new(),
-            acks: AckMemory::default(),
+            acks: AckMemory::new(ack_ids),
             socket: Socket::Attached,
             epoch: Epoch::default(),
             outbox,

@@ -21,7 +21,6 @@ use crate::clock::Now;
 /// Frames that may wait behind a handler call before the client is no longer read.
 pub(super) const WAITING_FRAMES: usize = 64;
 
-const RAW_EVENT_FAILED: &str = "Internal server error";
 const RAW_SEND_FORBIDDEN: &str = "The connection is not authorized for raw sendToGroup mode.";
 
 /// A message from a client to a group.
@@ -311,12 +310,8 @@ impl HubState {
     }
 
     pub(super) fn fail_raw(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
-        self.end(
-            now,
-            key,
-            &End::protocol_error(1011, RAW_EVENT_FAILED),
-            effects,
-        );
+        let end = End::failed_event(self.settings.close_failed_events_normally);
+        self.end(now, key, &end, effects);
     }
 }
 

@@ -112,6 +112,15 @@ impl End {
         Self::new(code, ByteString::from_static(reason))
     }
 
+    /// The event of a simple client failed.
+    pub(super) const fn failed_event(normally: bool) -> Self {
+        if normally {
+            Self::new(1000, ByteString::new())
+        } else {
+            Self::new(1011, ByteString::from_static("Internal server error"))
+        }
+    }
+
     /// The client does not take what it is sent. It hears why, if it reads at all.
     pub(super) fn slow(reason: &'static str) -> Self {
         Self {
@@ -170,8 +179,14 @@ impl HubState {
             tracing::warn!(connection = %id, ?role, "a role was ignored");
         }
 
-        let outbox = Outbox::new(request.form, request.reliable, self.settings.outbox);
-        let mut connection = Connection::new(id.clone(), Arc::clone(&outbox));
+        let outbox = Outbox::new(
+            request.form,
+            request.reliable,
+            self.settings.outbox,
+            self.settings.replay,
+        );
+        let mut connection =
+            Connection::new(id.clone(), Arc::clone(&outbox), self.settings.ack_ids);
         connection.user.clone_from(&user);
         connection.protocol.clone_from(&request.protocol);
         connection.raw_mode = request.raw_mode;

@@ -28,12 +28,10 @@ const RELIABLE_EXTRA_BYTES: usize = 64 * 1024;
 /// What a sequence id adds to a frame, at most.
 const SEQUENCE_ID_BYTES: usize = 34;
 
-/// The most that one connection may have waiting.
+/// The most that a queue of one connection may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutboxLimits {
-    /// Frames towards the socket, and messages that the client has not acknowledged.
     pub(crate) frames: usize,
-    /// The bytes of either.
     pub(crate) bytes: usize,
 }
 
@@ -79,7 +77,10 @@ pub(crate) enum Full {
 pub(crate) struct Outbox {
     form: WireForm,
     reliable: bool,
+    /// For what goes to the socket.
     limits: OutboxLimits,
+    /// For what the client has not acknowledged.
+    replay: OutboxLimits,
     queue: Mutex<Queue>,
     /// Signalled when there is something to drain.
     filled: Notify,
@@ -111,21 +112,33 @@ enum End {
 }
 
 impl Outbox {
-    pub(crate) fn new(form: WireForm, reliable: bool, limits: OutboxLimits) -> Arc<Self> {
-        Self::with(form, reliable, limits, Queue::default())
+    pub(crate) fn new(
+        form: WireForm,
+        reliable: bool,
+        limits: OutboxLimits,
+        replay: OutboxLimits,
+    ) -> Arc<Self> {
+        Arc::new(Self::with(form, reliable, limits, replay, Queue::default()))
     }
 
-    fn with(form: WireForm, reliable: bool, limits: OutboxLimits, queue: Queue) -> Arc<Self> {
-        Arc::new(Self {
+    fn with(
+        form: WireForm,
+        reliable: bool,
+        limits: OutboxLimits,
+        replay: OutboxLimits,
+        queue: Queue,
+    ) -> Self {
+        Self {
             form,
             reliable,
             limits,
+            replay,
             queue: Mutex::new(queue),
             filled: Notify::new(),
             closed: Notify::new(),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
-        })
+        }
     }
 
     pub(crate) fn form(&self) -> WireForm {
@@ -151,8 +164,8 @@ impl Outbox {
         {
             queue.forget_expired(now, self.form);
             let bytes = shared.len(self.form) + SEQUENCE_ID_BYTES;
-            if queue.unacknowledged.len() >= self.limits.frames
-                || queue.unacknowledged_bytes + bytes > self.limits.bytes
+            if queue.unacknowledged.len() >= self.replay.frames
+                || queue.unacknowledged_bytes + bytes > self.replay.bytes
             {
                 return Err(Full::Replay);
             }
@@ -238,7 +251,13 @@ impl Outbox {
         old.end = Some(End::Superseded);
         drop(old);
         self.wake();
-        Self::with(self.form, self.reliable, self.limits, queue)
+        Arc::new(Self::with(
+            self.form,
+            self.reliable,
+            self.limits,
+            self.replay,
+            queue,
+        ))
     }
 
     /// Wakes the socket; called after the hub's lock was released.
@@ -365,7 +384,8 @@ mod tests {
     }
 
     fn outbox(reliable: bool, frames: usize, bytes: usize) -> Arc<Outbox> {
-        Outbox::new(WireForm::Json, reliable, OutboxLimits { frames, bytes })
+        let limits = OutboxLimits { frames, bytes };
+        Outbox::new(WireForm::Json, reliable, limits, limits)
     }
 
     fn close(abort_at: Instant) -> Close {
@@ -478,22 +498,15 @@ mod tests {
     #[test]
     fn the_replay_queue_is_limited_while_attached_and_while_away() {
         let at = now();
-        let outbox = outbox(true, 2, 1 << 20);
-        outbox.push(at, message("1", None)).expect("room");
-        assert_eq!(drained(&outbox, at), ["1"]);
-        outbox.detach();
-        outbox.push(at, message("2", None)).expect("room");
-        assert_eq!(outbox.push(at, message("3", None)), Err(Full::Replay));
+        let frames = outbox(true, 2, 1 << 20);
+        frames.push(at, message("1", None)).expect("room");
+        assert_eq!(drained(&frames, at), ["1"]);
+        frames.detach();
+        frames.push(at, message("2", None)).expect("room");
+        assert_eq!(frames.push(at, message("3", None)), Err(Full::Replay));
 
         let size = 64 + 1 + SEQUENCE_ID_BYTES;
-        let bytes = Outbox::new(
-            WireForm::Json,
-            true,
-            OutboxLimits {
-                frames: 99,
-                bytes: size,
-            },
-        );
+        let bytes = outbox(true, 99, size);
         bytes.push(at, message("1", None)).expect("room for one");
         assert_eq!(bytes.push(at, message("2", None)), Err(Full::Replay));
     }

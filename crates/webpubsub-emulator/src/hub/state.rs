@@ -22,13 +22,22 @@ use crate::ids::Ids;
 /// What a hub is told when it is made.
 #[derive(Debug, Clone)]
 pub(crate) struct HubSettings {
+    /// Frames that wait for one socket.
     pub(crate) outbox: OutboxLimits,
+    /// Messages that one reliable client has not acknowledged.
+    pub(crate) replay: OutboxLimits,
     /// How long a reliable connection waits for its next socket.
     pub(crate) recovery_window: Duration,
     /// Whether a recovered socket begins with a `connected` frame.
     pub(crate) connected_on_recovery: bool,
     /// Signs reconnection tokens.
     pub(crate) access_key: AccessKey,
+    /// Ack ids that each connection remembers.
+    pub(crate) ack_ids: usize,
+    /// Streams that each connection may have open.
+    pub(crate) open_streams: usize,
+    /// Whether the failed event of a simple client closes it with 1000 instead of 1011.
+    pub(crate) close_failed_events_normally: bool,
     /// Whether there is a handler for user events.
     pub(crate) has_handler: bool,
 }

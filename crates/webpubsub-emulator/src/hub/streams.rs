@@ -7,7 +7,7 @@ use webpubsub_protocol::frame::{
     DecodeError, FrameError, Message, Sender, ServerFrame, StreamEndError, StreamError, StreamInfo,
     StreamStart,
 };
-use webpubsub_protocol::limits::{OPEN_STREAMS, STREAM_IDLE_TIMEOUT, STREAM_IDLE_TIMEOUT_MOST};
+use webpubsub_protocol::limits::{STREAM_IDLE_TIMEOUT, STREAM_IDLE_TIMEOUT_MOST};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::Payload;
@@ -99,8 +99,9 @@ impl HubState {
         if connection.streams.contains_key(&id) {
             return self.refuse_stream(now, key, id, "a stream with this id is open", effects);
         }
-        if connection.streams.len() >= OPEN_STREAMS {
-            let text = format!("{OPEN_STREAMS} streams are open, which is the most");
+        let most = self.settings.open_streams;
+        if connection.streams.len() >= most {
+            let text = format!("{most} streams are open, which is the most");
             return self.refuse_stream(now, key, id, &text, effects);
         }
         let idle_timeout = start

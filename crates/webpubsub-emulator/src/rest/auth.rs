@@ -1,9 +1,7 @@
 //! The token of a call.
 
-use std::time::SystemTime;
-
 use http::{HeaderMap, header};
-use webpubsub_protocol::access::{EntraTokens, TokenError, verify_rest_token};
+use webpubsub_protocol::access::{CheckedAt, EntraTokens, TokenError, verify_rest_token};
 
 use super::error::RestError;
 use super::origin::Origin;
@@ -22,7 +20,7 @@ pub(super) fn authorize(
     headers: &HeaderMap,
     origin: &Origin<'_>,
     path: &str,
-    now: SystemTime,
+    at: CheckedAt,
 ) -> Result<(), RestError> {
     let token = bearer(headers)?;
     let hosts = origin.audience_hosts();
@@ -32,7 +30,7 @@ pub(super) fn authorize(
     } else {
         EntraTokens::Refuse
     };
-    verify_rest_token(token, settings.keys(), &hosts, path, entra, now).map_err(|error| {
+    verify_rest_token(token, settings.keys(), &hosts, path, entra, at).map_err(|error| {
         let host = hosts.first().copied().unwrap_or("localhost");
         let path = path.strip_suffix('/').unwrap_or(path);
         RestError::bad_token(error, &format!("http://{host}{path}"))
@@ -58,7 +56,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, RestError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use http::{HeaderValue, Request, StatusCode};
     use webpubsub_protocol::access::{AccessKey, sign_rest_token};
@@ -76,7 +74,7 @@ mod tests {
             .headers
             .extend(authorization.map(|text| (header::AUTHORIZATION, value(text))));
         let origin = Origin::of(&request, &settings.public_endpoints);
-        authorize(settings, &request.headers, &origin, PATH, now())
+        authorize(settings, &request.headers, &origin, PATH, now().into())
     }
 
     fn now() -> SystemTime {

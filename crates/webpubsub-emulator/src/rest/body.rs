@@ -22,14 +22,14 @@ use crate::clock::Clock;
 ///
 /// # Errors
 ///
-/// 400 when no length is announced, as for chunked bodies, or one above 1 MiB.
-pub(super) fn declared_length(headers: &HeaderMap) -> Result<usize, RestError> {
+/// 400 when no length is announced, as for chunked bodies, or more than `most`.
+pub(super) fn declared_length(headers: &HeaderMap, most: usize) -> Result<usize, RestError> {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(RestError::bad_length());
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     match (lengths.next().and_then(digits), lengths.next()) {
-        (Some(length), None) if length <= limits::MESSAGE_BYTES => Ok(length),
+        (Some(length), None) if length <= most => Ok(length),
         _ => Err(RestError::bad_length()),
     }
 }
@@ -190,12 +190,12 @@ mod tests {
             ("", None),
             ("1, 1", None),
         ] {
-            let found = declared_length(&headers(&[("content-length", value)])).ok();
+            let found = declared_length(&headers(&[("content-length", value)]), 1 << 20).ok();
             assert_eq!(found, expected, "{value:?}");
         }
-        assert!(declared_length(&HeaderMap::new()).is_err());
+        assert!(declared_length(&HeaderMap::new(), 1).is_err());
         let chunked = headers(&[("content-length", "1"), ("transfer-encoding", "chunked")]);
-        let error = declared_length(&chunked).unwrap_err();
+        let error = declared_length(&chunked, 1).unwrap_err();
         assert_eq!(error.message(), "Invalid Content-Length header.");
     }
 

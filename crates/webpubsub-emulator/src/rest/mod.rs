@@ -86,8 +86,8 @@ async fn answer(
     if operation.authenticated {
         let decoded = decode_path(path, slash).map(|decoded| decoded.text);
         let path = decoded.as_deref().unwrap_or(path);
-        let now = service.clock().now().wall;
-        auth::authorize(settings, &request.headers, &origin, path, now)?;
+        let at = settings.checked_at(service.clock().now().wall);
+        auth::authorize(settings, &request.headers, &origin, path, at)?;
     }
     if kept_slash {
         tracing::warn!(

@@ -6,7 +6,6 @@ use bytestring::ByteString;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use webpubsub_protocol::frame::{ClientFrame, DecodeError, json, protobuf};
-use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::payload::Payload;
 
 use crate::hub::{End, Received, WireForm};
@@ -19,9 +18,9 @@ const MALFORMED_JSON: &str = "The client message is not a valid JSON protocol me
 const MALFORMED_PROTOBUF: &str =
     "The client message is not a valid protobuf.webpubsub.azure.v1 protocol message.";
 
-/// A text message.
-pub(super) fn text(form: WireForm, text: Utf8Bytes) -> Result<Received, End> {
-    check_size(text.len())?;
+/// A text message, which may have `most` bytes.
+pub(super) fn text(form: WireForm, text: Utf8Bytes, most: usize) -> Result<Received, End> {
+    check_size(text.len(), most)?;
     match form {
         WireForm::Raw => ByteString::try_from(Bytes::from(text))
             .map(|text| Received::Raw(Payload::Text(text)))
@@ -31,9 +30,9 @@ pub(super) fn text(form: WireForm, text: Utf8Bytes) -> Result<Received, End> {
     }
 }
 
-/// A binary message.
-pub(super) fn binary(form: WireForm, bytes: Bytes) -> Result<Received, End> {
-    check_size(bytes.len())?;
+/// A binary message, which may have `most` bytes.
+pub(super) fn binary(form: WireForm, bytes: Bytes, most: usize) -> Result<Received, End> {
+    check_size(bytes.len(), most)?;
     match form {
         WireForm::Raw => Ok(Received::Raw(Payload::Binary(bytes))),
         WireForm::Json => Err(End::protocol_error(1003, TEXT_ONLY)),
@@ -61,8 +60,8 @@ pub(super) fn broken(error: axum::Error) -> Option<End> {
 }
 
 /// The service's limit; the transport reads somewhat more, see `endpoint`.
-fn check_size(bytes: usize) -> Result<(), End> {
-    if bytes > MESSAGE_BYTES {
+fn check_size(bytes: usize, most: usize) -> Result<(), End> {
+    if bytes > most {
         Err(End::protocol_error(1009, TOO_LARGE))
     } else {
         Ok(())

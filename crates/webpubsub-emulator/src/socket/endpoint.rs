@@ -169,7 +169,8 @@ fn authorize(
             .iter()
             .any(|ours| ours.eq_ignore_ascii_case(audience))
     };
-    let claims = verify_client_token(token, settings.keys(), &is_ours, service.clock().now().wall)
+    let at = settings.checked_at(service.clock().now().wall);
+    let claims = verify_client_token(token, settings.keys(), &is_ours, at)
         .map_err(|error| unauthorized(error.to_string()))?;
 
     let most = settings.limits.groups_per_token;

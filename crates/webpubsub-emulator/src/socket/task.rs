@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::ws::{CloseFrame, Message};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
@@ -14,12 +14,6 @@ use super::decode;
 use crate::hub::{Attachment, Drained, End, Frame, Gone, Hub};
 use crate::service::Service;
 use crate::tap::Tapped;
-
-/// How often the service pings an open socket.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-
-/// How long a socket may stay silent before it counts as lost.
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Frames that are taken from the outbox at once and share one flush.
 const BATCH: usize = 64;
@@ -134,8 +128,9 @@ where
     K: Sink<Message, Error = axum::Error> + Unpin,
 {
     let clock = guard.service.clock();
+    let limits = &guard.service.settings().limits;
     let outbox = &guard.attachment.outbox;
-    let mut ping_at = clock.now().mono + PING_INTERVAL;
+    let mut ping_at = clock.now().mono + limits.ping_interval;
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let drained = outbox.drain(clock.now().mono, BATCH, &mut batch);
@@ -174,14 +169,14 @@ where
             () = clock.sleep_until(ping_at) => {
                 let now = clock.now().mono;
                 let silent = now.saturating_duration_since(*heard.lock());
-                if silent >= SILENCE_LIMIT && !outbox.is_paused() {
+                if silent >= limits.silence_limit && !outbox.is_paused() {
                     tracing::info!(
                         connection = %guard.attachment.connection_id,
                         "silent for {} s: taken as lost", silent.as_secs()
                     );
                     return Finished::Lost;
                 }
-                ping_at = now + PING_INTERVAL;
+                ping_at = now + limits.ping_interval;
                 if sink.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
                     return Finished::Lost;
                 }
@@ -199,6 +194,7 @@ where
         key, epoch, outbox, ..
     } = &guard.attachment;
     let form = outbox.form();
+    let most = guard.service.settings().limits.message_bytes;
     loop {
         outbox.readable().await;
         let message = stream.next().await;
@@ -206,7 +202,12 @@ where
         let received = match message {
             None => return Finished::Lost,
             Some(Ok(Message::Close(close))) => {
-                let gone = if close.as_ref().is_some_and(decode::closes_for_good) {
+                let settings = guard.service.settings();
+                let for_good = match &close {
+                    Some(close) => decode::closes_for_good(close),
+                    None => settings.end_on_close_without_status,
+                };
+                let gone = if for_good {
                     Gone::ClosedForGood
                 } else {
                     Gone::Lost
@@ -216,11 +217,11 @@ where
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Text(text))) => {
                 count_in(guard, text.len());
-                decode::text(form, text)
+                decode::text(form, text, most)
             }
             Some(Ok(Message::Binary(bytes))) => {
                 count_in(guard, bytes.len());
-                decode::binary(form, bytes)
+                decode::binary(form, bytes, most)
             }
             Some(Err(error)) => match decode::broken(error) {
                 Some(end) => Err(end),

@@ -26,14 +26,19 @@ impl Rest {
     }
 
     pub(super) async fn put(&self, path: &str) -> u16 {
-        self.call(reqwest::Method::PUT, path).await
+        self.call(reqwest::Method::PUT, path, "").await
+    }
+
+    /// Sends text to a hub, a group, a user or a connection.
+    pub(super) async fn send(&self, path: &str, text: &str) -> u16 {
+        self.call(reqwest::Method::POST, path, text).await
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "tokens are checked against the machine's clock"
     )]
-    async fn call(&self, method: reqwest::Method, path: &str) -> u16 {
+    async fn call(&self, method: reqwest::Method, path: &str, text: &str) -> u16 {
         let url = format!(
             "{}{}",
             self.connection.endpoint(),
@@ -44,7 +49,9 @@ impl Rest {
         let sent = self
             .http
             .request(method, &url)
-            .header("content-length", "0")
+            .header("content-length", text.len())
+            .header("content-type", "text/plain")
+            .body(text.to_owned())
             .bearer_auth(token.as_str())
             .send();
         sent.await.expect("an answer").status().as_u16()
@@ -60,7 +67,7 @@ async fn a_close_by_rest_names_its_reason_in_the_last_frame() {
     let mut simple = Client::open(request(&url, None)).await;
     let rest = Rest::of(&emulator);
     let path = "/api/hubs/chat/users/u/:closeConnections?reason=so%20long&api-version=2024-12-01";
-    assert_eq!(rest.call(reqwest::Method::POST, path).await, 204);
+    assert_eq!(rest.call(reqwest::Method::POST, path, "").await, 204);
     assert_eq!(
         emulator.state().connections("chat"),
         0,

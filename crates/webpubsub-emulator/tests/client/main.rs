@@ -3,6 +3,7 @@
 mod closing;
 mod frames;
 mod malformed;
+mod options;
 mod protobuf;
 mod raw;
 mod recovery;

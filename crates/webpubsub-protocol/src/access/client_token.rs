@@ -12,10 +12,10 @@ use url::Url;
 
 use super::{
     client_url::{ClientProtocol, client_audience, client_url, is_client_url},
-    jwt::{self, TokenError},
+    jwt::{self, CheckedAt, TokenError},
     key::{AccessKey, Token},
 };
-use crate::limits::{CLIENT_TOKEN_LIFETIME, TOKEN_SKEW};
+use crate::limits::CLIENT_TOKEN_LIFETIME;
 
 /// What a client access token grants, and for how long.
 ///
@@ -216,7 +216,7 @@ impl ClientClaims {
     }
 }
 
-/// Checks the token of a connecting client: signature by one of `keys`, lifetime with 5 minutes of skew, and an `aud`
+/// Checks the token of a connecting client: signature by one of `keys`, lifetime (with 5 minutes of skew when only the time is given), and an `aud`
 /// that is a client URL and that `audience` accepts (called with each value that has the right form).
 ///
 /// # Errors
@@ -226,10 +226,10 @@ pub fn verify_client_token(
     token: &str,
     keys: &[AccessKey],
     audience: &dyn Fn(&str) -> bool,
-    now: SystemTime,
+    now: impl Into<CheckedAt>,
 ) -> Result<ClientClaims, TokenError> {
     let claims = jwt::verified_claims(token, keys)?;
-    claims.check_lifetime(now, TOKEN_SKEW)?;
+    claims.check_lifetime(now.into())?;
     if !claims
         .audiences()?
         .iter()

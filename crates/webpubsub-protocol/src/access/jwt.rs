@@ -14,6 +14,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::key::{AccessKey, Token};
+use crate::limits::TOKEN_SKEW;
+
+/// When a token is checked, and how far the clock of its maker may be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckedAt {
+    /// The time of the check.
+    pub now: SystemTime,
+    /// What is forgiven at either end of the token's life.
+    pub skew: Duration,
+}
+
+impl From<SystemTime> for CheckedAt {
+    /// As the service: 5 minutes are forgiven.
+    fn from(now: SystemTime) -> Self {
+        Self {
+            now,
+            skew: TOKEN_SKEW,
+        }
+    }
+}
 
 /// Which check a token failed. Carries nothing of the token, so it may be logged and sent in a `WWW-Authenticate` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,9 +111,9 @@ pub(super) struct Claims(Map<String, Value>);
 
 impl Claims {
     /// `exp` is required and `nbf` honoured, both with `skew`.
-    pub(super) fn check_lifetime(&self, now: SystemTime, skew: Duration) -> Result<(), TokenError> {
-        let now = unix_seconds_f64(now);
-        let skew = skew.as_secs_f64();
+    pub(super) fn check_lifetime(&self, at: CheckedAt) -> Result<(), TokenError> {
+        let now = unix_seconds_f64(at.now);
+        let skew = at.skew.as_secs_f64();
         let expires = self.number("exp")?.ok_or(TokenError::MissingClaim("exp"))?;
         if expires < now - skew {
             return Err(TokenError::Expired);
@@ -338,7 +358,7 @@ pub(super) mod tests {
             let Value::Object(map) = claims else {
                 unreachable!()
             };
-            Claims(map).check_lifetime(at(now), skew)
+            Claims(map).check_lifetime(CheckedAt { now: at(now), skew })
         };
         assert_eq!(check(json!({"exp": NOW}), NOW + 300), Ok(()));
         assert_eq!(

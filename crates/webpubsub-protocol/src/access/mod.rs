@@ -28,7 +28,7 @@ pub use client_token::{
 pub use client_url::{ClientProtocol, UnknownClientProtocol, client_audience, client_url};
 pub use connection_string::{ConnectionString, ConnectionStringError, parse_endpoint};
 pub use issued_token::issue_client_token;
-pub use jwt::TokenError;
+pub use jwt::{CheckedAt, TokenError};
 pub use key::{AccessKey, Token};
 pub use reconnection_token::{sign_reconnection_token, verify_reconnection_token};
 pub use rest_token::{EntraTokens, sign_rest_token, verify_rest_token};

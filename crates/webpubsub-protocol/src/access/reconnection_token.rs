@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     SERVICE_ISSUER,
-    jwt::{self, TokenError},
+    jwt::{self, CheckedAt, TokenError},
     key::{AccessKey, Token},
 };
 use crate::limits::RECONNECTION_TOKEN_LIFETIME;
@@ -57,7 +57,10 @@ pub fn verify_reconnection_token(
     now: SystemTime,
 ) -> Result<(), TokenError> {
     let claims = jwt::verified_claims(token, keys)?;
-    claims.check_lifetime(now, Duration::ZERO)?;
+    claims.check_lifetime(CheckedAt {
+        now,
+        skew: Duration::ZERO,
+    })?;
     if claims.string("iss")? != Some(SERVICE_ISSUER) {
         return Err(TokenError::Issuer);
     }

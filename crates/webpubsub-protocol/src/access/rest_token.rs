@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use super::{
     ENTRA_AUDIENCE,
-    jwt::{self, TokenError},
+    jwt::{self, CheckedAt, TokenError},
     key::{AccessKey, Token},
 };
-use crate::limits::TOKEN_SKEW;
 
 /// Signs the token of one REST call with the claims of the official JavaScript package: `iat`, `exp`, `aud`.
 ///
@@ -60,7 +59,8 @@ pub enum EntraTokens {
 ///
 /// One `aud` value must fit, as it stands or percent-decoded once (with or without `%2F`): any of the schemes `http`,
 /// `https`, `ws` and `wss`, then without regard to case a host and the path without trailing slash, then the end, `/` or
-/// `?`. So a longer audience is accepted, and the query never matters. Lifetime with 5 minutes of skew.
+/// `?`. So a longer audience is accepted, and the query never matters. Lifetime with 5 minutes of skew when only the time
+/// is given.
 ///
 /// A token whose audience is [`ENTRA_AUDIENCE`] counts as an Entra token even when it is signed with an access key.
 ///
@@ -73,8 +73,9 @@ pub fn verify_rest_token(
     hosts: &[&str],
     path: &str,
     entra: EntraTokens,
-    now: SystemTime,
+    now: impl Into<CheckedAt>,
 ) -> Result<(), TokenError> {
+    let at = now.into();
     let unverified = jwt::unverified_claims(token)?;
     if unverified
         .audiences()
@@ -82,11 +83,11 @@ pub fn verify_rest_token(
     {
         return match entra {
             EntraTokens::Refuse => Err(TokenError::EntraRefused),
-            EntraTokens::AcceptUnvalidated => unverified.check_lifetime(now, TOKEN_SKEW),
+            EntraTokens::AcceptUnvalidated => unverified.check_lifetime(at),
         };
     }
     let claims = jwt::verified_claims(token, keys)?;
-    claims.check_lifetime(now, TOKEN_SKEW)?;
+    claims.check_lifetime(at)?;
     match claims
         .audiences()?
         .iter()

@@ -230,11 +230,16 @@ impl Upstream for EndsItsCaller {
 async fn a_call_that_is_given_up_while_it_starts_is_dropped() {
     // req: S-6-14
     let upstream = Arc::new(EndsItsCaller::default());
+    let limits = OutboxLimits {
+        frames: 9,
+        bytes: 1 << 20,
+    };
     let settings = HubSettings {
-        outbox: OutboxLimits {
-            frames: 9,
-            bytes: 1 << 20,
-        },
+        outbox: limits,
+        replay: limits,
+        ack_ids: 9,
+        open_streams: 9,
+        close_failed_events_normally: false,
         recovery_window: Duration::from_secs(30),
         connected_on_recovery: true,
         access_key: AccessKey::new("a key of the tests"),

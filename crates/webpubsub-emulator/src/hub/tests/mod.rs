@@ -56,6 +56,10 @@ impl World {
     fn with(limits: OutboxLimits, has_handler: bool) -> Self {
         let settings = HubSettings {
             outbox: limits,
+            replay: limits,
+            ack_ids: 1000,
+            open_streams: 100,
+            close_failed_events_normally: false,
             recovery_window: Duration::from_secs(30),
             connected_on_recovery: true,
             access_key: AccessKey::new("a key of the tests"),

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use serde::Deserialize;
 use webpubsub_protocol::filter::Filter;
+use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::name::{GroupName, HubName};
 
 use super::super::answer::Outcome;
@@ -84,7 +85,7 @@ pub(super) async fn change_many(
     body: &mut Body,
 ) -> Result<Outcome, RestError> {
     let headers = context.headers;
-    let length = body::declared_length(headers)?;
+    let length = body::declared_length(headers, MESSAGE_BYTES)?;
     let charset = media_type::json_charset(headers)?;
     let bytes = body::read(body, length).await?;
     let request = GroupsRequest::parse(&body::json_text(charset, bytes)?)?;

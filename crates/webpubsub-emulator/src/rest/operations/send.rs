@@ -27,9 +27,10 @@ pub(super) async fn send(
     body: &mut Body,
 ) -> Result<Outcome, RestError> {
     let headers = context.headers;
+    let most = context.service.settings().limits.message_bytes;
     let filter =
         super::filter(to.filter.as_deref()).map_err(|error| RestError::bad_filter(&error))?;
-    let length = body::declared_length(headers)?;
+    let length = body::declared_length(headers, most)?;
     let kind = MessageType::of_message(headers)?;
     let bytes = body::read(body, length).await?;
     let payload = body::payload(kind, bytes)?;
