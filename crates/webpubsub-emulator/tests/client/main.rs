@@ -7,6 +7,9 @@ mod options;
 mod protobuf;
 mod raw;
 mod recovery;
+#[path = "../support/mod.rs"]
+mod support;
+mod tokens;
 mod upgrade;
 mod user_events;
 

@@ -24,9 +24,19 @@ pub(crate) fn unix(time: SystemTime) -> u64 {
 
 /// A JWT of any header and claims, with an HS256 signature whatever the header says.
 pub(crate) fn jwt(header: &Value, claims: &Value, key: &str) -> String {
+    jwt_with(hmac::HMAC_SHA256, header, claims, key)
+}
+
+/// The same with another signature.
+pub(crate) fn jwt_with(
+    algorithm: hmac::Algorithm,
+    header: &Value,
+    claims: &Value,
+    key: &str,
+) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+    let key = hmac::Key::new(algorithm, key.as_bytes());
     let signature = hmac::sign(&key, signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
