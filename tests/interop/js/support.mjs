@@ -11,8 +11,9 @@ import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol }
 
 const WAIT_MS = 10_000;
 
-/** The subprotocol of JSON clients. */
+/** The subprotocols of JSON clients. */
 export const JSON_SUBPROTOCOL = "json.webpubsub.azure.v1";
+export const RELIABLE_JSON_SUBPROTOCOL = "json.reliable.webpubsub.azure.v1";
 
 /** The official protocols, for tests that hold on both. */
 export const PROTOCOLS = [
@@ -152,7 +153,7 @@ export class RawClient {
   static async connect(test, service, { subprotocol, ...token } = {}) {
     const { url } = await service.getClientAccessToken(token);
     const client = await RawClient.open(test, url, subprotocol);
-    if (subprotocol === JSON_SUBPROTOCOL) {
+    if (subprotocol === JSON_SUBPROTOCOL || subprotocol === RELIABLE_JSON_SUBPROTOCOL) {
       client.connected = await client.nextJson();
       assert.equal(client.connected.event, "connected");
       client.id = client.connected.connectionId;

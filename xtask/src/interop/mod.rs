@@ -149,7 +149,10 @@ fn js(tools: &Tools) -> Result<Outcome> {
         "service.test.mjs",
         "client.test.mjs",
         "events.test.mjs",
+        "protobuf.test.mjs",
+        "protobuf-vectors.test.mjs",
         "reliable.test.mjs",
+        "state.test.mjs",
         "streams.test.mjs",
     ]);
     against_emulator(tools, node, counts::node)
