@@ -6,3 +6,5 @@ mod query;
 mod task;
 
 pub(crate) use endpoint::handle;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! The client endpoint over real sockets: what is refused, what is spoken, how it ends.
 
+mod close_codes;
 mod closing;
 mod frames;
+mod lifetimes;
 mod malformed;
 mod options;
 mod protobuf;

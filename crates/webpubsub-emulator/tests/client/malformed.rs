@@ -73,8 +73,8 @@ struct Reaction {
 
 #[tokio::test]
 async fn every_row_gets_its_reaction_and_nobody_else_notices() {
-    // req: S-1-10, S-1-23, S-3.1-6, S-3.1-7, S-4-4, S-4-14, S-8-5, S-8-7, S-8-8
-    // req: S-8-9, S-8-10, S-8-11, S-8-12, S-8-13, S-12-5, S-13-1
+    // req: S-1-10, S-1-23, S-3.1-6, S-3.1-7, S-4-4, S-4-14, S-4-16, S-8-5, S-8-7, S-8-8, S-9-2
+    // req: S-8-9, S-8-10, S-8-11, S-8-12, S-8-13, S-9-4, S-9-5, S-10-6, S-12-5, S-12-6, S-12-7, S-13-1
     let emulator = emulator().await;
     let mut witness = json_client(&emulator, "witness").await;
     let health = reqwest::Client::new();

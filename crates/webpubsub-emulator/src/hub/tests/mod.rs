@@ -4,6 +4,7 @@ mod calls;
 mod group_state;
 mod groups;
 mod lifecycle;
+mod limits;
 mod messages;
 mod recovery;
 mod streams;
