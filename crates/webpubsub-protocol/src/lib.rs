@@ -11,6 +11,9 @@ pub mod metadata;
 pub mod name;
 pub mod payload;
 pub mod permission;
+#[cfg(feature = "session")]
+#[cfg_attr(docsrs, doc(cfg(feature = "session")))]
+pub mod session;
 pub mod subprotocol;
 
 pub use bytes;

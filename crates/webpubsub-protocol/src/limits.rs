@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Largest message: one client frame, or the body of one REST send. Bytes, inclusive.
 pub const MESSAGE_BYTES: usize = 1024 * 1024;
 
+/// Largest frame of the service that a client reads. Bytes, inclusive. Ours: an event handler may
+/// answer with 16 MiB, which grows by a third as base64.
+pub const SERVER_FRAME_BYTES: usize = 32 * 1024 * 1024;
+
 /// Deepest nesting of arrays and objects in a JSON frame or body. Ours: the service publishes no
 /// number, and this is the limit of `serde_json`, so whatever passes here can be read in Rust.
 pub const JSON_DEPTH: usize = 128;

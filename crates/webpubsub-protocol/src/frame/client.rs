@@ -142,6 +142,26 @@ impl ClientFrame {
             | Self::Ping => None,
         }
     }
+
+    /// Asks for an answer under this id; does nothing to frames that are not answered by one.
+    pub const fn set_ack_id(&mut self, id: AckId) {
+        match self {
+            Self::JoinGroup { ack_id, .. }
+            | Self::LeaveGroup { ack_id, .. }
+            | Self::SendToGroup { ack_id, .. }
+            | Self::Event { ack_id, .. }
+            | Self::SetGroupState { ack_id, .. }
+            | Self::SubscribeGroupState { ack_id, .. }
+            | Self::UnsubscribeGroupState { ack_id, .. } => *ack_id = Some(id),
+            Self::OpenStream { .. }
+            | Self::StreamData { .. }
+            | Self::EndStream { .. }
+            | Self::Invoke { .. }
+            | Self::CancelInvocation { .. }
+            | Self::SequenceAck { .. }
+            | Self::Ping => {}
+        }
+    }
 }
 
 /// How a stream starts.

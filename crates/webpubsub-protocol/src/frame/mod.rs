@@ -42,8 +42,9 @@ impl fmt::Display for SequenceId {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Larger than [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
-    #[error("frame of {0} bytes exceeds the limit of {limit} bytes", limit = crate::limits::MESSAGE_BYTES)]
+    /// Larger than [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES) for a client's frame, or
+    /// [`SERVER_FRAME_BYTES`](crate::limits::SERVER_FRAME_BYTES) for one of the service.
+    #[error("frame of {0} bytes exceeds the limit")]
     TooLarge(usize),
     /// Arrays and objects of JSON nest deeper than [`JSON_DEPTH`](crate::limits::JSON_DEPTH).
     #[error("frame nests deeper than {limit} levels", limit = crate::limits::JSON_DEPTH)]
@@ -59,6 +60,9 @@ pub enum DecodeError {
     /// Protobuf: the bytes are not a message, or a text in it is not UTF-8.
     #[error("frame is not a protobuf message")]
     Malformed,
+    /// A text message where the subprotocol has binary ones, or the other way round.
+    #[error("frame has the wrong WebSocket message type")]
+    WrongKind,
     /// JSON: well-formed, but not an object.
     #[error("frame is not an object")]
     NotAnObject,

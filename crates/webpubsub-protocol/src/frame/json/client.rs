@@ -22,7 +22,7 @@ use crate::payload::{DataType, Payload};
 /// 1007 (1009 for [`DecodeError::TooLarge`]). Mistakes in a stream or an invocation that end only
 /// these stand inside the frame instead.
 pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError> {
-    let text = super::checked_text(frame.into())?;
+    let text = super::checked_text(frame.into(), limits::MESSAGE_BYTES)?;
     let members = Members::of_frame(&text)?;
     let kind = members.required_text(Member::Type)?;
     let is = |name: &str| kind.eq_ignore_ascii_case(name);

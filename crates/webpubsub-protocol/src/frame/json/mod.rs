@@ -19,8 +19,8 @@ use super::DecodeError;
 use crate::limits;
 
 /// Checks what holds for every frame, before anything is parsed.
-fn checked_text(frame: bytes::Bytes) -> Result<ByteString, DecodeError> {
-    if frame.len() > limits::MESSAGE_BYTES {
+fn checked_text(frame: bytes::Bytes, limit: usize) -> Result<ByteString, DecodeError> {
+    if frame.len() > limit {
         return Err(DecodeError::TooLarge(frame.len()));
     }
     if !depth_is_within(&frame, limits::JSON_DEPTH) {

@@ -6,6 +6,7 @@ use crate::frame::{
     AckId, DecodeError, FrameError, GroupStateItem, Message, Sender, SequenceId, ServerFrame,
     StreamError, StreamInfo,
 };
+use crate::limits;
 
 /// Writes a frame as the service sends it.
 #[must_use]
@@ -183,7 +184,7 @@ fn group_state(
 /// [`DecodeError::Unknown`] for a `type`, `event`, `from` or `dataType` of a newer service, which
 /// a client skips; the others mean that the bytes are not a frame.
 pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError> {
-    let text = super::checked_text(frame.into())?;
+    let text = super::checked_text(frame.into(), limits::SERVER_FRAME_BYTES)?;
     let members = Members::of_frame(&text)?;
     let members = &members;
     match &*members.required_text(Member::Type)? {

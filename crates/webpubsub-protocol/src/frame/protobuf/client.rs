@@ -20,7 +20,7 @@ use crate::payload::Payload;
 /// 1007 (1009 for [`DecodeError::TooLarge`]). Mistakes in a stream or an invocation that end only
 /// these stand inside the frame instead.
 pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError> {
-    let frame: UpstreamMessage = super::parse(frame.into())?;
+    let frame: UpstreamMessage = super::parse(frame.into(), limits::MESSAGE_BYTES)?;
     match frame.message.ok_or(DecodeError::Unknown("message"))? {
         up::Message::SendToGroupMessage(mut m) => match m.stream.take() {
             Some(stream) => open_stream(m, stream),

@@ -33,11 +33,10 @@ pub use client::{decode_client, encode_client};
 pub use server::{decode_server, encode_message, encode_server, number_message};
 
 use super::DecodeError;
-use crate::limits;
 
 /// Checks what holds for every frame and reads the members.
-fn parse<M: prost::Message + Default>(frame: Bytes) -> Result<M, DecodeError> {
-    if frame.len() > limits::MESSAGE_BYTES {
+fn parse<M: prost::Message + Default>(frame: Bytes, limit: usize) -> Result<M, DecodeError> {
+    if frame.len() > limit {
         return Err(DecodeError::TooLarge(frame.len()));
     }
     M::decode(frame).map_err(|_| DecodeError::Malformed)

@@ -8,6 +8,7 @@ use crate::frame::{
 };
 use crate::generated::webpubsub as wire;
 use crate::generated::webpubsub::downstream_message as down;
+use crate::limits;
 use crate::payload::Payload;
 
 /// Writes a frame as the service sends it.
@@ -237,7 +238,7 @@ fn text_or_empty(text: Option<&str>) -> String {
 /// [`DecodeError::Unknown`] for a frame, a system message, a `from` or a payload of a newer
 /// service, which a client skips; the others mean that the bytes are not a frame.
 pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError> {
-    let frame: wire::DownstreamMessage = super::parse(frame.into())?;
+    let frame: wire::DownstreamMessage = super::parse(frame.into(), limits::SERVER_FRAME_BYTES)?;
     match frame.message.ok_or(DecodeError::Unknown("message"))? {
         down::Message::DataMessage(m) => message(m).map(ServerFrame::Message),
         down::Message::AckMessage(m) => Ok(ServerFrame::Ack {

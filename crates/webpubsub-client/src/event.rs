@@ -1,0 +1,151 @@
+//! What an application hears from its client.
+
+use bytestring::ByteString;
+use webpubsub_protocol::frame::FrameError;
+use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::session::{self, Loss, StateChange, StopReason};
+
+use crate::message::{GroupMessage, Received, ServerMessage};
+
+/// What an application hears from its client, in the order in which it happened.
+///
+/// Between [`Connected`](Self::Connected) and [`Disconnected`](Self::Disconnected) nothing is lost, however often
+/// the socket is (reliable subprotocols): see the table of guarantees in the crate's documentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A new connection is being opened.
+    Connecting {
+        /// Counts the tries since there was a connection, from 1.
+        attempt: u32,
+    },
+    /// A new connection is open. Once per connection id. Groups are being joined again.
+    Connected {
+        /// The service's id for it.
+        connection_id: ByteString,
+        /// The user, when there is one.
+        user_id: Option<ByteString>,
+    },
+    /// The socket was lost; the connection is being recovered. Requests wait.
+    Recovering {
+        /// Why the socket was lost, with its close code and reason.
+        cause: Loss,
+    },
+    /// The same connection goes on. Everything that was sent to it meanwhile has arrived.
+    Recovered {
+        /// How many messages were sent to it meanwhile.
+        replayed: u64,
+    },
+    /// The connection is over. What is sent to its groups until the next [`Connected`](Self::Connected) does not
+    /// arrive.
+    Disconnected {
+        /// The connection that is over.
+        connection_id: ByteString,
+        /// Why, with the close code and reason.
+        cause: Loss,
+        /// What the service said as the reason, when it said goodbye.
+        message: Option<String>,
+    },
+    /// The client does nothing any more until it is started again.
+    Stopped {
+        /// Why.
+        reason: StopReason,
+    },
+    /// A message to a group.
+    GroupMessage(GroupMessage),
+    /// A message from the server.
+    ServerMessage(ServerMessage),
+    /// A group that was joined could not be joined again on a new connection.
+    RejoinGroupFailed {
+        /// The group.
+        group: GroupName,
+        /// Why.
+        error: FrameError,
+    },
+    /// The states of a group's members changed.
+    GroupStateChanged {
+        /// The group.
+        group: GroupName,
+        /// What changed.
+        changes: Vec<StateChange>,
+    },
+    /// Own state, or the subscription to states, could not be restored on a new connection.
+    GroupStateRestoreFailed {
+        /// The group.
+        group: GroupName,
+        /// Why.
+        error: FrameError,
+    },
+    /// This consumer was too slow, and its inbox dropped messages
+    /// ([`Overflow::DropOldest`](crate::Overflow::DropOldest)).
+    Dropped {
+        /// How many messages since the last report.
+        messages: u64,
+    },
+    /// This consumer was too slow, and its inbox was closed ([`Overflow::Close`](crate::Overflow::Close)). The last
+    /// event of the stream.
+    Overflowed,
+}
+
+impl Event {
+    /// The event of a session, as far as it is for everybody.
+    pub(crate) fn of(event: session::Event) -> Option<Self> {
+        Some(match event {
+            session::Event::Connecting { attempt } => Self::Connecting { attempt },
+            session::Event::Connected {
+                connection_id,
+                user_id,
+            } => Self::Connected {
+                connection_id,
+                user_id,
+            },
+            session::Event::Recovering { cause } => Self::Recovering { cause },
+            session::Event::Recovered { replayed } => Self::Recovered { replayed },
+            session::Event::Disconnected {
+                connection_id,
+                cause,
+                message,
+            } => Self::Disconnected {
+                connection_id,
+                cause,
+                message,
+            },
+            session::Event::Stopped { reason } => Self::Stopped { reason },
+            session::Event::RejoinFailed { group, error } => {
+                Self::RejoinGroupFailed { group, error }
+            }
+            session::Event::StateRestoreFailed { group, error } => {
+                Self::GroupStateRestoreFailed { group, error }
+            }
+            session::Event::GroupState { group, changes } => {
+                Self::GroupStateChanged { group, changes }
+            }
+            session::Event::Message(message) => match message.into() {
+                Received::Group(message) => Self::GroupMessage(message),
+                Received::Server(message) => Self::ServerMessage(message),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Whether it may be dropped when a consumer is slow. News of the connection may not.
+    pub(crate) const fn is_message(&self) -> bool {
+        matches!(self, Self::GroupMessage(_) | Self::ServerMessage(_))
+    }
+
+    /// What it costs in an inbox, in bytes; an estimate for all but the payload.
+    pub(crate) fn cost(&self) -> usize {
+        let metadata = |metadata: &webpubsub_protocol::metadata::Metadata| {
+            metadata
+                .iter()
+                .map(|(key, value)| key.len() + value.len())
+                .sum::<usize>()
+        };
+        size_of::<Self>()
+            + match self {
+                Self::GroupMessage(message) => message.bytes().len() + metadata(&message.metadata),
+                Self::ServerMessage(message) => message.bytes().len() + metadata(&message.metadata),
+                _ => 0,
+            }
+    }
+}

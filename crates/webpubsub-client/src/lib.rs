@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod builder;
+mod client;
+pub mod connector;
+mod credential;
+mod driver;
+mod error;
+mod event;
+mod inbound;
+mod inbox;
+mod invoke;
+mod message;
+mod metrics;
+mod outbound;
+mod payload;
+mod router;
+mod send;
+mod shared;
+
+pub use builder::WebPubSubClientBuilder;
+pub use client::{ConnectError, WebPubSubClient};
+pub use connector::{TlsConfigError, WebSocketConnector};
+pub use credential::WebPubSubClientCredential;
+pub use error::{NotSubscribed, SendError, StartError};
+pub use event::Event;
+pub use inbound::{GroupStream, GroupStreamError, GroupStreams, SubscribeGroupStreams};
+pub use inbox::{Events, Overflow};
+pub use invoke::{AnswerError, InvokeEvent, InvokeEventResult};
+pub use message::{GroupMessage, ReadError, ServerMessage};
+pub use metrics::Metrics;
+pub use outbound::{GroupStreamWriter, OpenGroupStream};
+pub use payload::{Binary, IntoPayload, Json, PayloadError, Protobuf, Text};
+pub use router::{Context, MessageRouter};
+pub use send::{Acknowledged, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
+
+pub use webpubsub_protocol::frame::{
+    AckId, FrameError, SequenceId, StreamEndError, StreamError, StreamInfo,
+};
+pub use webpubsub_protocol::metadata::Metadata;
+pub use webpubsub_protocol::name::{EventName, GroupName, InvalidName};
+pub use webpubsub_protocol::payload::{DataType, Payload};
+pub use webpubsub_protocol::session::{
+    Backoff, Closure, DialFailure, Fragment, Loss, MemberState, Protocol, SessionConfig, State,
+    StateChange, StopReason,
+};
+pub use webpubsub_protocol::subprotocol::Subprotocol;

@@ -1,0 +1,129 @@
+//! Messages as an application receives them.
+
+use bytestring::ByteString;
+use serde::de::DeserializeOwned;
+use webpubsub_protocol::frame::{Message, Sender, SequenceId, StreamInfo};
+use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::payload::{DataType, Payload};
+
+/// A message to a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupMessage {
+    /// The group.
+    pub group: GroupName,
+    /// The user who published it; `None` for messages of servers and of clients without a user id.
+    pub from_user_id: Option<ByteString>,
+    /// What it says.
+    pub payload: Payload,
+    /// Entries that travel with it.
+    pub metadata: Metadata,
+    /// Its number within the connection; reliable subprotocols only.
+    pub sequence_id: Option<SequenceId>,
+    /// Its place in a stream, when it is a fragment of one.
+    pub stream: Option<StreamInfo>,
+}
+
+/// A message from the server: sent to everybody, to this user, to this connection, or in answer to an
+/// event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerMessage {
+    /// What it says.
+    pub payload: Payload,
+    /// Entries that travel with it.
+    pub metadata: Metadata,
+    /// Its number within the connection; reliable subprotocols only.
+    pub sequence_id: Option<SequenceId>,
+}
+
+/// A message is not of the shape that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the message is not the JSON that was expected")]
+pub struct ReadError(#[source] serde_json::Error);
+
+macro_rules! reading {
+    ($name:ident) => {
+        impl $name {
+            /// Which kind of data it carries.
+            #[must_use]
+            pub const fn data_type(&self) -> DataType {
+                self.payload.data_type()
+            }
+
+            /// Its text; `None` unless it is of the data type `text`.
+            #[must_use]
+            pub fn text(&self) -> Option<&str> {
+                match &self.payload {
+                    Payload::Text(text) => Some(text),
+                    _ => None,
+                }
+            }
+
+            /// Its bytes: the UTF-8 of text and JSON, the bytes of the others.
+            #[must_use]
+            pub fn bytes(&self) -> &[u8] {
+                self.payload.as_bytes()
+            }
+
+            /// Reads it as JSON, whatever its data type: clients of older versions send JSON as text.
+            ///
+            /// # Errors
+            ///
+            /// When it is not JSON, or not of this shape.
+            pub fn json<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
+                serde_json::from_slice(self.bytes()).map_err(ReadError)
+            }
+
+            /// Its protobuf message, still packed; `None` unless it is of the data type `protobuf`.
+            #[must_use]
+            pub fn protobuf(&self) -> Option<prost_types::Any> {
+                use prost::Message as _;
+                match &self.payload {
+                    Payload::Protobuf(bytes) => prost_types::Any::decode(bytes.clone()).ok(),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+reading!(GroupMessage);
+reading!(ServerMessage);
+
+/// A message of either kind.
+pub(crate) enum Received {
+    Group(GroupMessage),
+    Server(ServerMessage),
+}
+
+impl From<Message> for Received {
+    fn from(message: Message) -> Self {
+        let Message {
+            sequence_id,
+            from,
+            payload,
+            metadata,
+            stream,
+        } = message;
+        match from {
+            Sender::Group {
+                group,
+                from_user_id,
+            } => Self::Group(GroupMessage {
+                group,
+                from_user_id,
+                payload,
+                metadata,
+                sequence_id,
+                stream,
+            }),
+            Sender::Server => Self::Server(ServerMessage {
+                payload,
+                metadata,
+                sequence_id,
+            }),
+        }
+    }
+}

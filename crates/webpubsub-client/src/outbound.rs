@@ -1,0 +1,227 @@
+//! Streams that this client publishes to a group.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use tokio::sync::watch;
+use webpubsub_protocol::frame::{FrameError, StreamEndError};
+use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::session::{Outcome, Request};
+
+use crate::client::WebPubSubClient;
+use crate::error::SendError;
+use crate::payload::IntoPayload;
+use crate::send;
+use crate::shared::Shared;
+
+/// Opens a stream when awaited; completes when the service accepted it.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct OpenGroupStream<'a> {
+    client: &'a WebPubSubClient,
+    group: ByteString,
+    stream_id: Option<ByteString>,
+    no_echo: bool,
+    idle_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+impl<'a> OpenGroupStream<'a> {
+    pub(crate) const fn new(client: &'a WebPubSubClient, group: ByteString) -> Self {
+        Self {
+            client,
+            group,
+            stream_id: None,
+            no_echo: false,
+            idle_timeout: None,
+            write_timeout: None,
+        }
+    }
+
+    /// Uses this id, unique among the open streams of the connection. Default: a random UUID.
+    pub fn stream_id(mut self, id: impl Into<ByteString>) -> Self {
+        self.stream_id = Some(id.into());
+        self
+    }
+
+    /// Does not send the stream back to this connection.
+    pub const fn no_echo(mut self) -> Self {
+        self.no_echo = true;
+        self
+    }
+
+    /// The service ends the stream after this long without a fragment or a keep-alive: whole milliseconds, not zero.
+    /// Default: the service's, 5 minutes.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// A write that finds no room for this long fails. Default: it waits.
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = Some(timeout);
+        self
+    }
+
+    async fn open(self) -> Result<GroupStreamWriter, SendError> {
+        let shared = self.client.shared();
+        let request = Request::OpenStream {
+            group: GroupName::new(self.group)?,
+            stream_id: self.stream_id,
+            no_echo: self.no_echo,
+            idle_timeout: self.idle_timeout,
+        };
+        let (id, settled) = send::submit(shared, &request).await?;
+        if !matches!(settled.outcome, Outcome::Accepted { .. }) {
+            return Err(send::failure(settled.outcome));
+        }
+        let opened = shared.act(|inner, _| {
+            let stream_id = inner.session.stream_of(id)?.clone();
+            let failed = inner.watch_stream(stream_id.clone());
+            Some((stream_id, failed))
+        });
+        // It may have failed since.
+        let (stream_id, failed) = opened.ok_or(SendError::StreamOver)?;
+        Ok(GroupStreamWriter {
+            shared: Arc::clone(shared),
+            stream_id,
+            failed,
+            write_timeout: self.write_timeout,
+            is_over: false,
+        })
+    }
+}
+
+impl<'a> IntoFuture for OpenGroupStream<'a> {
+    type Output = Result<GroupStreamWriter, SendError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}
+
+/// Writes a stream to a group.
+///
+/// On the reliable subprotocols a stream survives the loss of its socket: what the service has not acknowledged is
+/// written again. On the others it fails with its connection. Dropping the writer before
+/// [`end`](Self::end) tells the receivers that the stream is incomplete.
+#[derive(Debug)]
+pub struct GroupStreamWriter {
+    shared: Arc<Shared>,
+    stream_id: ByteString,
+    failed: watch::Receiver<Option<FrameError>>,
+    write_timeout: Option<Duration>,
+    is_over: bool,
+}
+
+impl GroupStreamWriter {
+    /// The stream's id.
+    #[must_use]
+    pub fn stream_id(&self) -> &str {
+        &self.stream_id
+    }
+
+    /// Writes a fragment; completes when it was written to the socket. Waits while 64 fragments are unacknowledged.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is over, or no room was found within the write time-out: then the fragment was not written, and
+    /// may be written again.
+    pub async fn write(&mut self, payload: impl IntoPayload) -> Result<(), SendError> {
+        let request = Request::WriteStream {
+            stream_id: self.stream_id.clone(),
+            payload: payload.into_payload()?,
+        };
+        self.settle(&request).await
+    }
+
+    /// Keeps an idle stream alive.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is over.
+    pub async fn keep_alive(&mut self) -> Result<(), SendError> {
+        let request = Request::KeepStreamAlive {
+            stream_id: self.stream_id.clone(),
+        };
+        self.settle(&request).await
+    }
+
+    /// Ends the stream; completes when the service has closed it, so all fragments have arrived there.
+    ///
+    /// # Errors
+    ///
+    /// When the stream failed.
+    pub async fn end(self) -> Result<(), SendError> {
+        self.finish(None).await
+    }
+
+    /// Ends the stream early and tells its receivers why.
+    ///
+    /// # Errors
+    ///
+    /// When the stream failed.
+    pub async fn abort(self, error: StreamEndError) -> Result<(), SendError> {
+        self.finish(Some(error)).await
+    }
+
+    /// Completes when the stream fails, with the reason; never if it does not.
+    pub async fn failed(&self) -> FrameError {
+        let mut failed = self.failed.clone();
+        if let Ok(error) = failed.wait_for(Option::is_some).await
+            && let Some(error) = error.clone()
+        {
+            return error;
+        }
+        std::future::pending().await
+    }
+
+    async fn finish(mut self, error: Option<StreamEndError>) -> Result<(), SendError> {
+        self.is_over = true;
+        let request = Request::EndStream {
+            stream_id: self.stream_id.clone(),
+            error,
+        };
+        self.settle(&request).await
+    }
+
+    async fn settle(&self, request: &Request) -> Result<(), SendError> {
+        let settled = send::submit(&self.shared, request);
+        let (_, settled) = match self.write_timeout {
+            None => settled.await,
+            Some(timeout) => {
+                let timed = tokio::time::timeout(timeout, settled).await;
+                timed.map_err(|_| SendError::TimedOut)?
+            }
+        }
+        .map_err(|error| self.explain(error))?;
+        match settled.outcome {
+            Outcome::Accepted { .. } => Ok(()),
+            outcome => Err(send::failure(outcome)),
+        }
+    }
+
+    /// A stream that is over because it failed says why.
+    fn explain(&self, error: SendError) -> SendError {
+        match (error, &*self.failed.borrow()) {
+            (SendError::StreamOver, Some(error)) => SendError::Rejected {
+                error: error.clone(),
+                ack_id: None,
+            },
+            (error, _) => error,
+        }
+    }
+}
+
+impl Drop for GroupStreamWriter {
+    fn drop(&mut self) {
+        self.shared.lock().forget_stream(&self.stream_id);
+        if !self.is_over {
+            WebPubSubClient::end_stream_quietly(&self.shared, &self.stream_id);
+        }
+    }
+}

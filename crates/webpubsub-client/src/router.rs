@@ -1,0 +1,296 @@
+//! Typed handlers for messages.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde::de::DeserializeOwned;
+use webpubsub_protocol::name::GroupName;
+
+use crate::client::WebPubSubClient;
+use crate::event::Event;
+use crate::inbox::Events;
+use crate::message::{GroupMessage, ServerMessage};
+
+/// How many handlers run at the same time unless you say otherwise.
+const CONCURRENCY: usize = 16;
+
+/// Calls typed handlers for messages: per group, and per shape of the data.
+///
+/// The messages of one group, and those of the server, are handled one after the other in the order in which they
+/// arrived; those of different groups at the same time, at most 16. While all are busy no events are taken, so the
+/// inbox fills: see [`Overflow`](crate::Overflow).
+///
+/// Of several handlers that match a group, the first whose type the data has is called; a message that none takes goes
+/// to [`unhandled`](Self::unhandled), or is logged.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = webpubsub_emulator::Emulator::start().await?;
+/// # let url = emulator.client_access_url("chat", "ana", &["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]);
+/// use webpubsub_client::{Context, Json, MessageRouter, WebPubSubClient};
+///
+/// #[derive(serde::Deserialize, serde::Serialize)]
+/// struct Chat {
+///     text: String,
+/// }
+///
+/// let (client, events) = WebPubSubClient::connect(url).await?;
+/// client.join_group("room-7").await?;
+/// client.send_to_group("room-7", Json(Chat { text: "hi".into() })).await?;
+///
+/// MessageRouter::new()
+///     .group("room-7", |chat: Chat, cx: Context| async move {
+///         assert_eq!(chat.text, "hi");
+///         cx.client.stop().await; // ends `serve`
+///     })
+///     .serve(client, events)
+///     .await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Default)]
+#[must_use = "nothing is handled before `serve`"]
+pub struct MessageRouter {
+    groups: Vec<(Option<String>, GroupHandler)>,
+    server: Vec<ServerHandler>,
+    unhandled: Option<GroupHandler>,
+    on_event: Option<EventHandler>,
+    concurrency: Option<usize>,
+}
+
+type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
+type GroupHandler = Box<dyn Fn(&GroupMessage, &Context) -> Option<Handling> + Send + Sync>;
+type ServerHandler = Box<dyn Fn(&ServerMessage, &Context) -> Option<Handling> + Send + Sync>;
+type EventHandler = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// What a handler knows besides the data.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Context {
+    /// The client, to answer.
+    pub client: WebPubSubClient,
+    /// The whole message; `None` for messages of the server.
+    pub message: Option<GroupMessage>,
+}
+
+impl Context {
+    /// The group of the message; `None` for messages of the server.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupName> {
+        self.message.as_ref().map(|message| &message.group)
+    }
+}
+
+impl MessageRouter {
+    /// A router without handlers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Handles the messages of one group that are JSON of this type.
+    pub fn group<T, H, F>(self, group: impl Into<String>, handler: H) -> Self
+    where
+        T: DeserializeOwned,
+        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.add_group(Some(group.into()), handler)
+    }
+
+    /// Handles the messages of any group that are JSON of this type.
+    pub fn any_group<T, H, F>(self, handler: H) -> Self
+    where
+        T: DeserializeOwned,
+        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.add_group(None, handler)
+    }
+
+    fn add_group<T, H, F>(mut self, group: Option<String>, handler: H) -> Self
+    where
+        T: DeserializeOwned,
+        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handler = move |message: &GroupMessage, context: &Context| -> Option<Handling> {
+            let data = message.json().ok()?;
+            Some(Box::pin(handler(data, context.clone())))
+        };
+        self.groups.push((group, Box::new(handler)));
+        self
+    }
+
+    /// Handles the messages of the server that are JSON of this type.
+    pub fn server<T, H, F>(mut self, handler: H) -> Self
+    where
+        T: DeserializeOwned,
+        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handler = move |message: &ServerMessage, context: &Context| -> Option<Handling> {
+            let data = message.json().ok()?;
+            Some(Box::pin(handler(data, context.clone())))
+        };
+        self.server.push(Box::new(handler));
+        self
+    }
+
+    /// Handles the messages to groups that no other handler takes: text, bytes, other shapes.
+    pub fn unhandled<H, F>(mut self, handler: H) -> Self
+    where
+        H: Fn(GroupMessage, Context) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handler = move |message: &GroupMessage, context: &Context| -> Option<Handling> {
+            Some(Box::pin(handler(message.clone(), context.clone())))
+        };
+        self.unhandled = Some(Box::new(handler));
+        self
+    }
+
+    /// Sees every event as it is taken, messages too. Must not block.
+    pub fn on_event(mut self, handler: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Box::new(handler));
+        self
+    }
+
+    /// How many handlers may run at the same time, at least one. Default: 16.
+    pub const fn concurrency(mut self, most: usize) -> Self {
+        self.concurrency = Some(most);
+        self
+    }
+
+    /// Handles messages until the client is stopped, then lets the handlers finish that run.
+    pub async fn serve(self, client: WebPubSubClient, mut events: Events) {
+        let most = self.concurrency.unwrap_or(CONCURRENCY).max(1);
+        let mut lanes = Lanes::default();
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < most
+                && let Some((lane, handling)) = lanes.next()
+            {
+                running.push(run(lane, handling));
+            }
+            tokio::select! {
+                Some(lane) = running.next(), if !running.is_empty() => lanes.done(lane),
+                event = events.next(), if running.len() < most => {
+                    let Some(event) = event else { break };
+                    if let Some(handler) = &self.on_event {
+                        handler(&event);
+                    }
+                    match event {
+                        Event::GroupMessage(message) => self.route_group(&client, message, &mut lanes),
+                        Event::ServerMessage(message) => self.route_server(&client, &message, &mut lanes),
+                        Event::Stopped { .. } | Event::Overflowed => break,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        drop(events);
+        loop {
+            while running.len() < most
+                && let Some((lane, handling)) = lanes.next()
+            {
+                running.push(run(lane, handling));
+            }
+            let Some(lane) = running.next().await else {
+                break;
+            };
+            lanes.done(lane);
+        }
+    }
+
+    fn route_group(&self, client: &WebPubSubClient, message: GroupMessage, lanes: &mut Lanes) {
+        let lane = Some(message.group.clone());
+        let context = Context {
+            client: client.clone(),
+            message: Some(message.clone()),
+        };
+        let matches = |group: &Option<String>| {
+            group
+                .as_ref()
+                .is_none_or(|group| *group == message.group.as_str())
+        };
+        let handlers = self
+            .groups
+            .iter()
+            .filter(|(group, _)| matches(group))
+            .map(|(_, handler)| handler);
+        let handling = handlers
+            .chain(&self.unhandled)
+            .find_map(|handler| handler(&message, &context));
+        match handling {
+            Some(handling) => lanes.push(lane, handling),
+            None => tracing::debug!(group = %message.group, "no handler takes this message"),
+        }
+    }
+
+    fn route_server(&self, client: &WebPubSubClient, message: &ServerMessage, lanes: &mut Lanes) {
+        let context = Context {
+            client: client.clone(),
+            message: None,
+        };
+        match self
+            .server
+            .iter()
+            .find_map(|handler| handler(message, &context))
+        {
+            Some(handling) => lanes.push(None, handling),
+            None => tracing::debug!("no handler takes this message of the server"),
+        }
+    }
+}
+
+impl fmt::Debug for MessageRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageRouter")
+            .field("groups", &self.groups.len())
+            .field("server", &self.server.len())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn run(lane: Option<GroupName>, handling: Handling) -> Option<GroupName> {
+    handling.await;
+    lane
+}
+
+/// Waiting work, one queue per group: only one of each runs at a time.
+#[derive(Default)]
+struct Lanes {
+    /// A lane is here while one of its handlers runs, with what waits behind it.
+    busy: BTreeMap<Option<GroupName>, VecDeque<Handling>>,
+    ready: VecDeque<(Option<GroupName>, Handling)>,
+}
+
+impl Lanes {
+    fn push(&mut self, lane: Option<GroupName>, handling: Handling) {
+        match self.busy.get_mut(&lane) {
+            Some(waiting) => waiting.push_back(handling),
+            None => {
+                self.busy.insert(lane.clone(), VecDeque::new());
+                self.ready.push_back((lane, handling));
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<(Option<GroupName>, Handling)> {
+        self.ready.pop_front()
+    }
+
+    fn done(&mut self, lane: Option<GroupName>) {
+        match self.busy.get_mut(&lane).and_then(VecDeque::pop_front) {
+            Some(handling) => self.ready.push_back((lane, handling)),
+            None => {
+                self.busy.remove(&lane);
+            }
+        }
+    }
+}

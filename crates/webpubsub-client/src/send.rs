@@ -1,0 +1,319 @@
+//! Requests that the service acknowledges.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use webpubsub_protocol::frame::AckId;
+use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::name::{EventName, GroupName};
+use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::session::{Acknowledge, Outcome, Request, RequestId, SubmitError};
+
+use crate::client::{WebPubSubClient, ttl_seconds};
+use crate::error::SendError;
+use crate::payload::PayloadError;
+use crate::shared::{Settled, Shared};
+
+/// The service did what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Acknowledged {
+    /// Now.
+    Accepted {
+        /// The id under which it was done; `None` for fire and forget.
+        ack_id: Option<AckId>,
+    },
+    /// Earlier, under the same id: it was sent again after a lost answer, by the client or by you.
+    Duplicate {
+        /// The id.
+        ack_id: AckId,
+    },
+}
+
+type SendFuture<'a> = Pin<Box<dyn Future<Output = Result<Acknowledged, SendError>> + Send + 'a>>;
+
+/// Joins a group when awaited. Dropping the future only stops waiting, once the request was written.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct JoinGroup<'a> {
+    client: &'a WebPubSubClient,
+    group: ByteString,
+    acknowledge: Acknowledge,
+}
+
+impl<'a> JoinGroup<'a> {
+    pub(crate) const fn new(client: &'a WebPubSubClient, group: ByteString) -> Self {
+        let acknowledge = Acknowledge::Auto;
+        Self {
+            client,
+            group,
+            acknowledge,
+        }
+    }
+
+    /// Uses this id for the request: the service does it once, however often it is sent on this connection.
+    pub const fn ack_id(mut self, id: u64) -> Self {
+        self.acknowledge = Acknowledge::Id(AckId(id));
+        self
+    }
+}
+
+impl<'a> IntoFuture for JoinGroup<'a> {
+    type Output = Result<Acknowledged, SendError>;
+    type IntoFuture = SendFuture<'a>;
+
+    fn into_future(self) -> SendFuture<'a> {
+        Box::pin(async move {
+            let request = Request::JoinGroup {
+                group: GroupName::new(self.group)?,
+                acknowledge: self.acknowledge,
+            };
+            acknowledged(self.client.shared(), &request).await
+        })
+    }
+}
+
+/// Leaves a group when awaited. Dropping the future only stops waiting, once the request was written.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct LeaveGroup<'a> {
+    client: &'a WebPubSubClient,
+    group: ByteString,
+    acknowledge: Acknowledge,
+}
+
+impl<'a> LeaveGroup<'a> {
+    pub(crate) const fn new(client: &'a WebPubSubClient, group: ByteString) -> Self {
+        let acknowledge = Acknowledge::Auto;
+        Self {
+            client,
+            group,
+            acknowledge,
+        }
+    }
+
+    /// Uses this id for the request: the service does it once, however often it is sent on this connection.
+    pub const fn ack_id(mut self, id: u64) -> Self {
+        self.acknowledge = Acknowledge::Id(AckId(id));
+        self
+    }
+}
+
+impl<'a> IntoFuture for LeaveGroup<'a> {
+    type Output = Result<Acknowledged, SendError>;
+    type IntoFuture = SendFuture<'a>;
+
+    fn into_future(self) -> SendFuture<'a> {
+        Box::pin(async move {
+            let request = Request::LeaveGroup {
+                group: GroupName::new(self.group)?,
+                acknowledge: self.acknowledge,
+            };
+            acknowledged(self.client.shared(), &request).await
+        })
+    }
+}
+
+/// Publishes to a group when awaited. Dropping the future withdraws a message that was not written yet; otherwise it
+/// only stops waiting.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct SendToGroup<'a> {
+    client: &'a WebPubSubClient,
+    group: ByteString,
+    payload: Result<Payload, PayloadError>,
+    no_echo: bool,
+    ttl: Duration,
+    metadata: Metadata,
+    acknowledge: Acknowledge,
+}
+
+impl<'a> SendToGroup<'a> {
+    pub(crate) fn new(
+        client: &'a WebPubSubClient,
+        group: ByteString,
+        payload: Result<Payload, PayloadError>,
+    ) -> Self {
+        Self {
+            client,
+            group,
+            payload,
+            no_echo: false,
+            ttl: Duration::ZERO,
+            metadata: Metadata::default(),
+            acknowledge: Acknowledge::Auto,
+        }
+    }
+
+    /// Does not send it back to this connection.
+    pub const fn no_echo(mut self) -> Self {
+        self.no_echo = true;
+        self
+    }
+
+    /// Drops it when it is still undelivered after this time: whole seconds, at most 300; zero for never.
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Entries that travel with it.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Uses this id for the request: the service does it once, however often it is sent on this connection.
+    pub const fn ack_id(mut self, id: u64) -> Self {
+        self.acknowledge = Acknowledge::Id(AckId(id));
+        self
+    }
+
+    /// Asks for no answer: completes when it is written. Failures go unnoticed, a drop may lose it.
+    pub const fn fire_and_forget(mut self) -> Self {
+        self.acknowledge = Acknowledge::Forget;
+        self
+    }
+}
+
+impl<'a> IntoFuture for SendToGroup<'a> {
+    type Output = Result<Acknowledged, SendError>;
+    type IntoFuture = SendFuture<'a>;
+
+    fn into_future(self) -> SendFuture<'a> {
+        Box::pin(async move {
+            let request = Request::SendToGroup {
+                group: GroupName::new(self.group)?,
+                payload: self.payload?,
+                no_echo: self.no_echo,
+                ttl_seconds: ttl_seconds(self.ttl),
+                metadata: self.metadata,
+                acknowledge: self.acknowledge,
+            };
+            acknowledged(self.client.shared(), &request).await
+        })
+    }
+}
+
+/// Raises an event when awaited. Dropping the future withdraws one that was not written yet; otherwise it only stops
+/// waiting.
+#[derive(Debug)]
+#[must_use = "it does nothing unless awaited"]
+pub struct SendEvent<'a> {
+    client: &'a WebPubSubClient,
+    event: ByteString,
+    payload: Result<Payload, PayloadError>,
+    metadata: Metadata,
+    acknowledge: Acknowledge,
+}
+
+impl<'a> SendEvent<'a> {
+    pub(crate) fn new(
+        client: &'a WebPubSubClient,
+        event: ByteString,
+        payload: Result<Payload, PayloadError>,
+    ) -> Self {
+        Self {
+            client,
+            event,
+            payload,
+            metadata: Metadata::default(),
+            acknowledge: Acknowledge::Auto,
+        }
+    }
+
+    /// Entries that travel with it.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Uses this id for the request: the service does it once, however often it is sent on this connection.
+    pub const fn ack_id(mut self, id: u64) -> Self {
+        self.acknowledge = Acknowledge::Id(AckId(id));
+        self
+    }
+
+    /// Asks for no answer: completes when it is written. Failures go unnoticed, a drop may lose it.
+    pub const fn fire_and_forget(mut self) -> Self {
+        self.acknowledge = Acknowledge::Forget;
+        self
+    }
+}
+
+impl<'a> IntoFuture for SendEvent<'a> {
+    type Output = Result<Acknowledged, SendError>;
+    type IntoFuture = SendFuture<'a>;
+
+    fn into_future(self) -> SendFuture<'a> {
+        Box::pin(async move {
+            let request = Request::SendEvent {
+                event: EventName::new(self.event)?,
+                payload: self.payload?,
+                metadata: self.metadata,
+                acknowledge: self.acknowledge,
+            };
+            acknowledged(self.client.shared(), &request).await
+        })
+    }
+}
+
+/// Submits a request and waits for its acknowledgement.
+pub(crate) async fn acknowledged(
+    shared: &Arc<Shared>,
+    request: &Request,
+) -> Result<Acknowledged, SendError> {
+    match submit(shared, request).await?.1.outcome {
+        Outcome::Accepted { ack_id } => Ok(Acknowledged::Accepted { ack_id }),
+        Outcome::Duplicate { ack_id } => Ok(Acknowledged::Duplicate { ack_id }),
+        other => Err(failure(other)),
+    }
+}
+
+/// Submits a request, when there is room for it, and waits until it is settled.
+pub(crate) async fn submit(
+    shared: &Arc<Shared>,
+    request: &Request,
+) -> Result<(RequestId, Settled), SendError> {
+    let (id, settled) = loop {
+        // Made before the try, so that room which appears after it is noticed.
+        let room = shared.room.notified();
+        let submitted = shared.act(|inner, now| {
+            let id = inner.session.submit(now, request)?;
+            Ok::<_, SubmitError>((id, inner.wait_for(id)))
+        });
+        match submitted {
+            Ok(submitted) => break submitted,
+            Err(SubmitError::Full) => room.await,
+            Err(error) => return Err(SendError::of(error)),
+        }
+    };
+    let unanswered = CancelOnDrop(shared, id);
+    let settled = settled.await;
+    std::mem::forget(unanswered);
+    // The driver settles everything before it ends.
+    let settled = settled.map_err(|_| SendError::NotStarted)?;
+    Ok((id, settled))
+}
+
+/// Any outcome but a success.
+pub(crate) fn failure(outcome: Outcome) -> SendError {
+    match outcome {
+        Outcome::Rejected { error, ack_id } => SendError::Rejected { error, ack_id },
+        Outcome::Lost(loss) => SendError::Lost(loss),
+        Outcome::Stalled => SendError::Stalled,
+        _ => SendError::NotStarted,
+    }
+}
+
+/// Tells the session that nobody waits any more.
+struct CancelOnDrop<'a>(&'a Arc<Shared>, RequestId);
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.act(|inner, now| inner.session.cancel(now, self.1));
+    }
+}

@@ -1,0 +1,99 @@
+//! How a session behaves.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use crate::limits;
+
+/// Settings of a [`Session`](super::Session). The defaults are right for most applications.
+///
+/// ```
+/// use std::time::Duration;
+/// use webpubsub_protocol::session::{Backoff, SessionConfig};
+///
+/// let mut config = SessionConfig::default();
+/// config.reconnect_backoff = Backoff::Fixed(Duration::from_secs(1));
+/// config.auto_rejoin_groups = false;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// Open a new connection when one is lost for good. Default: true.
+    pub auto_reconnect: bool,
+    /// Join groups, set states and subscribe to states again on a new connection. Default: true.
+    pub auto_rejoin_groups: bool,
+    /// Keep trying when the very first dial fails for a reason that may pass. Default: false, a
+    /// failed first dial stops the session, as the official client does it.
+    pub retry_initial_connect: bool,
+    /// New connections to try in a row before the session stops. Default: none, it never gives up.
+    pub max_reconnect_attempts: Option<u32>,
+    /// Delays between tries of new connections. Default: exponential, 1 s up to 30 s.
+    pub reconnect_backoff: Backoff,
+    /// Delays between tries of a recovery. Default: exponential, 200 ms up to 2 s.
+    pub recovery_backoff: Backoff,
+    /// How long after a drop a recovery is tried. Default: 30 s, the time for which the service
+    /// keeps a connection.
+    pub recovery_window: Duration,
+    /// How long one dial may take, the credential included. Default: 20 s.
+    pub dial_timeout: Duration,
+    /// How long an open socket may take to say its first word. Default: 10 s.
+    pub handshake_timeout: Duration,
+    /// Time between keep-alive pings; zero for none. Default: 20 s.
+    pub keep_alive_interval: Duration,
+    /// A socket that is silent for this long is given up; zero for never. Default: 120 s.
+    pub keep_alive_timeout: Duration,
+    /// How long a socket may take to answer when it may be dead: after the machine slept. Default:
+    /// 10 s.
+    pub probe_timeout: Duration,
+    /// Requests that wait for their acknowledgement, at most. Default: 1,000, since the service
+    /// recognises that many repeated ones.
+    pub max_in_flight: usize,
+    /// Requests that wait to be written, at most. Default: 1,000.
+    pub outbox_frames: usize,
+    /// Bytes that wait to be written, at most. Default: 16 MiB. One request always fits.
+    pub outbox_bytes: usize,
+    /// Largest frame to send, in bytes. Default: 1 MiB, what the service accepts.
+    pub max_message_bytes: usize,
+    /// How often a request that the service refused for a passing reason is tried again. Default: 3.
+    pub request_retries: u32,
+    /// Delays between these tries. Default: exponential, 1 s up to 30 s.
+    pub request_backoff: Backoff,
+    /// Received messages are acknowledged after this time at the latest. Default: 1 s.
+    pub sequence_ack_delay: Duration,
+    /// … and at once when this many are unacknowledged. Default: 300.
+    pub sequence_ack_lag: u64,
+    /// Fragments of one outbound stream that wait for their acknowledgement, at most. Default: 64.
+    pub stream_window: usize,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        let exponential = |initial, max| Backoff::Exponential {
+            initial: Duration::from_millis(initial),
+            max: Duration::from_millis(max),
+        };
+        Self {
+            auto_reconnect: true,
+            auto_rejoin_groups: true,
+            retry_initial_connect: false,
+            max_reconnect_attempts: None,
+            reconnect_backoff: exponential(1000, 30_000),
+            recovery_backoff: exponential(200, 2000),
+            recovery_window: limits::RECOVERY_WINDOW,
+            dial_timeout: Duration::from_secs(20),
+            handshake_timeout: Duration::from_secs(10),
+            keep_alive_interval: Duration::from_secs(20),
+            keep_alive_timeout: Duration::from_secs(120),
+            probe_timeout: Duration::from_secs(10),
+            max_in_flight: limits::REMEMBERED_ACK_IDS,
+            outbox_frames: 1000,
+            outbox_bytes: 16 * 1024 * 1024,
+            max_message_bytes: limits::MESSAGE_BYTES,
+            request_retries: 3,
+            request_backoff: exponential(1000, 30_000),
+            sequence_ack_delay: Duration::from_secs(1),
+            sequence_ack_lag: 300,
+            stream_window: 64,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What the service's frames mean to a session.
+
+use bytestring::ByteString;
+
+use super::Session;
+use super::event::{Event, Ignored, Loss, Now};
+use super::life::{Kind, Phase};
+use super::outbound_stream::Violation;
+use super::protocol::WireFrame;
+use super::timer::Timer;
+use crate::frame::{
+    AckId, ClientFrame, FrameError, Message, SequenceId, ServerFrame, StreamEndError,
+};
+
+impl Session {
+    pub(super) fn frame(&mut self, now: Now, frame: WireFrame) {
+        if !self.phase.is_open() {
+            return;
+        }
+        self.last_received = Some(now.mono);
+        self.timers.clear(Timer::Probe);
+        let frame = match self.protocol.decode(frame) {
+            Ok(frame) => frame,
+            Err(error) => return self.ignore(Ignored::Undecodable(error)),
+        };
+        match (self.phase, &frame) {
+            (Phase::Handshaking(Kind::Fresh), ServerFrame::Connected { .. }) => {}
+            (Phase::Handshaking(Kind::Fresh), _) => return self.ignore(Ignored::BeforeConnected),
+            (Phase::Handshaking(Kind::Recover), ServerFrame::Connected { connection_id, .. })
+                if self.connection_id() != Some(connection_id) =>
+            {
+                // Something between us and the service dropped the recovery from the URL.
+                self.end_link(&Loss::Replaced);
+            }
+            (Phase::Handshaking(Kind::Recover), _) => self.proved(now),
+            _ => {}
+        }
+        self.dispatch(now, frame);
+    }
+
+    fn dispatch(&mut self, now: Now, frame: ServerFrame) {
+        match frame {
+            ServerFrame::Connected {
+                connection_id,
+                user_id,
+                reconnection_token,
+            } => self.connected(now, connection_id, user_id, reconnection_token),
+            ServerFrame::Disconnected { message } => {
+                if let Some(link) = &mut self.link {
+                    link.goodbye = Some(message);
+                }
+            }
+            ServerFrame::Ack { ack_id, error } => self.acknowledged(now, ack_id, error),
+            ServerFrame::Message(message) => self.message(now, message),
+            ServerFrame::Pong => self.replay_is_over(),
+            ServerFrame::InvokeResponse {
+                invocation_id,
+                result,
+                metadata,
+            } => {
+                let answered =
+                    self.requests
+                        .answer(&invocation_id, result, metadata, &mut self.events);
+                if !answered {
+                    self.ignore(Ignored::UnknownInvocation);
+                }
+            }
+            ServerFrame::StreamAck {
+                stream_id,
+                expected_sequence_id,
+            } => {
+                let result =
+                    self.outbound
+                        .acknowledge(&stream_id, expected_sequence_id, &mut self.events);
+                self.after_stream_control(stream_id, result);
+            }
+            ServerFrame::StreamNack {
+                stream_id,
+                error,
+                expected_sequence_id,
+            } => {
+                let result = self.outbound.refuse(
+                    now.mono,
+                    &stream_id,
+                    &error,
+                    expected_sequence_id,
+                    &mut self.events,
+                );
+                self.after_stream_control(stream_id, result);
+            }
+            ServerFrame::StreamClosed { stream_id, error } => {
+                if !self.outbound.closed(&stream_id, error, &mut self.events) {
+                    self.ignore(Ignored::UnknownStream);
+                }
+            }
+            ServerFrame::GroupStateSnapshot {
+                sequence_id,
+                group,
+                items,
+            } => {
+                if self.is_new(now, sequence_id) {
+                    let changes = self.groups.snapshot(now, &group, items);
+                    self.report_states(group, changes);
+                }
+            }
+            ServerFrame::GroupStateUpdate {
+                sequence_id,
+                group,
+                items,
+            } => {
+                if self.is_new(now, sequence_id) {
+                    let changes = self.groups.update(now, &group, items);
+                    self.report_states(group, changes);
+                }
+            }
+        }
+    }
+
+    fn connected(
+        &mut self,
+        now: Now,
+        connection_id: ByteString,
+        user_id: Option<ByteString>,
+        reconnection_token: Option<ByteString>,
+    ) {
+        match &mut self.link {
+            Some(link) if link.connection_id == connection_id => {
+                // The answer to a recovery; only its token is news.
+                link.reconnection_token = reconnection_token.or(link.reconnection_token.take());
+            }
+            Some(_) => self.ignore(Ignored::BeforeConnected),
+            None => self.established(now, connection_id, user_id, reconnection_token),
+        }
+    }
+
+    fn message(&mut self, now: Now, message: Message) {
+        if self.is_new(now, message.sequence_id) {
+            self.inbound.message(now.mono, &message, &mut self.events);
+            self.events.push_back(Event::Message(message));
+        }
+    }
+
+    /// Takes note of a sequence id; whether what it numbers has not arrived before.
+    fn is_new(&mut self, now: Now, id: Option<SequenceId>) -> bool {
+        let (Some(id), Some(link)) = (id, &mut self.link) else {
+            return true;
+        };
+        if !link.sequence.is_unacknowledged() {
+            let at = now.mono + self.config.sequence_ack_delay;
+            self.timers.set_by(Timer::SequenceAck, at);
+        }
+        let is_new = link.sequence.receive(id);
+        match &mut link.replayed {
+            Some(replayed) if is_new => *replayed += 1,
+            _ => {}
+        }
+        if !is_new {
+            self.ignore(Ignored::Duplicate(id.0));
+        }
+        is_new
+    }
+
+    /// The service answers pings in order, so the replay that it began with is complete.
+    fn replay_is_over(&mut self) {
+        if let Some(link) = &mut self.link
+            && let Some(replayed) = link.replayed.take()
+        {
+            self.events.push_back(Event::Recovered { replayed });
+        }
+    }
+
+    fn acknowledged(&mut self, now: Now, id: AckId, error: Option<FrameError>) {
+        let known = self.requests.acknowledge(
+            now.mono,
+            id,
+            error,
+            &self.config,
+            &mut self.random,
+            &mut self.groups,
+            &mut self.events,
+        );
+        if known {
+            self.schedule_retries();
+        } else {
+            self.ignore(Ignored::UnknownAck(id.0));
+        }
+    }
+
+    pub(super) fn retry_requests(&mut self, now: Now) {
+        self.requests.retry_due(now.mono);
+        self.schedule_retries();
+    }
+
+    pub(super) fn schedule_retries(&mut self) {
+        match self.requests.next_retry() {
+            Some(at) => self.timers.set(Timer::Retry, at),
+            None => self.timers.clear(Timer::Retry),
+        }
+    }
+
+    fn after_stream_control(&mut self, stream_id: ByteString, result: Result<bool, Violation>) {
+        match result {
+            Ok(true) => {}
+            Ok(false) => self.ignore(Ignored::UnknownStream),
+            Err(Violation) => {
+                // The service must not go on with a stream whose order is broken.
+                let end = ClientFrame::EndStream {
+                    stream_id,
+                    error: Some(StreamEndError {
+                        message: Some(Violation.to_string()),
+                        user_error_code: Some("ProtocolViolation".to_owned()),
+                    }),
+                };
+                self.urgent.push_back(self.protocol.encode(&end));
+            }
+        }
+    }
+
+    fn report_states(
+        &mut self,
+        group: crate::name::GroupName,
+        changes: Vec<super::group_state::StateChange>,
+    ) {
+        if !changes.is_empty() {
+            self.events.push_back(Event::GroupState { group, changes });
+        }
+    }
+
+    pub(super) fn ignore(&mut self, why: Ignored) {
+        self.events.push_back(Event::Ignored(why));
+    }
+}

@@ -1,0 +1,249 @@
+//! Groups as the client knows them: which it joined, its own states, the states of others.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+
+use super::event::{Event, Now};
+use super::request::Outcome;
+use super::requests::Effect;
+use crate::frame::{ClientFrame, FrameError, GroupStateItem};
+use crate::limits;
+use crate::name::GroupName;
+
+/// Cleared entries are remembered for so long, so that a late update does not bring them back.
+const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// … and so many of them per group.
+const TOMBSTONES: usize = 200;
+
+/// The state of a member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberState {
+    /// The member.
+    pub connection_id: ByteString,
+    /// Its user, when it has one.
+    pub user_id: Option<ByteString>,
+    /// Its state.
+    pub state: Vec<(String, String)>,
+    /// When it changed by the service's clock, in milliseconds of UNIX time.
+    pub updated_at: i64,
+}
+
+/// A change in the states of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateChange {
+    /// A member has a new state.
+    Set(MemberState),
+    /// A member has no state any more: it cleared it, left or disconnected.
+    Cleared {
+        /// The member.
+        connection_id: ByteString,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    joined: BTreeSet<GroupName>,
+    own_states: BTreeMap<GroupName, Vec<(String, String)>>,
+    views: BTreeMap<GroupName, View>,
+}
+
+/// What a subscription has seen.
+#[derive(Debug, Default)]
+struct View {
+    members: BTreeMap<ByteString, MemberState>,
+    /// When members were cleared, by the service's clock and by ours.
+    cleared: BTreeMap<ByteString, (i64, Instant)>,
+    /// The members are from an earlier connection; the next snapshot replaces them.
+    is_stale: bool,
+}
+
+impl Groups {
+    pub(super) fn joined(&self) -> impl Iterator<Item = &GroupName> {
+        self.joined.iter()
+    }
+
+    /// The group's states by connection id; `None` without a subscription.
+    pub(super) fn states(&self, group: &GroupName) -> Option<Vec<MemberState>> {
+        let view = self.views.get(group)?;
+        Some(view.members.values().cloned().collect())
+    }
+
+    /// Takes note of an answered request. `is_own` marks those that restore a new connection.
+    pub(super) fn apply(
+        &mut self,
+        effect: Effect,
+        outcome: &Outcome,
+        is_own: bool,
+        events: &mut VecDeque<Event>,
+    ) {
+        match outcome {
+            Outcome::Accepted { .. } | Outcome::Duplicate { .. } => self.succeed(effect),
+            Outcome::Rejected { error, .. } if is_own => fail_to_restore(effect, error, events),
+            _ => {}
+        }
+    }
+
+    fn succeed(&mut self, effect: Effect) {
+        match effect {
+            Effect::None => {}
+            Effect::Joined(group) => {
+                self.joined.insert(group);
+            }
+            Effect::Left(group) => {
+                self.joined.remove(&group);
+                self.own_states.remove(&group);
+                self.views.remove(&group);
+            }
+            Effect::StateSet(group, Some(state)) => {
+                self.own_states.insert(group, state);
+            }
+            Effect::StateSet(group, None) => {
+                self.own_states.remove(&group);
+            }
+            Effect::Subscribed(group) => {
+                self.views.entry(group).or_default();
+            }
+            Effect::Unsubscribed(group) => {
+                self.views.remove(&group);
+            }
+        }
+    }
+
+    /// The requests that give a new connection what the old one had, each group joined first.
+    pub(super) fn to_restore(&mut self) -> Vec<(ClientFrame, Effect)> {
+        for view in self.views.values_mut() {
+            view.is_stale = true;
+        }
+        let ack_id = None;
+        let join = self.joined.iter().cloned().map(|group| {
+            let effect = Effect::Joined(group.clone());
+            (ClientFrame::JoinGroup { group, ack_id }, effect)
+        });
+        let set = self.own_states.iter().map(|(group, state)| {
+            let (group, state) = (group.clone(), Some(state.clone()));
+            let effect = Effect::StateSet(group.clone(), state.clone());
+            let frame = ClientFrame::SetGroupState {
+                group,
+                ack_id,
+                state,
+            };
+            (frame, effect)
+        });
+        let subscribe = self.views.keys().cloned().map(|group| {
+            let effect = Effect::Subscribed(group.clone());
+            (ClientFrame::SubscribeGroupState { group, ack_id }, effect)
+        });
+        join.chain(set).chain(subscribe).collect()
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// All states of a group, unless there are more than a snapshot holds.
+    pub(super) fn snapshot(
+        &mut self,
+        now: Now,
+        group: &GroupName,
+        items: Vec<GroupStateItem>,
+    ) -> Vec<StateChange> {
+        // The first snapshot may come before the answer to the subscription.
+        let view = self.views.entry(group.clone()).or_default();
+        let is_complete = items.len() < limits::GROUP_STATE_SNAPSHOT_ITEMS;
+        let newest = items.iter().map(|item| item.updated_at).max();
+        let listed: BTreeSet<_> = items
+            .iter()
+            .map(|item| item.connection_id.clone())
+            .collect();
+        let mut changes = Vec::new();
+        if is_complete {
+            let is_stale = std::mem::take(&mut view.is_stale);
+            view.members.retain(|id, member| {
+                // An update may have overtaken the snapshot.
+                let is_newer = !is_stale && newest.is_some_and(|newest| member.updated_at > newest);
+                let stays = listed.contains(id) || is_newer;
+                if !stays {
+                    let connection_id = id.clone();
+                    changes.push(StateChange::Cleared { connection_id });
+                }
+                stays
+            });
+        }
+        changes.extend(
+            items
+                .into_iter()
+                .filter_map(|item| view.apply(now.mono, item)),
+        );
+        changes
+    }
+
+    /// Changes of single members.
+    pub(super) fn update(
+        &mut self,
+        now: Now,
+        group: &GroupName,
+        items: Vec<GroupStateItem>,
+    ) -> Vec<StateChange> {
+        let Some(view) = self.views.get_mut(group) else {
+            return Vec::new();
+        };
+        let changes = items
+            .into_iter()
+            .filter_map(|item| view.apply(now.mono, item));
+        changes.collect()
+    }
+}
+
+impl View {
+    fn apply(&mut self, now: Instant, item: GroupStateItem) -> Option<StateChange> {
+        let id = item.connection_id.clone();
+        self.cleared
+            .retain(|_, (_, at)| now.saturating_duration_since(*at) < TOMBSTONE_LIFETIME);
+        let held = self.members.get(&id).map(|member| member.updated_at);
+        let cleared = self.cleared.get(&id).map(|(updated_at, _)| *updated_at);
+        if held
+            .max(cleared)
+            .is_some_and(|known| item.updated_at <= known)
+        {
+            return None;
+        }
+        let Some(state) = item.state else {
+            self.bury(id.clone(), item.updated_at, now);
+            let known = self.members.remove(&id);
+            return known.map(|_| StateChange::Cleared { connection_id: id });
+        };
+        self.cleared.remove(&id);
+        let member = MemberState {
+            connection_id: id.clone(),
+            user_id: item.user_id,
+            state,
+            updated_at: item.updated_at,
+        };
+        self.members.insert(id, member.clone());
+        Some(StateChange::Set(member))
+    }
+
+    fn bury(&mut self, id: ByteString, updated_at: i64, now: Instant) {
+        if self.cleared.len() >= TOMBSTONES {
+            let oldest = self.cleared.iter().min_by_key(|(_, (_, at))| *at);
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                self.cleared.remove(&oldest);
+            }
+        }
+        self.cleared.insert(id, (updated_at, now));
+    }
+}
+
+fn fail_to_restore(effect: Effect, error: &FrameError, events: &mut VecDeque<Event>) {
+    let error = error.clone();
+    match effect {
+        Effect::Joined(group) => events.push_back(Event::RejoinFailed { group, error }),
+        Effect::StateSet(group, _) | Effect::Subscribed(group) => {
+            events.push_back(Event::StateRestoreFailed { group, error });
+        }
+        Effect::None | Effect::Left(_) | Effect::Unsubscribed(_) => {}
+    }
+}

@@ -1,0 +1,450 @@
+//! The life of a connection: dial, confirm, lose, recover, open a new one.
+
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+
+use super::event::{Action, Closure, DialFailure, Event, Loss, Now, Recovery, StopReason};
+use super::sequence::Sequence;
+use super::timer::Timer;
+use super::{SLEPT, Session};
+use crate::frame::ClientFrame;
+
+/// The close code that ends a recovery, and with which the service drops slow clients.
+const POLICY_VIOLATION: u16 = 1008;
+
+/// The close code of a stop: the service forgets the connection at once.
+const NORMAL: u16 = 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Stopped,
+    /// A dial is under way.
+    Dialing(Kind),
+    /// The socket is open but the service has not said a word.
+    Handshaking(Kind),
+    Connected,
+    /// The next dial comes after a back-off.
+    Waiting(Kind),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Fresh,
+    Recover,
+}
+
+impl Phase {
+    /// Whether there is, or may be, a transport to hear from.
+    pub(super) const fn has_transport(self) -> bool {
+        matches!(
+            self,
+            Self::Dialing(_) | Self::Handshaking(_) | Self::Connected
+        )
+    }
+
+    pub(super) const fn is_open(self) -> bool {
+        matches!(self, Self::Handshaking(_) | Self::Connected)
+    }
+}
+
+/// A connection at the service.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) connection_id: ByteString,
+    pub(super) user_id: Option<ByteString>,
+    pub(super) reconnection_token: Option<ByteString>,
+    pub(super) sequence: Sequence,
+    /// What the service gave as the reason for ending it.
+    pub(super) goodbye: Option<String>,
+    /// Counts replayed messages until the service answered the ping that followed the recovery.
+    pub(super) replayed: Option<u64>,
+}
+
+impl Session {
+    /// Notices that the machine slept: deadlines come closer, and the socket must prove itself.
+    pub(super) fn observe(&mut self, now: Now) {
+        let Some(before) = self.last_seen.replace(now) else {
+            return;
+        };
+        let passed = now.mono.saturating_duration_since(before.mono);
+        let Ok(wall) = now.wall.duration_since(before.wall) else {
+            return;
+        };
+        let slept = wall.saturating_sub(passed);
+        if slept < SLEPT {
+            return;
+        }
+        if let Some(at) = self.timers.at(Timer::Recovery) {
+            // The service counted the time.
+            let earlier = at.checked_sub(slept).unwrap_or(now.mono).max(now.mono);
+            self.timers.set(Timer::Recovery, earlier);
+        }
+        self.probe(now);
+    }
+
+    pub(super) fn begin(&mut self, now: Now) {
+        self.initial = true;
+        self.renewed = false;
+        self.failures = 0;
+        self.dial(now, Kind::Fresh);
+    }
+
+    fn dial(&mut self, now: Now, kind: Kind) {
+        self.attempt.0 += 1;
+        self.phase = Phase::Dialing(kind);
+        self.timers
+            .set(Timer::Dial, now.mono + self.config.dial_timeout);
+        let recover = match (kind, &self.link) {
+            (Kind::Recover, Some(link)) => link.reconnection_token.as_ref().map(|token| Recovery {
+                connection_id: link.connection_id.clone(),
+                reconnection_token: token.clone(),
+            }),
+            _ => None,
+        };
+        if kind == Kind::Fresh {
+            let attempt = self.failures + 1;
+            self.events.push_back(Event::Connecting { attempt });
+        }
+        self.actions.push_back(Action::Dial {
+            attempt: self.attempt,
+            recover,
+        });
+    }
+
+    pub(super) fn opened(&mut self, now: Now) {
+        let Phase::Dialing(kind) = self.phase else {
+            return;
+        };
+        self.phase = Phase::Handshaking(kind);
+        self.urgent.clear();
+        self.timers.clear(Timer::Dial);
+        self.timers
+            .set(Timer::Handshake, now.mono + self.config.handshake_timeout);
+        self.last_received = Some(now.mono);
+        if kind == Kind::Recover {
+            // The service need not say anything on its own after a recovery.
+            self.ping();
+        }
+    }
+
+    /// The service confirmed a new connection.
+    pub(super) fn established(
+        &mut self,
+        now: Now,
+        connection_id: ByteString,
+        user_id: Option<ByteString>,
+        reconnection_token: Option<ByteString>,
+    ) {
+        self.open_for_business(now);
+        self.initial = false;
+        self.link = Some(Link {
+            connection_id: connection_id.clone(),
+            user_id: user_id.clone(),
+            reconnection_token,
+            sequence: Sequence::default(),
+            goodbye: None,
+            replayed: None,
+        });
+        self.events.push_back(Event::Connected {
+            connection_id,
+            user_id,
+        });
+        self.restore();
+    }
+
+    /// The first frame on a recovered socket.
+    pub(super) fn proved(&mut self, now: Now) {
+        self.open_for_business(now);
+        if let Some(link) = &mut self.link {
+            link.replayed = Some(0);
+        }
+        self.requests.resend();
+        self.outbound.resume();
+    }
+
+    fn open_for_business(&mut self, now: Now) {
+        self.phase = Phase::Connected;
+        self.failures = 0;
+        self.renewed = false;
+        self.timers.clear(Timer::Handshake);
+        self.timers.clear(Timer::Recovery);
+        let (interval, timeout) = (
+            self.config.keep_alive_interval,
+            self.config.keep_alive_timeout,
+        );
+        if !interval.is_zero() {
+            self.timers.set(Timer::Ping, now.mono + interval);
+        }
+        if !timeout.is_zero() {
+            self.timers.set(Timer::Idle, now.mono + timeout);
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, now: Now, failure: DialFailure) {
+        self.timers.clear(Timer::Dial);
+        self.timers.clear(Timer::Handshake);
+        match self.phase {
+            Phase::Dialing(Kind::Recover) | Phase::Handshaking(Kind::Recover) => {
+                self.retry_recovery(now, failure.retry_after());
+            }
+            Phase::Dialing(Kind::Fresh) | Phase::Handshaking(Kind::Fresh) => {
+                self.retry_fresh(now, failure);
+            }
+            Phase::Stopped | Phase::Connected | Phase::Waiting(_) => {}
+        }
+    }
+
+    /// A recovery is tried again whatever the failure; only its window and 1008 end it.
+    fn retry_recovery(&mut self, now: Now, retry_after: Option<Duration>) {
+        let delay = self
+            .config
+            .recovery_backoff
+            .delay(self.failures, &mut self.random);
+        self.failures += 1;
+        self.phase = Phase::Waiting(Kind::Recover);
+        let at = now.mono + delay.max(retry_after.unwrap_or_default());
+        self.timers.set(Timer::Redial, at);
+    }
+
+    fn retry_fresh(&mut self, now: Now, failure: DialFailure) {
+        self.failures += 1;
+        if failure.asks_for_another_url() && !self.renewed {
+            self.renewed = true;
+            return self.dial(now, Kind::Fresh);
+        }
+        if failure.is_final() || (self.initial && !self.config.retry_initial_connect) {
+            return self.shut_down(StopReason::Refused(failure));
+        }
+        let exhausted = |most| self.failures >= most;
+        if self.config.max_reconnect_attempts.is_some_and(exhausted) {
+            return self.shut_down(StopReason::Exhausted {
+                attempts: self.failures,
+                last: failure,
+            });
+        }
+        self.renewed = false;
+        let retry_after = failure.retry_after().unwrap_or_default();
+        self.wait_for_fresh(now, retry_after);
+    }
+
+    fn wait_for_fresh(&mut self, now: Now, at_least: Duration) {
+        let retry = self.failures.saturating_sub(1);
+        let delay = self.config.reconnect_backoff.delay(retry, &mut self.random);
+        self.phase = Phase::Waiting(Kind::Fresh);
+        self.timers
+            .set(Timer::Redial, now.mono + delay.max(at_least));
+    }
+
+    pub(super) fn closed(&mut self, now: Now, closure: Closure) {
+        match self.phase {
+            Phase::Dialing(_) | Phase::Handshaking(Kind::Fresh) => {
+                self.dial_failed(now, DialFailure::ClosedAtOnce(closure));
+            }
+            Phase::Handshaking(Kind::Recover) if closure.code == Some(POLICY_VIOLATION) => {
+                self.replace(now, Loss::RecoveryRefused(closure));
+            }
+            Phase::Handshaking(Kind::Recover) => {
+                self.dial_failed(now, DialFailure::ClosedAtOnce(closure));
+            }
+            Phase::Connected => self.lost(now, Loss::Closed(closure)),
+            Phase::Stopped | Phase::Waiting(_) => {}
+        }
+    }
+
+    /// The socket is gone. The connection may live on.
+    fn lost(&mut self, now: Now, cause: Loss) {
+        self.quiet();
+        let is_final =
+            matches!(&cause, Loss::Closed(closure) if closure.code == Some(POLICY_VIOLATION));
+        let can_recover = self.protocol.is_reliable()
+            && !is_final
+            && self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.reconnection_token.is_some());
+        if !can_recover {
+            return self.replace(now, cause);
+        }
+        if let Some(link) = &mut self.link {
+            link.replayed = None;
+        }
+        self.failures = 0;
+        self.requests.pause(&cause, &mut self.events);
+        self.outbound.pause(&cause, &mut self.events);
+        self.events.push_back(Event::Recovering { cause });
+        self.timers
+            .set(Timer::Recovery, now.mono + self.config.recovery_window);
+        self.retry_recovery(now, None);
+    }
+
+    /// The connection is over; open another one, if that is wanted.
+    pub(super) fn replace(&mut self, now: Now, cause: Loss) {
+        self.quiet();
+        self.end_link(&cause);
+        self.failures = 0;
+        self.renewed = false;
+        if self.config.auto_reconnect {
+            self.wait_for_fresh(now, Duration::ZERO);
+        } else {
+            self.shut_down(StopReason::Lost(cause));
+        }
+    }
+
+    /// Forgets the connection and settles what was under way on it.
+    pub(super) fn end_link(&mut self, cause: &Loss) {
+        self.requests.lose(cause, &mut self.events);
+        self.outbound.lose(cause, &mut self.events);
+        if !self.config.auto_rejoin_groups {
+            self.groups.forget();
+        }
+        if let Some(link) = self.link.take() {
+            self.events.push_back(Event::Disconnected {
+                connection_id: link.connection_id,
+                cause: cause.clone(),
+                message: link.goodbye,
+            });
+        }
+    }
+
+    /// Stops the clockwork of an open socket.
+    fn quiet(&mut self) {
+        self.urgent.clear();
+        for timer in [
+            Timer::Dial,
+            Timer::Handshake,
+            Timer::Ping,
+            Timer::Idle,
+            Timer::Probe,
+            Timer::Recovery,
+            Timer::Redial,
+            Timer::SequenceAck,
+        ] {
+            self.timers.clear(timer);
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, reason: StopReason) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        if self.phase.has_transport() {
+            self.hang_up(Some(NORMAL));
+        }
+        self.phase = Phase::Stopped;
+        self.urgent.clear();
+        let cause = match &reason {
+            StopReason::Lost(loss) => loss.clone(),
+            _ => Loss::Stopped,
+        };
+        self.end_link(&cause);
+        self.requests.lose_all(&cause, &mut self.events);
+        self.outbound.lose_all(&cause, &mut self.events);
+        self.inbound.end_all(&mut self.events);
+        self.groups.forget();
+        self.timers.clear_all();
+        self.events.push_back(Event::Stopped { reason });
+    }
+
+    fn hang_up(&mut self, close_code: Option<u16>) {
+        self.actions.push_back(Action::Hangup {
+            attempt: self.attempt,
+            close_code,
+        });
+    }
+
+    fn ping(&mut self) {
+        self.urgent
+            .push_back(self.protocol.encode(&ClientFrame::Ping));
+    }
+
+    /// Asks an open socket for a sign of life, soon.
+    fn probe(&mut self, now: Now) {
+        if self.phase == Phase::Connected && !self.stalled {
+            self.ping();
+            self.timers
+                .set_by(Timer::Probe, now.mono + self.config.probe_timeout);
+        }
+    }
+
+    pub(super) fn fire(&mut self, now: Now, timer: Timer, due: Instant) {
+        match timer {
+            Timer::Redial => {
+                if let Phase::Waiting(kind) = self.phase {
+                    self.dial(now, kind);
+                }
+            }
+            Timer::Dial => self.abandon(now, self.config.dial_timeout),
+            Timer::Handshake => self.abandon(now, self.config.handshake_timeout),
+            Timer::Recovery => {
+                if self.phase.has_transport() {
+                    self.hang_up(None);
+                }
+                self.replace(now, Loss::RecoveryExpired(self.config.recovery_window));
+            }
+            Timer::Ping => {
+                self.ping();
+                self.timers
+                    .set(Timer::Ping, now.mono + self.config.keep_alive_interval);
+            }
+            Timer::Idle => self.check_silence(now, due),
+            Timer::Probe => self.give_up_socket(now, self.config.probe_timeout),
+            // `poll_transmit` looks at the time itself.
+            Timer::SequenceAck => {}
+            Timer::Retry => self.retry_requests(now),
+        }
+    }
+
+    /// A dial, or its handshake, takes too long.
+    fn abandon(&mut self, now: Now, after: Duration) {
+        self.hang_up(None);
+        self.dial_failed(now, DialFailure::TimedOut(after));
+    }
+
+    fn check_silence(&mut self, now: Now, due: Instant) {
+        let timeout = self.config.keep_alive_timeout;
+        let heard = self.last_received.unwrap_or(now.mono);
+        let silent = now.mono.saturating_duration_since(heard);
+        if self.stalled || silent < timeout {
+            let from = if self.stalled { now.mono } else { heard };
+            return self.timers.set(Timer::Idle, from + timeout);
+        }
+        if now.mono.saturating_duration_since(due) >= SLEPT {
+            // We were late: what arrived meanwhile may not have been handed in yet.
+            self.timers.set(Timer::Idle, now.mono + timeout);
+            return self.probe(now);
+        }
+        self.give_up_socket(now, silent);
+    }
+
+    fn give_up_socket(&mut self, now: Now, silent: Duration) {
+        self.hang_up(None);
+        self.lost(now, Loss::Silent(silent));
+    }
+}
+
+impl DialFailure {
+    /// How long the service asks to wait.
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The token may have expired.
+    const fn asks_for_another_url(&self) -> bool {
+        matches!(self, Self::Refused { status: 401, .. })
+    }
+
+    /// The same dial will fail again.
+    const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 400 | 401 | 403 | 404,
+                ..
+            } | Self::Subprotocol(_)
+        )
+    }
+}

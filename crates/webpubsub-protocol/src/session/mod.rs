@@ -1,0 +1,378 @@
+//! The client's side of a connection, without IO: what a real-time client must do, as a plain value.
+//!
+//! # The contract
+//!
+//! A [`Session`] opens no socket, reads no clock and starts no task. You tell it what happened, with
+//! the time, and ask it what to do. It is deterministic: the same calls give the same answers, random
+//! delays and ids follow from a seed.
+//!
+//! **Mutate once, then drain.** After every call that takes `&mut self` and the time:
+//!
+//! 1. [`poll_action`](Session::poll_action) until `None`: dial, hang up.
+//! 2. [`poll_event`](Session::poll_event) until `None`: what the application should know.
+//! 3. [`poll_transmit`](Session::poll_transmit) while the socket takes frames, until `None`. A frame
+//!    stays in the session until it is taken: ask only when the socket is ready, or a drop loses it.
+//! 4. Sleep until [`poll_timeout`](Session::poll_timeout), a report of the transport, or a request
+//!    of the application, whichever comes first; then call
+//!    [`handle_timeout`](Session::handle_timeout), [`handle_input`](Session::handle_input) or
+//!    [`submit`](Session::submit). Calling `handle_timeout` too early does nothing.
+//!
+//! **Attempts.** Each dial has a number. Report everything about its socket with that number, and keep
+//! reporting as long as you like: news of an abandoned attempt changes nothing.
+//!
+//! **Requests settle exactly once**, by [`Event::Settled`]. What was not yet written waits for the next
+//! connection; what was written but not answered is written again under the same ack id after a
+//! recovery, and is [`Outcome::Lost`] when there is none.
+//!
+//! # States
+//!
+//! ```text
+//!             start                 connected
+//!  Stopped ──────────► Connecting ─────────────► Connected ◄───────┐
+//!     ▲                  ▲    ▲                    │   │           │ first frame
+//!     │ stop, refused    │    └── lost, not ───────┘   │ lost      │
+//!     └──────────────────┘        recoverable          ▼           │
+//!                        ▲                         Recovering ─────┘
+//!                        └── 1008, 30 s ───────────────┘
+//! ```
+//!
+//! Implements the client's part of the protocol as numbered in `spec/requirements.toml`.
+
+mod backoff;
+mod config;
+mod event;
+mod frames;
+mod group_state;
+mod inbound_stream;
+mod life;
+mod outbound_stream;
+mod protocol;
+mod request;
+mod requests;
+mod sequence;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+
+pub use backoff::Backoff;
+pub use config::SessionConfig;
+pub use event::{
+    Action, Attempt, Closure, DialFailure, Event, Ignored, Input, Loss, Now, Recovery, StopReason,
+};
+pub use group_state::{MemberState, StateChange};
+pub use inbound_stream::{Fragment, StreamEnd, StreamKey, StreamOptions, SubscriptionId};
+pub use protocol::{Protocol, WireFrame};
+pub use request::{Acknowledge, Outcome, Request, RequestId, SubmitError};
+
+use backoff::Random;
+use group_state::Groups;
+use inbound_stream::InboundStreams;
+use life::{Link, Phase};
+use outbound_stream::OutboundStreams;
+use requests::Requests;
+use timer::{Timer, Timers};
+
+use crate::frame::ClientFrame;
+use crate::name::GroupName;
+
+/// A difference between the clocks that means that the machine slept.
+const SLEPT: Duration = Duration::from_secs(5);
+
+/// The client's side of a connection; see the [module's documentation](self) for how to drive it.
+pub struct Session {
+    config: SessionConfig,
+    protocol: Arc<dyn Protocol>,
+    random: Random,
+    phase: Phase,
+    /// The latest dial.
+    attempt: Attempt,
+    /// There has been no connection since the start.
+    initial: bool,
+    /// A new URL was asked for because the service refused the last one.
+    renewed: bool,
+    /// Dials that failed in a row.
+    failures: u32,
+    /// The connection at the service, which outlives its sockets.
+    link: Option<Link>,
+    timers: Timers,
+    last_received: Option<Instant>,
+    last_seen: Option<Now>,
+    stalled: bool,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    /// Frames that pass all others.
+    urgent: VecDeque<WireFrame>,
+    requests: Requests,
+    outbound: OutboundStreams,
+    inbound: InboundStreams,
+    groups: Groups,
+}
+
+/// Which part of its life a session is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Not started, or stopped.
+    Stopped,
+    /// Opening a new connection.
+    Connecting,
+    /// Open.
+    Connected,
+    /// Its socket was lost; the connection is being recovered.
+    Recovering,
+}
+
+/// The session runs already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client is started already")]
+pub struct AlreadyStarted;
+
+impl Session {
+    /// A session that is stopped. `seed` decides its random delays and ids: give a random one.
+    #[must_use]
+    pub fn new(config: SessionConfig, protocol: Arc<dyn Protocol>, seed: u64) -> Self {
+        Self {
+            config,
+            protocol,
+            random: Random::new(seed),
+            phase: Phase::Stopped,
+            attempt: Attempt::default(),
+            initial: true,
+            renewed: false,
+            failures: 0,
+            link: None,
+            timers: Timers::default(),
+            last_received: None,
+            last_seen: None,
+            stalled: false,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            urgent: VecDeque::new(),
+            requests: Requests::default(),
+            outbound: OutboundStreams::default(),
+            inbound: InboundStreams::default(),
+            groups: Groups::default(),
+        }
+    }
+
+    // Inputs.
+
+    /// Starts to connect.
+    ///
+    /// # Errors
+    ///
+    /// When it runs already. A stopped session can be started again.
+    pub fn start(&mut self, now: Now) -> Result<(), AlreadyStarted> {
+        if self.phase != Phase::Stopped {
+            return Err(AlreadyStarted);
+        }
+        self.observe(now);
+        self.begin(now);
+        Ok(())
+    }
+
+    /// Stops for good: closes the connection with 1000, so that the service forgets it at once, and
+    /// settles what waits as [`Loss::Stopped`]. Does nothing when it is stopped.
+    pub fn stop(&mut self, now: Now) {
+        self.observe(now);
+        self.shut_down(StopReason::Requested);
+    }
+
+    /// Takes news of a transport. Those of an abandoned attempt change nothing.
+    pub fn handle_input(&mut self, now: Now, attempt: Attempt, input: Input) {
+        self.observe(now);
+        if attempt != self.attempt || !self.phase.has_transport() {
+            return;
+        }
+        match input {
+            Input::Opened => self.opened(now),
+            Input::DialFailed(failure) => self.dial_failed(now, failure),
+            Input::Frame(frame) => self.frame(now, frame),
+            Input::Closed(closure) => self.closed(now, closure),
+        }
+    }
+
+    /// Acts on the deadlines that have passed; harmless when none has.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.observe(now);
+        while let Some((timer, due)) = self.timers.pop_due(now.mono) {
+            self.fire(now, timer, due);
+        }
+        self.inbound.handle_timeout(now.mono, &mut self.events);
+        self.outbound.handle_timeout(now.mono);
+    }
+
+    /// Tells whether the application has stopped taking events, so that nothing is read from the
+    /// socket. Then answers cannot arrive: what waits for one is settled as [`Outcome::Stalled`],
+    /// and new requests are refused, so that an application that waits for its own request in the
+    /// task that should read events goes on.
+    pub fn set_stalled(&mut self, now: Now, stalled: bool) {
+        self.observe(now);
+        if stalled && !self.stalled {
+            self.requests.stall(&mut self.events);
+        }
+        self.stalled = stalled;
+        // Nothing is read, so silence says nothing.
+        self.last_received = Some(now.mono);
+        self.timers.clear(Timer::Probe);
+    }
+
+    /// Starts to report streams that come in.
+    pub fn subscribe_streams(&mut self, options: StreamOptions) -> SubscriptionId {
+        self.inbound.subscribe(options)
+    }
+
+    /// Ends such a subscription, and with it what it shows; nothing more is reported.
+    pub fn unsubscribe_streams(&mut self, subscription: SubscriptionId) {
+        self.inbound.unsubscribe(subscription);
+    }
+
+    // Outputs.
+
+    /// The next thing to do with transports. Ask after every call that takes the time.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next thing that the application should know. Ask after every call that takes the time.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next frame to write. Ask only when the socket of the latest attempt can take it, and write
+    /// what you got. Settles requests, so ask for events after it.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Now) -> Option<WireFrame> {
+        if !self.phase.is_open() {
+            return None;
+        }
+        if let Some(frame) = self.urgent.pop_front() {
+            return Some(frame);
+        }
+        if self.phase != Phase::Connected {
+            return None;
+        }
+        if let Some(frame) = self.sequence_ack(now) {
+            return Some(frame);
+        }
+        let most = self.config.max_in_flight;
+        if let Some(frame) = self.requests.next_frame(most, &mut self.events) {
+            return Some(frame);
+        }
+        self.outbound.next_frame(now.mono, &mut self.events)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. `None` once it is stopped,
+    /// unless a stream that came in waits for its time-out.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.timers.earliest(),
+            self.inbound.poll_timeout(),
+            self.outbound.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    // What it knows.
+
+    /// Which part of its life it is in.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.phase {
+            Phase::Stopped => State::Stopped,
+            Phase::Connected => State::Connected,
+            _ if self.link.is_some() => State::Recovering,
+            _ => State::Connecting,
+        }
+    }
+
+    /// The id of the connection, while there is one.
+    #[must_use]
+    pub fn connection_id(&self) -> Option<&ByteString> {
+        self.link.as_ref().map(|link| &link.connection_id)
+    }
+
+    /// The user of the connection, while there is one and it has one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&ByteString> {
+        self.link.as_ref().and_then(|link| link.user_id.as_ref())
+    }
+
+    /// The stream that was opened by this request, while it is open.
+    #[must_use]
+    pub fn stream_of(&self, request: RequestId) -> Option<&ByteString> {
+        self.outbound.opened_by(request)
+    }
+
+    /// Whether fragments can be written to this stream now.
+    #[must_use]
+    pub fn stream_has_room(&self, stream_id: &str) -> bool {
+        self.outbound.has_room(stream_id, self.config.stream_window)
+    }
+
+    /// Whether another request can be submitted without being refused as
+    /// [`SubmitError::Full`].
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.requests.has_room(0, &self.config)
+    }
+
+    /// Whether requests wait for an answer.
+    #[must_use]
+    pub fn has_pending_requests(&self) -> bool {
+        self.requests.any_unsettled()
+    }
+
+    /// The states of a group's members, ordered by connection id; `None` without a subscription.
+    #[must_use]
+    pub fn group_states(&self, group: &GroupName) -> Option<Vec<MemberState>> {
+        self.groups.states(group)
+    }
+
+    /// The groups that are joined, and will be joined again.
+    pub fn joined_groups(&self) -> impl Iterator<Item = &GroupName> {
+        self.groups.joined()
+    }
+
+    fn sequence_ack(&mut self, now: Now) -> Option<WireFrame> {
+        let link = self.link.as_mut()?;
+        let due = link.sequence.lag() >= self.config.sequence_ack_lag
+            || link.sequence.is_unacknowledged()
+                && self
+                    .timers
+                    .at(Timer::SequenceAck)
+                    .is_none_or(|at| at <= now.mono);
+        if !due {
+            return None;
+        }
+        self.timers.clear(Timer::SequenceAck);
+        let sequence_id = link.sequence.acknowledge()?;
+        Some(
+            self.protocol
+                .encode(&ClientFrame::SequenceAck { sequence_id }),
+        )
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase)
+            .field("attempt", &self.attempt)
+            .field("connection_id", &self.connection_id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,442 @@
+//! Streams that this client publishes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+
+use super::event::{Event, Loss};
+use super::protocol::WireFrame;
+use super::request::{Outcome, RequestId, SubmitError};
+use crate::frame::FrameError;
+
+/// How long a stream pauses after the service refused a fragment for a passing reason; doubles with
+/// each refusal of the same fragment.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+pub(super) struct OutboundStreams {
+    streams: BTreeMap<ByteString, Outbound>,
+    /// Who wrote last, so that streams take turns.
+    last: Option<ByteString>,
+}
+
+/// The service acknowledged what it cannot have received: the stream's order is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Violation;
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("The service acknowledged a fragment outside the publisher's window.")
+    }
+}
+
+#[derive(Debug)]
+struct Outbound {
+    opened_by: RequestId,
+    start: Start,
+    /// Written or not, but not acknowledged; the first one has the number `oldest`.
+    fragments: VecDeque<Fragment>,
+    oldest: u64,
+    /// The number of the fragment to write next.
+    cursor: u64,
+    /// One above the highest number that was ever written.
+    written_to: u64,
+    keep_alives: VecDeque<(RequestId, WireFrame)>,
+    end: Option<End>,
+    /// Fragments are written again from here already, so further refusals of it say nothing new.
+    rewound_to: Option<u64>,
+    refusals: u32,
+    /// Nothing is written before this time.
+    paused_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Start {
+    Waiting(WireFrame),
+    Written,
+    Accepted,
+}
+
+#[derive(Debug)]
+struct Fragment {
+    frame: WireFrame,
+    /// Until it was written the first time.
+    request: Option<RequestId>,
+}
+
+#[derive(Debug)]
+struct End {
+    frame: WireFrame,
+    request: RequestId,
+    /// Written on this socket.
+    written: bool,
+    /// Written on any socket.
+    ever_written: bool,
+}
+
+impl OutboundStreams {
+    pub(super) fn is_open(&self, id: &ByteString) -> bool {
+        self.streams.contains_key(id)
+    }
+
+    pub(super) fn opened_by(&self, request: RequestId) -> Option<&ByteString> {
+        self.streams
+            .iter()
+            .find(|(_, stream)| stream.opened_by == request)
+            .map(|(id, _)| id)
+    }
+
+    pub(super) fn has_room(&self, id: &str, window: usize) -> bool {
+        self.streams
+            .get(id)
+            .is_some_and(|stream| stream.fragments.len() < window)
+    }
+
+    pub(super) fn open(&mut self, id: ByteString, request: RequestId, frame: WireFrame) {
+        let stream = Outbound {
+            opened_by: request,
+            start: Start::Waiting(frame),
+            fragments: VecDeque::new(),
+            oldest: 1,
+            cursor: 1,
+            written_to: 1,
+            keep_alives: VecDeque::new(),
+            end: None,
+            rewound_to: None,
+            refusals: 0,
+            paused_until: None,
+        };
+        self.streams.insert(id, stream);
+    }
+
+    /// The number of the stream's next fragment.
+    pub(super) fn next_number(&self, id: &ByteString) -> Result<u64, SubmitError> {
+        match self.streams.get(id) {
+            Some(stream) if stream.end.is_none() => Ok(stream.next()),
+            _ => Err(SubmitError::StreamNotOpen),
+        }
+    }
+
+    pub(super) fn write(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.fragments.push_back(Fragment {
+                frame,
+                request: Some(request),
+            });
+        }
+    }
+
+    pub(super) fn end(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.end = Some(End {
+                frame,
+                request,
+                written: false,
+                ever_written: false,
+            });
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.keep_alives.push_back((request, frame));
+        }
+    }
+
+    /// The opener gave up; a stream that was not accepted yet is not wanted.
+    pub(super) fn cancel_open(&mut self, request: RequestId, events: &mut VecDeque<Event>) {
+        let unwritten = |stream: &Outbound| {
+            stream.opened_by == request && matches!(stream.start, Start::Waiting(_))
+        };
+        let found = self.streams.iter().find(|(_, stream)| unwritten(stream));
+        if let Some(id) = found.map(|(id, _)| id.clone()) {
+            self.streams.remove(&id);
+            let outcome = Outcome::Cancelled;
+            events.push_back(Event::Settled { request, outcome });
+        }
+    }
+
+    /// The next frame of the stream whose turn it is.
+    pub(super) fn next_frame(
+        &mut self,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) -> Option<WireFrame> {
+        let after = self.last.take();
+        let is_later = |id: &ByteString| after.as_ref().is_none_or(|last| id > last);
+        let order = self
+            .streams
+            .keys()
+            .filter(|id| is_later(id))
+            .chain(self.streams.keys().filter(|id| !is_later(id)))
+            .cloned()
+            .collect::<Vec<_>>();
+        for id in order {
+            if let Some(stream) = self.streams.get_mut(&id)
+                && let Some(frame) = stream.next_frame(now, events)
+            {
+                self.last = Some(id);
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    /// When a paused stream goes on.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.streams
+            .values()
+            .filter_map(|stream| stream.paused_until)
+            .min()
+    }
+
+    /// Ends the pauses that are over.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for stream in self.streams.values_mut() {
+            stream.paused_until.take_if(|until| *until <= now);
+        }
+    }
+
+    /// A `streamAck`; whether the stream is known.
+    pub(super) fn acknowledge(
+        &mut self,
+        id: &ByteString,
+        expected: u64,
+        events: &mut VecDeque<Event>,
+    ) -> Result<bool, Violation> {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return Ok(false);
+        };
+        if matches!(stream.start, Start::Written) && expected == 1 {
+            stream.start = Start::Accepted;
+            let (request, outcome) = (stream.opened_by, Outcome::Accepted { ack_id: None });
+            events.push_back(Event::Settled { request, outcome });
+            return Ok(true);
+        }
+        if stream.trim(expected).is_err() {
+            return Err(self.violated(id, events));
+        }
+        Ok(true)
+    }
+
+    /// A `streamNack`; whether the stream is known.
+    pub(super) fn refuse(
+        &mut self,
+        now: Instant,
+        id: &ByteString,
+        error: &FrameError,
+        expected: u64,
+        events: &mut VecDeque<Event>,
+    ) -> Result<bool, Violation> {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return Ok(false);
+        };
+        if stream.trim(expected).is_err() {
+            return Err(self.violated(id, events));
+        }
+        let is_passing = error.name != "InvalidSequenceId";
+        if is_passing || stream.rewound_to != Some(expected) {
+            stream.rewind();
+            stream.rewound_to = Some(expected);
+        }
+        if is_passing {
+            let factor = 1_u32.checked_shl(stream.refusals).unwrap_or(u32::MAX);
+            stream.refusals += 1;
+            stream.paused_until = Some(now + PAUSE.saturating_mul(factor).min(PAUSE_MOST));
+        }
+        Ok(true)
+    }
+
+    fn violated(&mut self, id: &ByteString, events: &mut VecDeque<Event>) -> Violation {
+        let error = FrameError::new("ProtocolViolation", Violation.to_string());
+        if let Some(stream) = self.streams.remove(id) {
+            stream.fail(id, &Failure::Refused(error), events);
+        }
+        Violation
+    }
+
+    /// A `streamClosed`; whether the stream is known.
+    pub(super) fn closed(
+        &mut self,
+        id: &ByteString,
+        error: Option<FrameError>,
+        events: &mut VecDeque<Event>,
+    ) -> bool {
+        let Some(mut stream) = self.streams.remove(id) else {
+            return false;
+        };
+        let ended = stream.end.take_if(|end| {
+            // Written before a drop that took its answer away: then the service has forgotten it.
+            let forgotten = error
+                .as_ref()
+                .is_some_and(|error| error.name == "StreamNotFound");
+            end.ever_written && (error.is_none() || forgotten && stream.fragments.is_empty())
+        });
+        match (ended, error) {
+            (Some(end), _) => {
+                stream.settle_rest(&Outcome::Cancelled, events);
+                let (request, outcome) = (end.request, Outcome::Accepted { ack_id: None });
+                events.push_back(Event::Settled { request, outcome });
+            }
+            (None, error) => {
+                let error = error.unwrap_or_else(|| {
+                    FrameError::new("Closed", "The service closed the stream before its end.")
+                });
+                stream.fail(id, &Failure::Refused(error), events);
+            }
+        }
+        true
+    }
+
+    /// The socket was lost, the connection lives on.
+    pub(super) fn pause(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
+        // Whether the service knows such a stream cannot be found out.
+        self.fail_where(cause, events, |stream| {
+            matches!(stream.start, Start::Written)
+        });
+        for stream in self.streams.values_mut() {
+            stream.paused_until = None;
+        }
+    }
+
+    /// The connection was recovered: everything unacknowledged goes out again.
+    pub(super) fn resume(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.rewind();
+            stream.rewound_to = None;
+        }
+    }
+
+    /// The connection is over. Streams that the service has not heard of wait for the next one.
+    pub(super) fn lose(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
+        self.fail_where(cause, events, |stream| {
+            !matches!(stream.start, Start::Waiting(_))
+        });
+    }
+
+    pub(super) fn lose_all(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
+        self.fail_where(cause, events, |_| true);
+    }
+
+    fn fail_where(
+        &mut self,
+        cause: &Loss,
+        events: &mut VecDeque<Event>,
+        fails: impl Fn(&Outbound) -> bool,
+    ) {
+        let failing = self.streams.iter().filter(|(_, stream)| fails(stream));
+        let failing: Vec<_> = failing.map(|(id, _)| id.clone()).collect();
+        for id in failing {
+            if let Some(stream) = self.streams.remove(&id) {
+                stream.fail(&id, &Failure::Lost(cause.clone()), events);
+            }
+        }
+    }
+}
+
+enum Failure {
+    Refused(FrameError),
+    Lost(Loss),
+}
+
+impl Outbound {
+    fn next(&self) -> u64 {
+        self.oldest + self.fragments.len() as u64
+    }
+
+    fn next_frame(&mut self, now: Instant, events: &mut VecDeque<Event>) -> Option<WireFrame> {
+        match &self.start {
+            Start::Waiting(frame) => {
+                let frame = frame.clone();
+                self.start = Start::Written;
+                return Some(frame);
+            }
+            Start::Written => return None,
+            Start::Accepted => {}
+        }
+        if self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let at = usize::try_from(self.cursor - self.oldest).ok()?;
+        if let Some(fragment) = self.fragments.get_mut(at) {
+            self.cursor += 1;
+            self.written_to = self.written_to.max(self.cursor);
+            if let Some(request) = fragment.request.take() {
+                let outcome = Outcome::Accepted { ack_id: None };
+                events.push_back(Event::Settled { request, outcome });
+            }
+            return Some(fragment.frame.clone());
+        }
+        if let Some((request, frame)) = self.keep_alives.pop_front() {
+            let outcome = Outcome::Accepted { ack_id: None };
+            events.push_back(Event::Settled { request, outcome });
+            return Some(frame);
+        }
+        let end = self.end.as_mut().filter(|end| !end.written)?;
+        end.written = true;
+        end.ever_written = true;
+        Some(end.frame.clone())
+    }
+
+    /// Forgets what the service has. It cannot have what was never written.
+    fn trim(&mut self, expected: u64) -> Result<(), Violation> {
+        if !(self.oldest..=self.written_to).contains(&expected) {
+            return Err(Violation);
+        }
+        if expected > self.oldest {
+            self.refusals = 0;
+            self.rewound_to = None;
+        }
+        while self.oldest < expected {
+            self.fragments.pop_front();
+            self.oldest += 1;
+        }
+        self.cursor = self.cursor.max(self.oldest);
+        Ok(())
+    }
+
+    fn rewind(&mut self) {
+        self.cursor = self.oldest;
+        if let Some(end) = &mut self.end {
+            end.written = false;
+        }
+    }
+
+    fn fail(mut self, id: &ByteString, failure: &Failure, events: &mut VecDeque<Event>) {
+        let outcome = match failure {
+            Failure::Refused(error) => Outcome::Rejected {
+                ack_id: None,
+                error: error.clone(),
+            },
+            Failure::Lost(loss) => Outcome::Lost(loss.clone()),
+        };
+        if matches!(self.start, Start::Accepted) {
+            let error = match failure {
+                Failure::Refused(error) => error.clone(),
+                Failure::Lost(loss) => FrameError::new("ConnectionLost", loss.to_string()),
+            };
+            let stream_id = id.clone();
+            events.push_back(Event::StreamFailed { stream_id, error });
+        } else {
+            let (request, outcome) = (self.opened_by, outcome.clone());
+            events.push_back(Event::Settled { request, outcome });
+        }
+        self.settle_rest(&outcome, events);
+    }
+
+    fn settle_rest(&mut self, outcome: &Outcome, events: &mut VecDeque<Event>) {
+        let writes = self
+            .fragments
+            .drain(..)
+            .filter_map(|fragment| fragment.request);
+        let keep_alives = self.keep_alives.drain(..).map(|(request, _)| request);
+        let end = self.end.take().map(|end| end.request);
+        for request in writes.chain(keep_alives).chain(end) {
+            let outcome = outcome.clone();
+            events.push_back(Event::Settled { request, outcome });
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! From a request to a frame that waits to be written.
+
+use bytestring::ByteString;
+
+use super::Session;
+use super::event::Now;
+use super::life::Phase;
+use super::protocol::WireFrame;
+use super::request::{Acknowledge, Request, RequestId, SubmitError};
+use super::requests::{Effect, Kind};
+use crate::frame::{ClientFrame, Invocation, StreamStart};
+use crate::limits;
+
+impl Session {
+    /// Takes a request. It is settled later, exactly once, by [`Event::Settled`](super::Event).
+    ///
+    /// # Errors
+    ///
+    /// When the request cannot be taken; nothing has changed then.
+    /// [`SubmitError::Full`] passes: try again after the next
+    /// [`poll_transmit`](Self::poll_transmit).
+    pub fn submit(&mut self, now: Now, request: &Request) -> Result<RequestId, SubmitError> {
+        self.observe(now);
+        if self.phase == Phase::Stopped {
+            return Err(SubmitError::NotStarted);
+        }
+        match request {
+            Request::JoinGroup { group, acknowledge } => {
+                let frame = ClientFrame::JoinGroup {
+                    group: group.clone(),
+                    ack_id: None,
+                };
+                self.submit_acknowledged(frame, acknowledge.always(), Effect::Joined(group.clone()))
+            }
+            Request::LeaveGroup { group, acknowledge } => {
+                let frame = ClientFrame::LeaveGroup {
+                    group: group.clone(),
+                    ack_id: None,
+                };
+                self.submit_acknowledged(frame, acknowledge.always(), Effect::Left(group.clone()))
+            }
+            Request::SendToGroup {
+                group,
+                payload,
+                no_echo,
+                ttl_seconds,
+                metadata,
+                acknowledge,
+            } => {
+                if *ttl_seconds > limits::MESSAGE_TTL_SECONDS {
+                    return Err(SubmitError::Invalid(
+                        "the time to live must be 0 to 300 seconds",
+                    ));
+                }
+                let frame = ClientFrame::SendToGroup {
+                    group: group.clone(),
+                    ack_id: None,
+                    no_echo: *no_echo,
+                    ttl_seconds: *ttl_seconds,
+                    metadata: metadata.clone(),
+                    payload: payload.clone(),
+                };
+                self.submit_acknowledged(frame, *acknowledge, Effect::None)
+            }
+            Request::SendEvent {
+                event,
+                payload,
+                metadata,
+                acknowledge,
+            } => {
+                let frame = ClientFrame::Event {
+                    event: event.clone(),
+                    ack_id: None,
+                    metadata: metadata.clone(),
+                    payload: payload.clone(),
+                };
+                self.submit_acknowledged(frame, *acknowledge, Effect::None)
+            }
+            Request::SetGroupState {
+                group,
+                state,
+                acknowledge,
+            } => {
+                let frame = ClientFrame::SetGroupState {
+                    group: group.clone(),
+                    ack_id: None,
+                    state: state.clone(),
+                };
+                let effect = Effect::StateSet(group.clone(), state.clone());
+                self.submit_acknowledged(frame, acknowledge.always(), effect)
+            }
+            Request::SubscribeGroupState { group, acknowledge } => {
+                let frame = ClientFrame::SubscribeGroupState {
+                    group: group.clone(),
+                    ack_id: None,
+                };
+                let effect = Effect::Subscribed(group.clone());
+                self.submit_acknowledged(frame, acknowledge.always(), effect)
+            }
+            Request::UnsubscribeGroupState { group, acknowledge } => {
+                let frame = ClientFrame::UnsubscribeGroupState {
+                    group: group.clone(),
+                    ack_id: None,
+                };
+                let effect = Effect::Unsubscribed(group.clone());
+                self.submit_acknowledged(frame, acknowledge.always(), effect)
+            }
+            Request::Invoke {
+                event,
+                payload,
+                metadata,
+                invocation_id,
+            } => {
+                self.refuse_when_stalled()?;
+                let id = match invocation_id {
+                    Some(id) if id.is_empty() => {
+                        return Err(SubmitError::Invalid("an invocation id must not be empty"));
+                    }
+                    Some(id) if self.requests.is_invocation_id_in_use(id) => {
+                        return Err(SubmitError::InvocationIdInUse);
+                    }
+                    Some(id) => id.clone(),
+                    None => self.requests.free_invocation_id(),
+                };
+                let call = Invocation {
+                    event: event.clone(),
+                    metadata: metadata.clone(),
+                    payload: payload.clone(),
+                };
+                let frame = ClientFrame::Invoke {
+                    invocation_id: id.clone(),
+                    call: Ok(call),
+                };
+                let frame = self.checked(&frame)?;
+                Ok(self.enqueue(frame, Kind::Invocation(id)))
+            }
+            Request::OpenStream {
+                group,
+                stream_id,
+                no_echo,
+                idle_timeout,
+            } => {
+                let start = StreamStart {
+                    group: group.clone(),
+                    no_echo: *no_echo,
+                    idle_timeout: *idle_timeout,
+                };
+                self.open_stream(stream_id.clone(), start)
+            }
+            Request::WriteStream { stream_id, payload } => {
+                let number = self.outbound.next_number(stream_id)?;
+                if !self.stream_has_room(stream_id) {
+                    return Err(SubmitError::Full);
+                }
+                let frame = self.checked(&ClientFrame::StreamData {
+                    stream_id: stream_id.clone(),
+                    fragment: Ok(Some((number, payload.clone()))),
+                })?;
+                let request = self.requests.new_request();
+                self.outbound.write(stream_id, request, frame);
+                Ok(request)
+            }
+            Request::EndStream { stream_id, error } => {
+                self.outbound.next_number(stream_id)?;
+                let frame = self.checked(&ClientFrame::EndStream {
+                    stream_id: stream_id.clone(),
+                    error: error.clone(),
+                })?;
+                let request = self.requests.new_request();
+                self.outbound.end(stream_id, request, frame);
+                Ok(request)
+            }
+            Request::KeepStreamAlive { stream_id } => {
+                self.outbound.next_number(stream_id)?;
+                let frame = self.protocol.encode(&ClientFrame::StreamData {
+                    stream_id: stream_id.clone(),
+                    fragment: Ok(None),
+                });
+                let request = self.requests.new_request();
+                self.outbound.keep_alive(stream_id, request, frame);
+                Ok(request)
+            }
+        }
+    }
+
+    /// Gives a request up. One that was not written is withdrawn; an invocation is cancelled at the
+    /// service; of any other, only the answer is not waited for.
+    pub fn cancel(&mut self, now: Now, request: RequestId) {
+        self.observe(now);
+        if let Some(invocation_id) = self.requests.cancel(request, &mut self.events)
+            && self.phase.is_open()
+        {
+            let frame = ClientFrame::CancelInvocation { invocation_id };
+            self.urgent.push_back(self.protocol.encode(&frame));
+        }
+        self.outbound.cancel_open(request, &mut self.events);
+        self.schedule_retries();
+    }
+
+    /// `frame` has no ack id yet.
+    fn submit_acknowledged(
+        &mut self,
+        mut frame: ClientFrame,
+        acknowledge: Acknowledge,
+        effect: Effect,
+    ) -> Result<RequestId, SubmitError> {
+        let ack_id = match acknowledge {
+            Acknowledge::Forget => None,
+            Acknowledge::Id(id) if self.requests.is_ack_id_in_use(id) => {
+                return Err(SubmitError::AckIdInUse(id));
+            }
+            Acknowledge::Auto | Acknowledge::Id(_) => {
+                self.refuse_when_stalled()?;
+                Some(match acknowledge {
+                    Acknowledge::Id(id) => id,
+                    _ => self.requests.free_ack_id(),
+                })
+            }
+        };
+        if let Some(id) = ack_id {
+            frame.set_ack_id(id);
+        }
+        let frame = match self.checked(&frame) {
+            Ok(frame) => frame,
+            Err(error) => {
+                if let (Acknowledge::Auto, Some(id)) = (acknowledge, ack_id) {
+                    self.requests.return_ack_id(id);
+                }
+                return Err(error);
+            }
+        };
+        if let Acknowledge::Id(id) = acknowledge {
+            self.requests.choose_ack_id(id);
+        }
+        let kind = ack_id.map_or(Kind::Forgotten, |id| Kind::Acknowledged(id, effect));
+        Ok(self.enqueue(frame, kind))
+    }
+
+    fn open_stream(
+        &mut self,
+        stream_id: Option<ByteString>,
+        start: StreamStart,
+    ) -> Result<RequestId, SubmitError> {
+        self.refuse_when_stalled()?;
+        if start
+            .idle_timeout
+            .is_some_and(|timeout| timeout.as_millis() == 0)
+        {
+            return Err(SubmitError::Invalid(
+                "the idle time-out of a stream must be at least 1 ms",
+            ));
+        }
+        let stream_id = match stream_id {
+            Some(id) if id.is_empty() => {
+                return Err(SubmitError::Invalid("a stream id must not be empty"));
+            }
+            Some(id) if self.outbound.is_open(&id) => return Err(SubmitError::StreamIdInUse),
+            Some(id) => id,
+            None => self.random.uuid().into(),
+        };
+        let frame = self.checked(&ClientFrame::OpenStream {
+            stream_id: stream_id.clone(),
+            start: Ok(start),
+        })?;
+        let request = self.requests.new_request();
+        self.outbound.open(stream_id, request, frame);
+        Ok(request)
+    }
+
+    fn enqueue(&mut self, frame: WireFrame, kind: Kind) -> RequestId {
+        let id = self.requests.new_request();
+        self.requests.enqueue(id, frame, kind);
+        id
+    }
+
+    /// The frame on the wire, when it may be sent and there is room for it.
+    fn checked(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
+        let frame = self.protocol.encode(frame);
+        let (bytes, limit) = (frame.len(), self.config.max_message_bytes);
+        if bytes > limit {
+            return Err(SubmitError::TooLarge { bytes, limit });
+        }
+        if !self.requests.has_room(bytes, &self.config) {
+            return Err(SubmitError::Full);
+        }
+        Ok(frame)
+    }
+
+    const fn refuse_when_stalled(&self) -> Result<(), SubmitError> {
+        if self.stalled {
+            return Err(SubmitError::Stalled);
+        }
+        Ok(())
+    }
+
+    /// Asks a new connection for what the old one had, before anything else.
+    pub(super) fn restore(&mut self) {
+        let frames = self.groups.to_restore();
+        for (mut frame, effect) in frames {
+            let ack_id = self.requests.free_ack_id();
+            frame.set_ack_id(ack_id);
+            let frame = self.protocol.encode(&frame);
+            self.requests.enqueue_ahead(frame, ack_id, effect);
+        }
+    }
+}
+
+impl Acknowledge {
+    /// Where fire and forget makes no sense: the session must know how it went.
+    const fn always(self) -> Self {
+        match self {
+            Self::Forget => Self::Auto,
+            other => other,
+        }
+    }
+}
