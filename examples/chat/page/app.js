@@ -87,15 +87,16 @@ function openRoom(name, first) {
       return ready ? Promise.resolve(ready) : negotiate(name, signal);
     },
     state: (status) => {
+      const change = status.name !== room.status.name;
       room.status = status;
       room.item.dataset.state = status.name;
       if (status.name === "connected" && ticket) {
         post("/announce", { ticket }).catch((error) => console.warn("The join was not announced:", error.message));
         ticket = null;
       }
-      if (status.name === "connected" && status.again) room.log.addNotice("Back again. Messages sent in the meantime are missing here.");
+      if (status.how === "renewed") room.log.addNotice("Back in a new session. Messages sent in the meantime may be missing here.");
       if (status.name === "stopped" && status.reason) room.log.addNotice(status.reason);
-      if (room === current) showStatus(true);
+      if (room === current) showStatus(change);
     },
     message: ({ from, data }) => receive(room, from, data),
     delivery: (message) => room.log.setDelivery(message.view, message.status, {
@@ -200,22 +201,29 @@ function showMe() {
 }
 
 function showStatus(announce) {
-  const { name, retryAt, reason } = current.status;
-  const offline = navigator.onLine === false;
-  const seconds = () => Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
-  const text = {
-    connecting: () => "Connecting…",
-    connected: () => "Connected",
-    waiting: () => `${offline ? "Offline, trying again" : "Reconnecting"} in ${seconds()} s`,
-    stopped: () => "Disconnected",
-  }[name]();
+  const { name, how, again, reason } = current.status;
   $("status").dataset.state = name;
-  $("status-text").textContent = text;
-  $("reconnect").hidden = name !== "waiting" && name !== "stopped";
+  $("status-text").textContent = statusText(current.status);
+  $("reconnect").hidden = name === "connected" || (name === "connecting" && !again);
   if (!announce) return;
-  // The countdown would be read out every second; the change itself is read out once.
-  const change = { connecting: "", connected: "Connected", waiting: "Connection lost, reconnecting", stopped: `Disconnected. ${reason}` }[name];
+  // The countdown would be read out every second, and the log reads out what it is told.
+  const change = {
+    connected: { first: "Connected", recovered: "Reconnected, no messages were missed", renewed: "Connected in a new session" }[how],
+    recovering: "Connection lost, reconnecting",
+    waiting: "Connection lost, reconnecting",
+    stopped: `Disconnected. ${reason}`,
+  }[name];
   if (change) $("announcer").textContent = `${current.name}: ${change}`;
+}
+
+/** What the line under the room's name says. */
+function statusText({ name, how, again, retryAt }) {
+  if (name === "connected") return { first: "Connected", recovered: "Reconnected", renewed: "New session" }[how];
+  if (name === "stopped") return "Disconnected";
+  if (name === "connecting" && !again) return "Connecting…";
+  if (!retryAt) return "Reconnecting…";
+  const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+  return `${navigator.onLine ? "Reconnecting" : "Offline, retry"} in ${seconds} s`;
 }
 
 function showUnread() {
@@ -348,7 +356,7 @@ document.addEventListener("visibilitychange", () => {
   wakeAll();
 });
 setInterval(() => {
-  if (current?.status.name === "waiting") showStatus(false);
+  if (current?.status.retryAt) showStatus(false);
 }, 500);
 
 restore();

@@ -57,7 +57,7 @@ pub(crate) fn app(service: WebPubSubServiceClient) -> Router {
 }
 
 /// The page, inside the binary: one file to run, no folder to find.
-const PAGE: [(&str, &str, &str); 6] = [
+const PAGE: [(&str, &str, &str); 8] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -82,6 +82,16 @@ const PAGE: [(&str, &str, &str); 6] = [
         "/connection.js",
         "text/javascript; charset=utf-8",
         include_str!("../page/connection.js"),
+    ),
+    (
+        "/link.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/link.js"),
+    ),
+    (
+        "/sequence.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/sequence.js"),
     ),
     (
         "/log.js",

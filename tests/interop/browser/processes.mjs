@@ -1,7 +1,7 @@
 // The programs under test, and a wire between them that can be cut.
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import net from "node:net";
 import readline from "node:readline";
 
@@ -29,12 +29,19 @@ export async function start(binary, args, env = {}) {
   };
 }
 
-/** A TCP proxy on a port of its own: `cut()` severs and refuses, `stall()` keeps sockets but moves nothing. */
+/**
+ * A TCP proxy on a port of its own. `kill()` resets every socket, `cut()` also refuses new ones,
+ * `stall()` keeps those it has but moves nothing in either direction. `restore()` takes new sockets
+ * again and gives the stalled ones up.
+ */
 export class Wire {
   #server;
   #target;
   #pairs = new Set();
+  #stalled = new Set();
   #port = 0;
+  #refusing = false;
+  #refused = new EventEmitter();
 
   static async open() {
     const wire = new Wire();
@@ -50,30 +57,51 @@ export class Wire {
     this.#target = Number(new URL(url).port);
   }
 
-  async cut() {
-    const closed = once(this.#server, "close");
-    this.#server.close();
-    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
-    await closed;
+  kill() {
+    this.#reset(this.#pairs);
+  }
+
+  cut() {
+    this.#refusing = true;
+    this.kill();
+  }
+
+  restore() {
+    this.#refusing = false;
+    this.#reset(this.#stalled);
+  }
+
+  /** Resolves after that many more refusals. */
+  async refusals(count) {
+    for (let seen = 0; seen < count; seen += 1) await once(this.#refused, "refusal");
   }
 
   stall() {
-    for (const [near, far] of this.#pairs) {
+    for (const pair of this.#pairs) {
+      const [near, far] = pair;
       near.unpipe(far).pause();
       far.unpipe(near).pause();
+      this.#stalled.add(pair);
     }
   }
 
-  async restore() {
-    await this.#listen();
+  async close() {
+    this.kill();
+    this.#server.close();
+    await once(this.#server, "close");
   }
 
-  async close() {
-    if (this.#server.listening) await this.cut();
+  #reset(pairs) {
+    for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
   }
 
   async #listen() {
     this.#server = net.createServer((near) => {
+      if (this.#refusing) {
+        near.on("error", () => {}).resetAndDestroy();
+        this.#refused.emit("refusal");
+        return;
+      }
       const far = net.connect(this.#target, "127.0.0.1");
       const pair = [near, far];
       this.#pairs.add(pair);
@@ -81,12 +109,13 @@ export class Wire {
       for (const socket of pair) {
         socket.on("error", () => {}).on("close", () => {
           this.#pairs.delete(pair);
+          this.#stalled.delete(pair);
           near.destroy();
           far.destroy();
         });
       }
     });
-    this.#server.listen(this.#port, "127.0.0.1");
+    this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
     this.#port = this.#server.address().port;
   }
