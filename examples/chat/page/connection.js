@@ -235,8 +235,8 @@ export class RoomConnection {
   #lost() {
     this.#hangUp();
     const session = this.#session;
-    if (session) session.lostAt ??= performance.now();
-    if (session && (session.id === null || performance.now() - session.lostAt >= RECOVER_WITHIN)) this.#forget();
+    if (session?.id === null) this.#forget(); // it was never greeted
+    else if (session) session.lostAt ??= performance.now();
     // Exponential with jitter, so that the clients of a restarted service do not return all at once.
     const longest = this.#session ? LONGEST_RECOVERY_DELAY : LONGEST_DELAY;
     const ceiling = Math.min(longest, FIRST_DELAY * 2 ** this.#failures++);
