@@ -67,15 +67,25 @@ class Client:
         self._socket.shutdown()
 
 
-def service_for(hub, **options):
-    return WebPubSubServiceClient.from_connection_string(
-        os.environ["WebPubSubConnectionString"], hub=hub, **options
-    )
+def service_for(hub, *, emulator="WebPubSubConnectionString", **options):
+    return WebPubSubServiceClient.from_connection_string(os.environ[emulator], hub=hub, **options)
+
+
+def new_hub():
+    """The name of a hub that no other test uses."""
+    return f"interop_py_{os.getpid()}_{next(_hubs)}"
 
 
 @pytest.fixture
 def service():
-    with service_for(f"interop_py_{os.getpid()}_{next(_hubs)}") as client:
+    with service_for(new_hub()) as client:
+        yield client
+
+
+@pytest.fixture
+def handled_service():
+    """As `service`, where the event handlers of `tests/interop/handler` answer."""
+    with service_for(new_hub(), emulator="HandlerEmulatorConnectionString") as client:
         yield client
 
 
