@@ -189,3 +189,33 @@ async fn what_is_out_of_range_is_not_started() {
     let error = refused.expect_err("a day at most").to_string();
     assert_eq!(error, "the recovery window in seconds must be 0 to 86400");
 }
+
+#[tokio::test]
+async fn a_recovered_socket_begins_with_its_messages_when_asked_to() {
+    // req: S-7.1-2
+    let emulator = start(Emulator::builder().connected_on_recovery(false)).await;
+    let url = emulator.client_access_url("chat", "ana", &ALL_GROUPS);
+    let mut client = Client::open(request(&url, Some(RELIABLE))).await;
+    let connected: serde_json::Value = serde_json::from_str(&client.text().await).expect("JSON");
+    let text = |name: &str| connected[name].as_str().expect("a string");
+    let (id, token) = (text("connectionId"), text("reconnectionToken"));
+    drop(client);
+    assert_eq!(
+        Rest::of(&emulator)
+            .send("/api/hubs/chat/:send", "missed")
+            .await,
+        202
+    );
+    let url = format!("{url}&awps_connection_id={id}&awps_reconnection_token={token}");
+    let mut client = Client::open(request(&url, Some(RELIABLE))).await;
+    assert_eq!(
+        client.text().await,
+        r#"{"sequenceId":1,"type":"message","from":"server","dataType":"text","data":"missed"}"#
+    );
+    client.say(r#"{"type":"ping"}"#).await;
+    assert_eq!(
+        client.text().await,
+        r#"{"type":"pong"}"#,
+        "without a number"
+    );
+}

@@ -147,3 +147,78 @@ fn reliable_subscribers_get_numbers_and_a_replay() {
     assert!(frames[1].starts_with(r#"{"sequenceId":1,"#));
     assert!(frames[2].starts_with(r#"{"sequenceId":2,"type":"groupStateUpdate""#));
 }
+
+#[test]
+fn a_snapshot_lists_200_members_in_order() {
+    // req: S-11-4, S-5-12
+    let mut world = World::new();
+    for number in (0..201).rev() {
+        let client = world.connect(&format!("c{number:03}"), None, &["g"]);
+        world.say(
+            &client,
+            r#"{"type":"setGroupState","group":"g","state":{"k":"v"}}"#,
+        );
+    }
+    // A member without a state is not listed.
+    let reader = world.connect("a", None, &["g"]);
+    world.say(&reader, r#"{"type":"subscribeGroupState","group":"g"}"#);
+    let frame: serde_json::Value = serde_json::from_str(&reader.frames(&world)[0]).unwrap();
+    let items = frame["items"].as_array().unwrap();
+    assert_eq!(items.len(), 200);
+    for (number, item) in items.iter().enumerate() {
+        assert_eq!(item["connectionId"], format!("c{number:03}"));
+        assert!(item.get("userId").is_none(), "left out when there is none");
+    }
+}
+
+#[test]
+fn own_updates_come_back_and_a_lost_socket_changes_nothing() {
+    // req: S-11-11
+    let mut world = World::new();
+    let client = world.connect_reliable("a", &["g"]);
+    world.say(&client, r#"{"type":"subscribeGroupState","group":"g"}"#);
+    world.say(
+        &client,
+        r#"{"type":"setGroupState","group":"g","state":{"k":"v"}}"#,
+    );
+    let own = client.frames(&world).pop().unwrap();
+    assert!(
+        own.contains("groupStateUpdate") && own.contains(r#"{"k":"v"}"#),
+        "{own}"
+    );
+
+    let other = world.connect("b", None, &["g"]);
+    world.say(&other, r#"{"type":"subscribeGroupState","group":"g"}"#);
+    other.frames(&world);
+    world.lose(&client, Gone::Lost);
+    assert!(other.frames(&world).is_empty());
+    world.say(&other, r#"{"type":"subscribeGroupState","group":"g"}"#);
+    assert!(other.frames(&world)[0].contains(r#"{"k":"v"}"#));
+}
+
+#[test]
+fn a_role_may_be_for_one_group_whose_name_is_no_pattern() {
+    // req: S-11-13
+    let mut world = World::new();
+    let mut asked = request("a", None, &["a.b", "a.*"], WireForm::Json);
+    asked.roles = vec![
+        "webpubsub.setGroupState.a.*".to_owned(),
+        "webpubsub.getGroupState.a.*".to_owned(),
+    ];
+    let client = world.connect_with(asked);
+    client.frames(&world);
+    for (id, frame, group, allowed) in [
+        (1, "setGroupState", "a.*", true),
+        (2, "subscribeGroupState", "a.*", true),
+        (3, "setGroupState", "a.b", false),
+        (4, "subscribeGroupState", "a.b", false),
+    ] {
+        world.say(
+            &client,
+            &format!(r#"{{"type":"{frame}","group":"{group}","ackId":{id}}}"#),
+        );
+        let ack = client.frames(&world).remove(0);
+        let expected = format!(r#""ackId":{id},"success":{allowed}"#);
+        assert!(ack.contains(&expected), "{frame} {group}: {ack}");
+    }
+}

@@ -130,3 +130,27 @@ fn a_stream_outlives_the_socket_of_a_reliable_publisher() {
     world.say(&again, &data(1, "one"));
     assert_eq!(again.frames(&world), [ack(2)]);
 }
+
+#[test]
+fn a_stream_may_be_idle_for_five_minutes_or_a_day_at_most() {
+    // req: S-9-17, S-9-18
+    let day = 24 * 60 * 60;
+    for (asked, seconds) in [("", 300), (r#","idleTimeoutMs":4294967295"#, day)] {
+        let mut world = World::new();
+        let publisher = world.connect("p", None, &[]);
+        world.say(
+            &publisher,
+            &format!(r#"{{"type":"sendToGroup","group":"g","stream":{{"streamId":"s"{asked}}}}}"#),
+        );
+        world.pass(Duration::from_secs(seconds - 1));
+        assert_eq!(publisher.frames(&world), [ack(1)]);
+        // A sign of life counts, a fragment that is not taken does not.
+        world.say(&publisher, r#"{"type":"streamData","streamId":"s"}"#);
+        world.pass(Duration::from_secs(seconds - 1));
+        world.say(&publisher, &data(9, "early"));
+        assert!(publisher.frames(&world)[0].contains("streamNack"));
+        world.pass(Duration::from_secs(1));
+        let closed = publisher.frames(&world).remove(0);
+        assert!(closed.contains("IdleTimeout"), "{closed}");
+    }
+}
