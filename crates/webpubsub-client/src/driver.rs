@@ -54,6 +54,8 @@ pub(crate) fn spawn(shared: Arc<Shared>, link: Arc<Link>) {
         alarm: None,
         blocked_since: None,
         unflushed: false,
+        wrote: false,
+        is_stalled: false,
     };
     tokio::spawn(async move { poll_fn(|cx| driver.poll(cx)).await }.instrument(span));
 }
@@ -71,6 +73,9 @@ struct Driver {
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     blocked_since: Option<Instant>,
     unflushed: bool,
+    /// Frames were written since those who wait for room were told.
+    wrote: bool,
+    is_stalled: bool,
 }
 
 type DialFuture = Pin<Box<dyn Future<Output = Result<(Url, AnyTransport), DialFailure>> + Send>>;
@@ -79,18 +84,22 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.farewells
             .retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
+        let mut changed = false;
         loop {
             let mut progress = self.poll_dial(cx);
             progress |= self.poll_read(cx);
             progress |= self.poll_alarm(cx);
             progress |= self.carry_out(cx);
             progress |= self.poll_write(cx);
+            changed |= progress;
             if !progress {
                 break;
             }
         }
-        // What waited for room finds some, or finds the client stopped.
-        self.shared.room.notify_waiters();
+        if changed || std::mem::take(&mut self.wrote) {
+            // What waited for room may find some, or finds the client stopped.
+            self.shared.room.notify_waiters();
+        }
         if !self.farewells.is_empty() {
             return Poll::Pending;
         }
@@ -166,8 +175,10 @@ impl Driver {
         let mut inner = shared.lock();
         let at = now();
         self.watch_consumers(&mut inner, at.mono);
-        let patience = self.blocked_since.map(|since| since + PATIENCE);
-        let patience = patience.filter(|_| inner.session.has_pending_requests());
+        let patience = self
+            .blocked_since
+            .filter(|_| !self.is_stalled)
+            .map(|since| since + PATIENCE);
         let next = [inner.session.poll_timeout(), patience]
             .into_iter()
             .flatten()
@@ -192,6 +203,7 @@ impl Driver {
             tracing::warn!(
                 "a consumer of events does not keep up; requests fail because answers cannot arrive"
             );
+            self.is_stalled = true;
             inner.session.set_stalled(at, true);
         }
         inner.session.handle_timeout(at);
@@ -204,6 +216,7 @@ impl Driver {
             (true, None) => self.blocked_since = Some(at),
             (false, Some(_)) => {
                 self.blocked_since = None;
+                self.is_stalled = false;
                 inner.session.set_stalled(now(), false);
             }
             _ => {}
@@ -305,6 +318,7 @@ impl Driver {
                 break Err(closure);
             }
         };
+        self.wrote |= wrote;
         let result = result.and_then(|()| {
             self.unflushed |= wrote;
             if self.unflushed {

@@ -113,6 +113,7 @@ impl Inbox {
                 Overflow::Pause => {}
                 Overflow::DropOldest => state.drop_oldest(self.limit),
                 Overflow::Close => {
+                    state.bytes += Event::Overflowed.cost();
                     state.queue.push_back(Event::Overflowed);
                     state.closed = true;
                 }

@@ -281,11 +281,7 @@ pub(crate) async fn submit(
     let (id, settled) = loop {
         // Made before the try, so that room which appears after it is noticed.
         let room = shared.room.notified();
-        let submitted = shared.act(|inner, now| {
-            let id = inner.session.submit(now, request)?;
-            Ok::<_, SubmitError>((id, inner.wait_for(id)))
-        });
-        match submitted {
+        match shared.submit(request) {
             Ok(submitted) => break submitted,
             Err(SubmitError::Full) => room.await,
             Err(error) => return Err(SendError::of(error)),

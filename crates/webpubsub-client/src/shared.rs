@@ -16,7 +16,8 @@ use webpubsub_protocol::frame::FrameError;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::session::{
-    Event as SessionEvent, Now, Outcome, RequestId, Session, State, StreamKey, SubscriptionId,
+    Event as SessionEvent, Now, Outcome, Request, RequestId, Session, State, StreamKey,
+    SubmitError, SubscriptionId,
 };
 
 use crate::event::Event;
@@ -107,6 +108,23 @@ impl Shared {
             driver.wake();
         }
         result
+    }
+
+    /// Submits a request. A refusal does not wake the driver: it has nothing to do, and waking it would wake whoever
+    /// waits for room.
+    pub(crate) fn submit(
+        &self,
+        request: &Request,
+    ) -> Result<(RequestId, oneshot::Receiver<Settled>), SubmitError> {
+        let mut inner = self.lock();
+        let id = inner.session.submit(now(), request)?;
+        let settled = inner.wait_for(id);
+        let driver = inner.driver.take();
+        drop(inner);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        Ok((id, settled))
     }
 
     pub(crate) fn wake_driver(&self) {

@@ -1,0 +1,11 @@
+//! The driver with a connector of the test: no network, and a clock that stands still until everything waits.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+mod credentials;
+mod events;
+mod fake;
+mod life;
+mod requests;
+mod secrets;
+mod streams;

@@ -1,0 +1,130 @@
+//! Writers and readers of streams.
+
+use std::time::Duration;
+
+use webpubsub_client::{
+    GroupStreamError, GroupStreamWriter, SendError, StreamEndError, WebPubSubClient,
+};
+
+use crate::fake::{Socket, connected, settle};
+
+async fn open(client: &WebPubSubClient, socket: &mut Socket) -> GroupStreamWriter {
+    let open = client
+        .open_group_stream("g")
+        .stream_id("s")
+        .write_timeout(Duration::from_secs(3));
+    let (writer, ()) = tokio::join!(open.into_future(), async {
+        let expected =
+            r#"{"type":"sendToGroup","group":"g","noEcho":false,"stream":{"streamId":"s"}}"#;
+        assert_eq!(socket.text().await, expected);
+        socket.say(r#"{"type":"streamAck","streamId":"s","expectedSequenceId":1}"#);
+    });
+    writer.expect("opened")
+}
+
+// req: C-9-1
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_written_and_ended() {
+    let (client, _events, _service, mut socket) = connected(|builder| builder).await;
+    let mut writer = open(&client, &mut socket).await;
+    writer.write("one").await.expect("written");
+    let expected = r#"{"type":"streamData","streamId":"s","streamSequenceId":1,"dataType":"text","data":"one"}"#;
+    assert_eq!(socket.text().await, expected);
+    writer.keep_alive().await.expect("written");
+    assert_eq!(
+        socket.text().await,
+        r#"{"type":"streamData","streamId":"s"}"#
+    );
+    let (ended, ()) = tokio::join!(writer.end(), async {
+        assert_eq!(
+            socket.text().await,
+            r#"{"type":"streamEnd","streamId":"s"}"#
+        );
+        socket.say(r#"{"type":"streamClosed","streamId":"s"}"#);
+    });
+    ended.expect("ended");
+    assert_eq!(
+        socket.texts().await,
+        [""; 0],
+        "an ended stream is not ended again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_is_dropped_or_aborted_tells_the_receivers() {
+    let (client, _events, _service, mut socket) = connected(|builder| builder).await;
+    drop(open(&client, &mut socket).await);
+    let told = socket.text().await;
+    assert!(
+        told.starts_with(r#"{"type":"streamEnd","streamId":"s","error":{"message":"#),
+        "{told}"
+    );
+    socket.say(r#"{"type":"streamClosed","streamId":"s"}"#);
+    settle().await;
+
+    let writer = open(&client, &mut socket).await;
+    let error = StreamEndError {
+        message: Some("gave up".to_owned()),
+        user_error_code: Some("E42".to_owned()),
+    };
+    let (aborted, ()) = tokio::join!(writer.abort(error), async {
+        let expected = r#"{"type":"streamEnd","streamId":"s","error":{"message":"gave up","userErrorCode":"E42"}}"#;
+        assert_eq!(socket.text().await, expected);
+        socket.say(r#"{"type":"streamClosed","streamId":"s"}"#);
+    });
+    aborted.expect("aborted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_window_holds_the_writer_back_and_a_failure_says_why() {
+    let (client, _events, _service, mut socket) = connected(|builder| builder).await;
+    let mut writer = open(&client, &mut socket).await;
+    for _ in 0..64 {
+        writer.write("x").await.expect("there is room");
+    }
+    assert!(matches!(writer.write("y").await, Err(SendError::TimedOut)));
+    assert_eq!(socket.texts().await.len(), 64);
+    socket.say(r#"{"type":"streamAck","streamId":"s","expectedSequenceId":65}"#);
+    writer.write("y").await.expect("there is room again");
+    socket.say(
+        r#"{"type":"streamClosed","streamId":"s","error":{"name":"IdleTimeout","message":"m"}}"#,
+    );
+    assert_eq!(writer.failed().await.name, "IdleTimeout");
+    assert_eq!(
+        writer.write("z").await.expect_err("over").name(),
+        Some("IdleTimeout")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_see_fragments_gaps_and_errors() {
+    let (client, _events, _service, socket) = connected(|builder| builder).await;
+    let mut streams = client.group_streams().subscribe();
+    let fragment = |number: u64, rest: &str| {
+        format!(
+            r#"{{"type":"message","from":"group","fromUserId":null,"group":"g","dataType":"text","data":"{number}","stream":{{"streamId":"s","streamSequenceId":{number}{rest}}}}}"#
+        )
+    };
+    for number in [1, 2, 5] {
+        socket.say(&fragment(number, ""));
+    }
+    socket.say(&fragment(
+        6,
+        r#","endOfStream":true,"error":{"name":"UserError","userErrorCode":"E1"}"#,
+    ));
+    let mut stream = streams.next().await.expect("a stream");
+    assert_eq!((stream.group().as_str(), stream.stream_id()), ("g", "s"));
+    let mut seen = Vec::new();
+    let error = loop {
+        match stream.next().await.expect("it ends with an error") {
+            Ok(fragment) => seen.push(fragment.number),
+            Err(GroupStreamError::Gap { missing }) => assert_eq!((missing, seen.len()), (2, 2)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(seen, [1, 2, 5, 6]);
+    assert!(
+        matches!(error, GroupStreamError::Failed(error) if error.user_error_code.as_deref() == Some("E1"))
+    );
+    assert!(stream.next().await.is_none());
+}
