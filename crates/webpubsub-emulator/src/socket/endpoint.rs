@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytestring::ByteString;
 use futures_util::SinkExt as _;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use webpubsub_protocol::access::{
     ClientProtocol, client_audience, verify_client_token, verify_reconnection_token,
@@ -245,12 +245,16 @@ fn recover(
         });
     match attached {
         Ok((hub, attachment)) => {
-            let upgrade = match &attachment.protocol {
-                Some(protocol) => upgrade.protocols([protocol.to_string()]),
-                None => upgrade,
-            };
+            // Echoed as its first socket spelled it, even if this one offers another or none: the
+            // upgrade itself would only choose among what was offered.
+            let echo = attachment.protocol.as_deref().map(HeaderValue::from_str);
             let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
-            upgrade.on_upgrade(move |socket| task::run(socket, guard))
+            let mut response = upgrade.on_upgrade(move |socket| task::run(socket, guard));
+            if let Some(Ok(name)) = echo {
+                let headers = response.headers_mut();
+                headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+            }
+            response
         }
         Err(cause) => {
             tracing::info!(connection = connection_id, %cause, "a recovery was refused");

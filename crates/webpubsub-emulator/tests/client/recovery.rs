@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use webpubsub_emulator::Emulator;
 
+use super::raw::{RawSocket, Received};
 use super::{ALL_GROUPS, Client, PATIENCE, RELIABLE, emulator, json_client, request};
 
 const REFUSED: &str = "The connection could not be recovered.";
@@ -182,4 +183,25 @@ async fn the_window_is_over_after_30_seconds() {
     tokio::time::timeout(PATIENCE, gone).await.expect("gone");
     let mut late = recover(&emulator, &session).await;
     assert_eq!(late.closed().await, (1008, REFUSED.to_owned()));
+}
+
+#[tokio::test]
+async fn a_recovered_connection_keeps_its_subprotocol_whatever_is_offered() {
+    // req: S-7.2-6
+    let emulator = emulator().await;
+    let spelled = "JSON.reliable.webpubsub.AZURE.v1";
+    let url = emulator.client_access_url("chat", "ana", &[]);
+    let mut client = Client::open(request(&url, Some(spelled))).await;
+    let session = session(&client.text().await);
+    drop(client);
+    let url = recovery_url(&emulator, "chat", &session);
+    for offer in [None, Some("protobuf.webpubsub.azure.v1"), Some("other")] {
+        let mut socket = RawSocket::open(&emulator, &url, offer).await;
+        let echo = format!("sec-websocket-protocol: {spelled}\r\n");
+        assert!(socket.answer.contains(&echo), "{}", socket.answer);
+        match socket.next().await {
+            Ok(Received::Text(connected)) => assert!(connected.contains(&session.id)),
+            other => panic!("{offer:?}: {other:?}"),
+        }
+    }
 }
