@@ -1,6 +1,7 @@
 //! What clients say to each other, over real sockets.
 
 use tokio_tungstenite::tungstenite::Message;
+use webpubsub_protocol::access::ClientTokenOptions;
 
 use super::{ALL_GROUPS, Client, JSON, PATIENCE, emulator, json_client, request};
 
@@ -198,34 +199,44 @@ async fn a_simple_client_without_a_handler_is_closed() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_nobody_up() {
-    let emulator = emulator().await;
-    let mut slow = json_client(&emulator, "slow").await;
-    let mut quick = json_client(&emulator, "quick").await;
-    let mut publisher = json_client(&emulator, "publisher").await;
-    for client in [&mut slow, &mut quick] {
-        client
+    // req: S-7.1-6
+    for subprotocol in [
+        None,
+        Some(JSON),
+        Some("json.reliable.webpubsub.azure.v1"),
+        Some("protobuf.webpubsub.azure.v1"),
+        Some("protobuf.reliable.webpubsub.azure.v1"),
+    ] {
+        let emulator = emulator().await;
+        let options = ClientTokenOptions::default().group("g");
+        let url = emulator.client_access_url_with("chat", &options);
+        let _slow = Client::open(request(&url, subprotocol)).await;
+        let mut quick = json_client(&emulator, "quick").await;
+        quick
             .say(r#"{"type":"joinGroup","group":"g","ackId":1}"#)
             .await;
-        client.text().await;
+        quick.text().await;
+        let mut publisher = json_client(&emulator, "publisher").await;
+        let body = "x".repeat(1_000_000);
+        let frame =
+            format!(r#"{{"type":"sendToGroup","group":"g","dataType":"text","data":"{body}"}}"#);
+        let mut sent = 0;
+        // Until the kernel's buffers and the 16 MiB are full.
+        while emulator.state().members("chat", "g").len() == 2 {
+            publisher.say(&frame).await;
+            assert!(quick.text().await.len() > body.len());
+            sent += 1;
+            assert!(
+                sent < 200,
+                "{subprotocol:?}: the slow client is never closed"
+            );
+        }
+        assert!(sent > 16, "{subprotocol:?}: closed after {sent} messages");
+        let gone = emulator.wait_until(|state| state.connections("chat") == 2);
+        tokio::time::timeout(PATIENCE, gone)
+            .await
+            .expect("the slow one is gone");
+        quick.say(r#"{"type":"ping"}"#).await;
+        assert_eq!(quick.text().await, r#"{"type":"pong"}"#);
     }
-    let body = "x".repeat(1_000_000);
-    let frame =
-        format!(r#"{{"type":"sendToGroup","group":"g","dataType":"text","data":"{body}"}}"#);
-    let mut sent = 0;
-    // Until the kernel's buffers and the 16 MiB are full.
-    while emulator.state().members("chat", "g").len() == 2 {
-        publisher.say(&frame).await;
-        assert!(quick.text().await.len() > body.len());
-        sent += 1;
-        assert!(sent < 200, "the slow client is never closed");
-    }
-    tokio::time::timeout(
-        PATIENCE,
-        emulator.wait_until(|state| state.connections("chat") == 2),
-    )
-    .await
-    .expect("the slow one is gone");
-    assert_eq!(quick.subprotocol.as_deref(), Some(JSON));
-    quick.say(r#"{"type":"ping"}"#).await;
-    assert_eq!(quick.text().await, r#"{"type":"pong"}"#);
 }

@@ -40,7 +40,7 @@ async fn frame(client: &mut Client) -> Value {
 
 #[tokio::test]
 async fn messages_expire_while_their_client_is_away() {
-    // req: S-7.4-1, S-7.4-2, S-7.4-3, S-7.2-6
+    // req: S-7.4-1, S-7.4-2, S-7.4-3
     for subprotocol in RELIABLE {
         let emulator = emulator().await;
         let rest = Rest::of(&emulator);

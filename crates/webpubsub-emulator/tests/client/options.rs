@@ -76,16 +76,34 @@ async fn the_messages_that_may_stay_unacknowledged() {
 
 #[tokio::test]
 async fn the_bytes_that_may_wait() {
-    let emulator = with(Limit::OutboxBytes, 4096).await;
-    let mut client = json_client(&emulator, "ana").await;
-    let rest = Rest::of(&emulator);
-    assert_eq!(
-        rest.send("/api/hubs/chat/:send", &"x".repeat(5000)).await,
-        202
-    );
+    // req: S-7.1-5
     let full = "The outbound message queue is full.";
-    assert!(client.text().await.contains(full));
-    assert_eq!(client.closed().await, (1008, full.to_owned()));
+    for subprotocol in [
+        None,
+        Some("json.webpubsub.azure.v1"),
+        Some(RELIABLE),
+        Some("protobuf.webpubsub.azure.v1"),
+        Some("protobuf.reliable.webpubsub.azure.v1"),
+    ] {
+        let emulator = with(Limit::OutboxBytes, 4096).await;
+        let url = emulator.client_access_url("chat", "ana", &[]);
+        let mut client = Client::open(request(&url, subprotocol)).await;
+        // Reliable connections have 64 KiB more, for their control frames.
+        let too_much = "x".repeat(4096 + 64 * 1024 + 1);
+        let rest = Rest::of(&emulator);
+        assert_eq!(rest.send("/api/hubs/chat/:send", &too_much).await, 202);
+        let mut last = Vec::new();
+        let close = loop {
+            match client.next().await {
+                Message::Close(close) => break close.expect("a status"),
+                frame => last = frame.into_data().to_vec(),
+            }
+        };
+        let told = (u16::from(close.code), close.reason.as_str());
+        assert_eq!(told, (1008, full), "{subprotocol:?}");
+        let farewell = last.windows(full.len()).any(|part| part == full.as_bytes());
+        assert_eq!(farewell, subprotocol.is_some(), "{subprotocol:?}");
+    }
 }
 
 #[tokio::test]
@@ -197,6 +215,7 @@ async fn a_recovered_socket_begins_with_its_messages_when_asked_to() {
     let url = emulator.client_access_url("chat", "ana", &ALL_GROUPS);
     let mut client = Client::open(request(&url, Some(RELIABLE))).await;
     let connected: serde_json::Value = serde_json::from_str(&client.text().await).expect("JSON");
+    assert_eq!(connected.get("sequenceId"), None);
     let text = |name: &str| connected[name].as_str().expect("a string");
     let (id, token) = (text("connectionId"), text("reconnectionToken"));
     drop(client);
@@ -212,10 +231,30 @@ async fn a_recovered_socket_begins_with_its_messages_when_asked_to() {
         client.text().await,
         r#"{"sequenceId":1,"type":"message","from":"server","dataType":"text","data":"missed"}"#
     );
-    client.say(r#"{"type":"ping"}"#).await;
-    assert_eq!(
-        client.text().await,
-        r#"{"type":"pong"}"#,
-        "without a number"
-    );
+    // What is not a message has no number.
+    for (frame, answer) in [
+        (r#"{"type":"ping"}"#, "pong"),
+        (r#"{"type":"joinGroup","group":"g","ackId":1}"#, "ack"),
+        (
+            r#"{"type":"sendToGroup","group":"g","stream":{"streamId":"s"}}"#,
+            "streamAck",
+        ),
+        (
+            r#"{"type":"streamData","streamId":"s","streamSequenceId":9,"dataType":"text","data":""}"#,
+            "streamNack",
+        ),
+        (r#"{"type":"streamData","streamId":"none"}"#, "streamClosed"),
+        (
+            r#"{"type":"invoke","invocationId":"1","target":"event","event":"e"}"#,
+            "invokeResponse",
+        ),
+    ] {
+        client.say(frame).await;
+        let answered = client.text().await;
+        assert!(
+            answered.starts_with(&format!(r#"{{"type":"{answer}""#)),
+            "{answered}"
+        );
+        assert!(!answered.contains(r#""sequenceId""#), "{answered}");
+    }
 }
