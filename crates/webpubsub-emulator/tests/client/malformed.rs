@@ -318,7 +318,7 @@ impl Sent {
 
 fn expect(kind: Kind, expected: &Value, received: &Received) -> Result<(), String> {
     let is_right = if kind == Kind::Simple {
-        let sent: Sent = Sent::deserialize(expected).expect("a payload");
+        let sent: Sent = Sent::deserialize(expected).map_err(|error| error.to_string())?;
         match received {
             Received::Text(text) => sent.text.is_some() && sent.payload() == text.as_bytes(),
             Received::Binary(bytes) => sent.binary.is_some() && sent.payload() == *bytes,
