@@ -229,6 +229,35 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_switches_come_from_every_source_and_reach_the_builder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("emulator.toml");
+        let text = "max-ack-ids = 1\nmax-open-streams = 2\nrecovery-window = 3\nconnected-on-recovery = false\nend-on-close-without-status = true";
+        fs::write(&file, text).unwrap();
+        let read = config(
+            &["--config", file.to_str().unwrap(), "--recovery-window", "5"],
+            &[
+                ("WEBPUBSUB_EMULATOR_RECOVERY_WINDOW", "4"),
+                ("WEBPUBSUB_EMULATOR_MAX_OPEN_STREAMS", "6"),
+                ("WEBPUBSUB_EMULATOR_END_ON_CLOSE_WITHOUT_STATUS", "off"),
+                ("WEBPUBSUB_EMULATOR_CLOSE_FAILED_EVENTS_NORMALLY", "on"),
+            ],
+        );
+        let builder = format!("{:?}", read.unwrap().builder());
+        for expected in [
+            "ack_ids: 1,",
+            "open_streams: 6,",
+            "recovery_window: 5s",
+            "connected_on_recovery: false,",
+            "end_on_close_without_status: false,",
+            "close_failed_events_normally: true,",
+            "message_bytes: 1048576,",
+        ] {
+            assert!(builder.contains(expected), "{expected} {builder}");
+        }
+    }
+
+    #[test]
     fn log_filters() {
         for filter in ["debug", "info,webpubsub_emulator=trace", "off"] {
             assert!(
