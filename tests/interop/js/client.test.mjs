@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SendMessageError } from "@azure/web-pubsub-client";
 
-import { failure, newService, PROTOCOLS, Queue, startClient as start } from "./support.mjs";
+import { failure, Line, newService, PROTOCOLS, Queue, startClient as start } from "./support.mjs";
 
 const TEXT = { contentType: "text/plain" };
 const roles = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
@@ -71,6 +71,25 @@ for (const { name, protocol } of PROTOCOLS) {
         await service.closeAllConnections();
         assert.equal((await events.disconnected.next("the disconnected event")).connectionId, connectionId);
         await events.stopped.next("the stopped event");
+      });
+
+      const recovers = protocol().isReliableSubProtocol;
+      test(recovers ? "a lost socket does not show" : "a lost socket is a lost connection; the next one joins the groups again", async (t) => {
+        const line = await Line.start(t);
+        const { client, events, connectionId } = await startClient(t, line.service, { roles });
+        await client.joinGroup("room");
+        line.cut();
+        line.mend();
+        if (recovers) {
+          await line.direct().group("room").sendToAll("still here", TEXT);
+          assert.equal((await events["group-message"].next("a message of the group")).message.data, "still here");
+          assert.equal(await line.direct().connectionExists(connectionId), true);
+        } else {
+          assert.equal((await events.disconnected.next("the disconnected event")).connectionId, connectionId);
+          assert.notEqual((await events.connected.next("the second connected event")).connectionId, connectionId);
+          await line.direct().group("room").sendToAll("welcome back", TEXT);
+          assert.equal((await events["group-message"].next("a message of the group")).message.data, "welcome back");
+        }
       });
 
       test("pings are answered", async (t) => {
