@@ -162,12 +162,12 @@ impl Outbox {
         if self.reliable
             && let Item::Shared(shared) = &item
         {
-            queue.forget_expired(now, self.form);
             let bytes = shared.len(self.form) + SEQUENCE_ID_BYTES;
-            if queue.unacknowledged.len() >= self.replay.frames
-                || queue.unacknowledged_bytes + bytes > self.replay.bytes
-            {
-                return Err(Full::Replay);
+            if !queue.can_keep(bytes, self.replay) {
+                queue.forget_expired(now, self.form);
+                if !queue.can_keep(bytes, self.replay) {
+                    return Err(Full::Replay);
+                }
             }
             queue.last_id += 1;
             let next = SequenceId(queue.last_id);
@@ -342,12 +342,14 @@ impl Outbox {
 }
 
 impl Queue {
+    /// Whether one more message fits into the replay queue.
+    fn can_keep(&self, bytes: usize, limits: OutboxLimits) -> bool {
+        self.unacknowledged.len() < limits.frames
+            && self.unacknowledged_bytes + bytes <= limits.bytes
+    }
+
     /// What will not be delivered any more needs no room. Its ids stay skipped.
     fn forget_expired(&mut self, now: Instant, form: WireForm) {
-        // Only when it may matter: the usual queue is short.
-        if self.unacknowledged.len() < 64 {
-            return;
-        }
         let mut freed = 0;
         self.unacknowledged.retain(|(_, shared)| {
             let expired = shared.is_expired(now);
@@ -535,12 +537,15 @@ mod tests {
         let next = first.succeed(later, None);
         assert_eq!(drained(&next, later), ["2"]);
 
-        // They give their room back when it is needed.
-        let full = outbox(true, 64, 1 << 20);
-        for _ in 0..64 {
-            full.push(at, message("x", Some(later))).expect("room");
+        // They give their room back when it is needed, frames as well as bytes.
+        let large = outbox(true, 99, 2 * (64 + 1 + SEQUENCE_ID_BYTES));
+        for full in [outbox(true, 2, 1 << 20), large] {
+            for _ in 0..2 {
+                full.push(at, message("x", Some(later))).expect("room");
+            }
+            drained(&full, at);
+            assert_eq!(full.push(at, message("x", None)), Err(Full::Replay));
+            assert_eq!(full.push(later, message("x", None)), Ok(()));
         }
-        assert_eq!(full.push(at, message("x", None)), Err(Full::Replay));
-        assert_eq!(full.push(later, message("x", None)), Ok(()));
     }
 }
