@@ -16,7 +16,7 @@ use super::acks::AckMemory;
 use super::effect::CallToken;
 use super::group_state::StateEntry;
 use super::outbox::Outbox;
-use super::streams::Stream;
+use super::streams::{Stream, StreamKey};
 
 new_key_type! {
     /// A connection inside its hub. Keys are never used twice.
@@ -124,6 +124,10 @@ impl Connection {
             states: BTreeMap::new(),
             last_state_at: 0,
         }
+    }
+
+    pub(super) fn has_stream(&self, key: StreamKey) -> bool {
+        self.streams.values().any(|stream| stream.has_key(key))
     }
 }
 

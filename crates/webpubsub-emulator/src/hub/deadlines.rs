@@ -1,5 +1,5 @@
-//! Deadlines in a heap. Nothing is taken out early: an entry whose cause is gone is skipped when
-//! it comes due (lazy deletion), so setting and forgetting are cheap at any number.
+//! Deadlines in a heap. Nothing is taken out of its middle: an entry whose cause is gone is skipped
+//! once it is the first (lazy deletion), so setting and forgetting are cheap at any number.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,7 +8,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Deadlines<K>(BinaryHeap<Reverse<(Instant, K)>>);
 
-impl<K: Ord> Deadlines<K> {
+impl<K: Copy + Ord> Deadlines<K> {
     pub(super) const fn new() -> Self {
         Self(BinaryHeap::new())
     }
@@ -22,6 +22,16 @@ impl<K: Ord> Deadlines<K> {
 
     pub(super) fn earliest(&self) -> Option<Instant> {
         self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The earliest deadline, with what comes due then.
+    pub(super) fn first(&self) -> Option<(Instant, K)> {
+        self.0.peek().map(|Reverse(first)| *first)
+    }
+
+    /// Forgets the earliest deadline.
+    pub(super) fn drop_first(&mut self) {
+        self.0.pop();
     }
 
     /// Takes the next entry that is due.

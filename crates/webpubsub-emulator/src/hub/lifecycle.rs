@@ -280,6 +280,21 @@ impl HubState {
         self.set_deadline(at, Due::Recovery(key, epoch), effects);
     }
 
+    /// A socket broke the protocol, which ends its connection. An earlier socket ends nothing.
+    pub(crate) fn socket_failed(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        epoch: Epoch,
+        end: &End,
+        effects: &mut Effects,
+    ) {
+        let connection = self.connections.get(key);
+        if connection.is_some_and(|connection| connection.epoch == epoch) {
+            self.end(now, key, end, effects);
+        }
+    }
+
     /// The time to recover is over, unless the connection was recovered meanwhile.
     pub(super) fn recovery_expired(
         &mut self,

@@ -175,8 +175,8 @@ impl Hub {
         self.act(|state, now, effects| state.receive(now, key, epoch, received, effects));
     }
 
-    pub(crate) fn end(&self, key: ConnectionKey, end: &End) {
-        self.act(|state, now, effects| state.end(now, key, end, effects));
+    pub(crate) fn socket_failed(&self, key: ConnectionKey, epoch: Epoch, end: &End) {
+        self.act(|state, now, effects| state.socket_failed(now, key, epoch, end, effects));
     }
 
     pub(crate) fn recover(&self, id: &str) -> Result<Attachment, NotRecoverable> {

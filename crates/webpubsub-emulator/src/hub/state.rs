@@ -10,7 +10,7 @@ use slotmap::SlotMap;
 use webpubsub_protocol::access::AccessKey;
 use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 
-use super::connection::{Connection, ConnectionKey, Epoch};
+use super::connection::{Connection, ConnectionKey, Epoch, Socket};
 use super::deadlines::Deadlines;
 use super::effect::{CallToken, Effects};
 use super::lifecycle::{OpenRequest, Ticket};
@@ -84,10 +84,30 @@ impl HubState {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. Nothing is due once
+    /// everything has ended: deadlines whose cause is gone are dropped on the way.
     #[must_use]
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.earliest()
+    pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
+        while let Some((at, due)) = self.deadlines.first() {
+            if self.is_awaited(due) {
+                return Some(at);
+            }
+            self.deadlines.drop_first();
+        }
+        None
+    }
+
+    fn is_awaited(&self, due: Due) -> bool {
+        match due {
+            Due::Open(ticket) => self.pending.contains_key(&ticket),
+            Due::Recovery(key, epoch) => self.connections.get(key).is_some_and(|connection| {
+                connection.epoch == epoch && connection.socket == Socket::Detached
+            }),
+            Due::StreamIdle(key, stream) => self
+                .connections
+                .get(key)
+                .is_some_and(|connection| connection.has_stream(stream)),
+        }
     }
 
     /// Acts on what has come due; harmless when nothing has.

@@ -37,6 +37,12 @@ pub(super) struct Stream {
     expected: u64,
 }
 
+impl Stream {
+    pub(super) fn has_key(&self, key: StreamKey) -> bool {
+        self.key == key
+    }
+}
+
 /// Why the service ends a stream.
 #[derive(Debug, Clone, Copy)]
 enum Failure {

@@ -40,7 +40,8 @@ impl SocketGuard {
     }
 
     fn end(&self, end: &End) {
-        self.hub.end(self.attachment.key, end);
+        self.hub
+            .socket_failed(self.attachment.key, self.attachment.epoch, end);
     }
 }
 

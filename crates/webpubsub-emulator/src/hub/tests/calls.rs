@@ -200,7 +200,6 @@ fn invocations_are_answered_or_cancelled() {
 #[derive(Default)]
 struct EndsItsCaller {
     hub: std::sync::OnceLock<Weak<Hub>>,
-    key: std::sync::OnceLock<ConnectionKey>,
     ended: Arc<Notify>,
 }
 
@@ -217,7 +216,7 @@ impl Upstream for EndsItsCaller {
             }
         }
         let hub = self.hub.get().and_then(Weak::upgrade).expect("set before");
-        hub.end(*self.key.get().expect("set before"), &End::by_server(None));
+        hub.end_all(&End::by_server(None));
         let ended = NotifyOnDrop(Arc::clone(&self.ended));
         Box::pin(async move {
             let _ended = ended;
@@ -256,7 +255,6 @@ async fn a_call_that_is_given_up_while_it_starts_is_dropped() {
     let (ticket, _) = hub.open(request("a", None, &[], WireForm::Json));
     let Attachment { key, epoch, .. } = hub.accept(ticket, Overrides::default()).unwrap();
     upstream.hub.set(Arc::downgrade(&hub)).unwrap();
-    upstream.key.set(key).unwrap();
 
     let event = json::decode_client(r#"{"type":"event","event":"e","data":1}"#.to_owned());
     hub.receive(key, epoch, Received::Frame(event.unwrap()));

@@ -155,3 +155,39 @@ fn ack_ids_survive_and_calls_do_not() {
     let again = world.call();
     assert_eq!(again.event_id, 2, "the event runs again");
 }
+
+#[test]
+fn a_socket_that_was_taken_over_cannot_end_the_connection() {
+    // req: S-7.2-15
+    let mut world = World::new();
+    let first = world.connect_reliable("a", &[]);
+    let second = world.recover("a").expect("reliable");
+    let now = world.clock.now();
+    let malformed = End::protocol_error(1007, "malformed");
+    for client in [&first, &second] {
+        assert!(world.state.key_of("a").is_some());
+        let Attachment { key, epoch, .. } = client.0;
+        world
+            .state
+            .socket_failed(now, key, epoch, &malformed, &mut world.effects);
+    }
+    assert!(world.state.key_of("a").is_none());
+}
+
+#[test]
+fn no_deadline_is_left_when_all_have_ended() {
+    let mut world = World::new();
+    let lost = world.connect_reliable("lost", &["g"]);
+    world.lose(&lost, Gone::Lost);
+    let recovered = world.recover("lost").expect("within its window");
+    let streaming = world.connect("streaming", None, &["g"]);
+    world.say(
+        &streaming,
+        r#"{"type":"sendToGroup","group":"g","stream":{"streamId":"s"}}"#,
+    );
+    assert!(world.state.poll_timeout().is_some(), "the stream may idle");
+    for client in [recovered, streaming] {
+        world.lose(&client, Gone::ClosedForGood);
+    }
+    assert_eq!(world.state.poll_timeout(), None);
+}
