@@ -1,5 +1,6 @@
 //! From a message to its recipients. A send touches only its targets, and never waits for one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use webpubsub_protocol::filter::Filter;
@@ -85,7 +86,7 @@ impl HubState {
         message: &Arc<Shared>,
         effects: &mut Effects,
     ) {
-        let mut slow = Vec::new();
+        let mut slow = BTreeMap::new();
         for &key in keys {
             let Some(connection) = self.connections.get(key) else {
                 continue;
@@ -95,10 +96,13 @@ impl HubState {
                 .push(now.mono, Item::Shared(Arc::clone(message)))
             {
                 Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
-                Err(full) => slow.push((key, full)),
+                Err(full) => {
+                    slow.insert(connection.id.clone(), (key, full));
+                }
             }
         }
-        for (key, full) in slow {
+        // In order of their ids, whatever the order of `keys`.
+        for (key, full) in slow.into_values() {
             self.end_slow(now, key, full, effects);
         }
     }

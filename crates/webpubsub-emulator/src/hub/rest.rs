@@ -88,7 +88,9 @@ impl HubState {
             excluded: excluded.to_vec(),
             filter: None,
         };
-        for key in self.select(target, &selection) {
+        let mut keys = self.select(target, &selection);
+        self.sort_by_id(&mut keys);
+        for key in keys {
             self.end(now, key, end, effects);
         }
     }
@@ -183,7 +185,9 @@ impl HubState {
             excluded: Vec::new(),
             filter: filter.cloned(),
         };
-        for key in self.select(&Target::All, &selection) {
+        let mut keys = self.select(&Target::All, &selection);
+        self.sort_by_id(&mut keys);
+        for key in keys {
             for group in groups {
                 self.change_membership(now, key, group, change, Cause::Rest, effects);
             }
@@ -264,11 +268,9 @@ impl HubState {
     }
 
     fn keys_of_user(&self, user: &str) -> Vec<ConnectionKey> {
-        self.users
-            .get(user)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect()
+        let keys = self.users.get(user).into_iter().flatten();
+        let mut keys: Vec<_> = keys.copied().collect();
+        self.sort_by_id(&mut keys);
+        keys
     }
 }

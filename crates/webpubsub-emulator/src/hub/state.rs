@@ -129,6 +129,12 @@ impl HubState {
         self.ids_by_name.get(id).copied()
     }
 
+    /// Sorts keys by the ids of their connections. What ends or leaves together does so in this
+    /// order, which shows in what the others are told.
+    pub(super) fn sort_by_id(&self, keys: &mut [ConnectionKey]) {
+        keys.sort_by_key(|key| self.connections.get(*key).map(|connection| &connection.id));
+    }
+
     /// Adds a connection to the indexes by id and user.
     pub(super) fn insert(&mut self, connection: Connection) -> ConnectionKey {
         let (id, user) = (connection.id.clone(), connection.user.clone());

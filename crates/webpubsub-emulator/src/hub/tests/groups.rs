@@ -158,3 +158,25 @@ fn users_join_with_all_their_connections() {
     assert!(!world.state.group_exists("g"));
     assert!(world.state.user_exists("u"));
 }
+
+#[test]
+fn those_who_leave_or_end_together_do_so_in_order_of_their_ids() {
+    let mut world = World::new();
+    let watchers = ["c", "b", "a"].map(|id| world.connect(id, Some("ann"), &["g"]));
+    for client in &watchers {
+        world.say(client, r#"{"type":"subscribeGroupState","group":"g"}"#);
+        world.say(client, r#"{"type":"setGroupState","group":"g","state":{}}"#);
+        client.frames(&world);
+    }
+    for client in &watchers {
+        client.frames(&world);
+    }
+    let now = world.clock.now();
+    let g = group("g");
+    world
+        .state
+        .remove_user_from_groups(now, "ann", Some(&g), &mut world.effects);
+    // Whoever is still a member hears of those before it.
+    let [c, b, a] = watchers.map(|client| client.frames(&world).len());
+    assert_eq!((a, b, c), (0, 1, 2));
+}
