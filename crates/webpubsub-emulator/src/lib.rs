@@ -7,6 +7,7 @@ mod emulator;
 mod http;
 mod hub;
 mod ids;
+mod planted;
 mod rest;
 mod service;
 mod settings;
@@ -19,6 +20,9 @@ pub use emulator::{
     AccessKeyError, Emulator, EmulatorBuilder, KeyRole, Limit, StartError, UserEvent,
     UserEventFailed, UserEventReply,
 };
+#[cfg(feature = "__simulation")]
+#[doc(hidden)]
+pub use hub::driven;
 pub use hub::{ConnectionSnapshot, HubSnapshot, State};
 pub use settings::WELL_KNOWN_KEY;
 pub use tap::Tapped;

@@ -16,6 +16,7 @@ use super::message::{Frame, WireForm};
 use super::outbox::{CLOSE_DRAIN, Close, Outbox, SLOW_DRAIN};
 use super::state::{Due, HubState};
 use crate::clock::Now;
+use crate::planted::{Plant, planted};
 
 /// How long a connection that is being opened may wait for its `connect` answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(100);
@@ -230,6 +231,9 @@ impl HubState {
         if !connection.outbox.is_reliable() {
             return Err(NotRecoverable);
         }
+        if planted(Plant::RecoveryLosesGroups) {
+            self.groups.clear();
+        }
         connection.socket = Socket::Attached;
         connection.epoch = connection.epoch.next();
         self.drop_call(key, effects);
@@ -276,7 +280,10 @@ impl HubState {
         connection.outbox.detach();
         effects.changed = true;
         self.drop_call(key, effects);
-        let at = now.mono + self.settings.recovery_window;
+        let at = now.mono
+            + self.settings.recovery_window
+            + Duration::from_secs(planted(Plant::WindowLong).into())
+            - Duration::from_secs(planted(Plant::WindowShort).into());
         self.set_deadline(at, Due::Recovery(key, epoch), effects);
     }
 
@@ -306,7 +313,8 @@ impl HubState {
         let Some(connection) = self.connections.get(key) else {
             return;
         };
-        if connection.epoch == epoch && connection.socket == Socket::Detached {
+        let is_this = connection.epoch == epoch || planted(Plant::WindowOfEarlierLoss);
+        if is_this && connection.socket == Socket::Detached {
             tracing::debug!(connection = %connection.id, "the recovery window is over");
             self.remove(now, key, effects);
         }
@@ -317,7 +325,11 @@ impl HubState {
         let Some(outbox) = self.remove(now, key, effects) else {
             return;
         };
-        let last = end.farewell.as_ref().and_then(|message| {
+        let farewell = end
+            .farewell
+            .as_ref()
+            .filter(|_| !planted(Plant::NoFarewell));
+        let last = farewell.and_then(|message| {
             let frame = ServerFrame::Disconnected {
                 message: message.clone(),
             };
@@ -325,7 +337,11 @@ impl HubState {
         });
         let close = Close {
             code: end.code,
-            reason: end.reason.to_string(),
+            reason: if planted(Plant::CloseWithoutReason) {
+                String::new()
+            } else {
+                end.reason.to_string()
+            },
             abort_at: now.mono + end.drain,
         };
         outbox.close(last, close);
@@ -340,7 +356,10 @@ impl HubState {
     ) -> Option<Arc<Outbox>> {
         self.drop_call(key, effects);
         self.cancel_streams(now, key, effects);
-        let groups = self.connections.get(key)?.groups.clone();
+        let mut groups = self.connections.get(key)?.groups.clone();
+        if planted(Plant::EndKeepsMembership) {
+            groups.pop_last();
+        }
         for group in &groups {
             self.change_membership(now, key, group, Change::Leave, Cause::End, effects);
         }
@@ -353,6 +372,9 @@ impl HubState {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
+        if planted(Plant::CallSurvivesLoss) {
+            return;
+        }
         connection.waiting.clear();
         connection.outbox.pause(false);
         if let Some(call) = connection.in_flight.take() {

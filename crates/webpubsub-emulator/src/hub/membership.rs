@@ -8,6 +8,7 @@ use super::connection::ConnectionKey;
 use super::effect::Effects;
 use super::state::HubState;
 use crate::clock::Now;
+use crate::planted::{Plant, planted};
 
 /// Which way a membership changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,11 @@ impl HubState {
             }
             Change::Leave => {
                 let left = connection.groups.remove(group);
-                if left && let Some(members) = self.groups.get_mut(group) {
+                let kept = planted(Plant::LeaveKeepsMembership) && cause != Cause::End;
+                if left
+                    && !kept
+                    && let Some(members) = self.groups.get_mut(group)
+                {
                     members.remove(&connection.id);
                     if members.is_empty() {
                         self.groups.remove(group);

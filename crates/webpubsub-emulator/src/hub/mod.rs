@@ -8,6 +8,8 @@
 mod acks;
 mod connection;
 mod deadlines;
+#[cfg(feature = "__simulation")]
+pub mod driven;
 mod effect;
 mod frames;
 mod group_state;

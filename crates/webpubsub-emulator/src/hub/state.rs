@@ -18,6 +18,7 @@ use super::outbox::OutboxLimits;
 use super::streams::StreamKey;
 use crate::clock::Now;
 use crate::ids::Ids;
+use crate::planted::{Plant, planted};
 
 /// What a hub is told when it is made.
 #[derive(Debug, Clone)]
@@ -89,7 +90,7 @@ impl HubState {
     #[must_use]
     pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
         while let Some((at, due)) = self.deadlines.first() {
-            if self.is_awaited(due) {
+            if self.is_awaited(due) || planted(Plant::TimerLeft) {
                 return Some(at);
             }
             self.deadlines.drop_first();
@@ -101,7 +102,8 @@ impl HubState {
         match due {
             Due::Open(ticket) => self.pending.contains_key(&ticket),
             Due::Recovery(key, epoch) => self.connections.get(key).is_some_and(|connection| {
-                connection.epoch == epoch && connection.socket == Socket::Detached
+                (connection.epoch == epoch || planted(Plant::WindowOfEarlierLoss))
+                    && connection.socket == Socket::Detached
             }),
             Due::StreamIdle(key, stream) => self
                 .connections

@@ -19,7 +19,7 @@ const MALFORMED_PROTOBUF: &str =
     "The client message is not a valid protobuf.webpubsub.azure.v1 protocol message.";
 
 /// A text message, which may have `most` bytes.
-pub(super) fn text(form: WireForm, text: Utf8Bytes, most: usize) -> Result<Received, End> {
+pub(crate) fn text(form: WireForm, text: Utf8Bytes, most: usize) -> Result<Received, End> {
     check_size(text.len(), most)?;
     match form {
         WireForm::Raw => ByteString::try_from(Bytes::from(text))
@@ -31,7 +31,7 @@ pub(super) fn text(form: WireForm, text: Utf8Bytes, most: usize) -> Result<Recei
 }
 
 /// A binary message, which may have `most` bytes.
-pub(super) fn binary(form: WireForm, bytes: Bytes, most: usize) -> Result<Received, End> {
+pub(crate) fn binary(form: WireForm, bytes: Bytes, most: usize) -> Result<Received, End> {
     check_size(bytes.len(), most)?;
     match form {
         WireForm::Raw => Ok(Received::Raw(Payload::Binary(bytes))),

@@ -31,7 +31,7 @@ const SOCKET_BUFFER_BYTES: usize = 4096;
 /// little too large is read whole and answered by a clean 1009 instead of a reset.
 const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
 
-const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
+pub(crate) const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
 
 /// A refusal before the upgrade.
 struct Refusal(StatusCode, String);

@@ -1,10 +1,12 @@
 //! Client connections: the checks before an upgrade, then one task per socket.
 
-mod decode;
+pub(crate) mod decode;
 mod endpoint;
 mod query;
 mod task;
 
+#[cfg(feature = "__simulation")]
+pub(crate) use endpoint::NOT_RECOVERABLE;
 pub(crate) use endpoint::handle;
 #[cfg(test)]
 mod tests;

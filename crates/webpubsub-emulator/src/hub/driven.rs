@@ -1,0 +1,569 @@
+//! A hub that is driven by hand: no sockets, no tasks, and the time is an argument.
+//!
+//! For the simulations of this workspace, behind a private feature. What stands here only passes
+//! on: the decoder, the token check and the state are the ones that the emulator runs on.
+//!
+//! Time is the [`Duration`] since the hub was made. A caller does what the emulator's tasks do:
+//! it calls [`DrivenHub::handle_timeout`] when [`DrivenHub::poll_timeout`] says so, drains the
+//! sockets of [`DrivenHub::take_woken`], reads a socket only while it
+//! [is readable](DrivenHub::is_readable), and answers [calls](DrivenHub::take_calls).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use webpubsub_protocol::access::{AccessKey, verify_reconnection_token};
+use webpubsub_protocol::limits::{MESSAGE_BYTES, OPEN_STREAMS, REMEMBERED_ACK_IDS};
+use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, UserId};
+use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::permission::Permission;
+use webpubsub_protocol::subprotocol::Subprotocol;
+
+use super::effect::{CallToken, Effects, HandlerFailed, Reply};
+use super::lifecycle::{Attachment, End, Gone, OpenRequest, Overrides};
+use super::message::{self, Utf8Bytes, WireForm};
+use super::outbox::{self, OutboxLimits};
+use super::publish::{Selection, Target};
+use super::rest::Outgoing;
+use super::state::{HubSettings, HubState};
+use crate::clock::{Clock, Now};
+use crate::ids::Ids;
+pub use crate::planted::Plant;
+#[cfg(feature = "__planted")]
+pub use crate::planted::select as select_plant;
+use crate::socket::{NOT_RECOVERABLE, decode};
+
+/// How a driven hub behaves.
+#[derive(Debug, Clone)]
+pub struct DrivenSettings {
+    /// Frames that may wait for one client, and messages that it may leave unacknowledged.
+    pub outbox_frames: usize,
+    /// The bytes of either.
+    pub outbox_bytes: usize,
+    /// How long a reliable connection waits for its next socket.
+    pub recovery_window: Duration,
+    /// Whether a recovered socket begins with a `connected` frame.
+    pub connected_on_recovery: bool,
+    /// Whether user events are handed to [`DrivenHub::take_calls`].
+    pub has_handler: bool,
+}
+
+/// A connection as its token and URL ask for it.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectSpec {
+    /// The user, if it has one.
+    pub user: Option<UserId>,
+    /// The roles of the token, as text.
+    pub roles: Vec<String>,
+    /// The groups of the token.
+    pub groups: Vec<GroupName>,
+    /// `None` is a simple client.
+    pub subprotocol: Option<Subprotocol>,
+    /// Where a simple client publishes, and whether it is left out itself; otherwise its frames
+    /// are the event `message`.
+    pub raw_group: Option<(GroupName, bool)>,
+}
+
+/// One WebSocket data frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A text message.
+    Text(ByteString),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// One socket of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Socket(u64);
+
+/// How a socket was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The client closed with code 1000: it will not come back.
+    ClosedForGood,
+    /// Any other way: a reliable client may come back.
+    Lost,
+}
+
+/// What is left of a socket after a drain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// More may come.
+    Open,
+    /// The service closes with this code and reason; nothing comes after it.
+    Closed(u16, String),
+    /// Another socket took over: the service hangs up.
+    Superseded,
+}
+
+/// A recovery was refused: the socket is opened, then closed with this code and reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The close code.
+    pub code: u16,
+    /// The reason in the close frame.
+    pub reason: &'static str,
+}
+
+/// Whom a REST call addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// Every connection.
+    All,
+    /// The connections of a user.
+    User(UserId),
+    /// The members of a group.
+    Group(GroupName),
+    /// One connection.
+    Connection(ConnectionId),
+}
+
+/// Pairs an answer with its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallId(u64);
+
+/// A user event for the handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Pairs the answer with it.
+    pub id: CallId,
+    /// Who raised it.
+    pub connection_id: ConnectionId,
+    /// Numbers the events of the connection, from 1.
+    pub event_id: u64,
+    /// The event.
+    pub event: EventName,
+    /// Its data.
+    pub payload: Payload,
+}
+
+/// A hub without sockets and tasks.
+pub struct DrivenHub {
+    state: HubState,
+    effects: Effects,
+    sockets: BTreeMap<Socket, Attachment>,
+    woken: BTreeSet<Socket>,
+    keys: [AccessKey; 1],
+    start: Now,
+    sockets_made: u64,
+}
+
+impl DrivenHub {
+    /// A hub whose ids and tokens `seed` repeats.
+    #[must_use]
+    pub fn new(settings: &DrivenSettings, seed: u64) -> Self {
+        let key = AccessKey::new("the key of a driven hub, which guards nothing");
+        let settings = HubSettings {
+            outbox: OutboxLimits {
+                frames: settings.outbox_frames,
+                bytes: settings.outbox_bytes,
+            },
+            replay: OutboxLimits {
+                frames: settings.outbox_frames,
+                bytes: settings.outbox_bytes,
+            },
+            recovery_window: settings.recovery_window,
+            ack_ids: REMEMBERED_ACK_IDS,
+            open_streams: OPEN_STREAMS,
+            close_failed_events_normally: false,
+            connected_on_recovery: settings.connected_on_recovery,
+            access_key: key.clone(),
+            has_handler: settings.has_handler,
+        };
+        let start = Now {
+            mono: Clock::manual().now().mono,
+            // Not the machine's: it shows in tokens and in the times of group states.
+            wall: SystemTime::UNIX_EPOCH + EPOCH,
+        };
+        Self {
+            state: HubState::new(settings, Ids::new(Some(seed), "driven")),
+            effects: Effects::default(),
+            sockets: BTreeMap::new(),
+            woken: BTreeSet::new(),
+            keys: [key],
+            start,
+            sockets_made: 0,
+        }
+    }
+
+    /// The moment as the hub sees it.
+    fn now(&self, now: Duration) -> Now {
+        Now {
+            mono: self.start.mono + now,
+            wall: self.start.wall + now,
+        }
+    }
+
+    fn act<R>(
+        &mut self,
+        now: Duration,
+        change: impl FnOnce(&mut HubState, Now, &mut Effects) -> R,
+    ) -> R {
+        let now = self.now(now);
+        let result = change(&mut self.state, now, &mut self.effects);
+        for outbox in self.effects.wakes.drain(..) {
+            let mut sockets = self.sockets.iter();
+            if let Some((socket, _)) = sockets.find(|(_, a)| Arc::ptr_eq(&a.outbox, &outbox)) {
+                self.woken.insert(*socket);
+            }
+        }
+        result
+    }
+
+    fn attach(&mut self, attachment: Attachment) -> (Socket, ConnectionId) {
+        self.sockets_made += 1;
+        let socket = Socket(self.sockets_made);
+        let id = attachment.connection_id.clone();
+        self.sockets.insert(socket, attachment);
+        // A task drains when it starts.
+        self.woken.insert(socket);
+        (socket, id)
+    }
+
+    // Deadlines and effects.
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn poll_timeout(&mut self) -> Option<Duration> {
+        let due = self.state.poll_timeout()?;
+        Some(due.saturating_duration_since(self.start.mono))
+    }
+
+    /// Acts on what has come due; harmless when nothing has.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.act(now, |state, now, effects| {
+            state.handle_timeout(now, effects)
+        });
+    }
+
+    /// The sockets that have something to drain, since the last call.
+    pub fn take_woken(&mut self) -> BTreeSet<Socket> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// The events for the handler, since the last call.
+    pub fn take_calls(&mut self) -> Vec<Call> {
+        let calls = self.effects.calls.drain(..);
+        calls
+            .map(|call| Call {
+                id: CallId(call.token.0),
+                connection_id: call.connection_id,
+                event_id: call.event_id,
+                event: call.event,
+                payload: call.payload,
+            })
+            .collect()
+    }
+
+    /// The calls that nobody waits for any more, since the last call of this function.
+    pub fn take_cancelled(&mut self) -> Vec<CallId> {
+        let cancelled = self.effects.cancelled.drain(..);
+        cancelled.map(|token| CallId(token.0)).collect()
+    }
+
+    /// The handler answered: with nothing, with a payload, or not at all.
+    pub fn upstream_done(
+        &mut self,
+        now: Duration,
+        call: CallId,
+        answer: Result<Option<Payload>, ()>,
+    ) {
+        let result = answer
+            .map(|payload| Reply {
+                payload,
+                metadata: Metadata::default(),
+            })
+            .map_err(|()| HandlerFailed);
+        self.act(now, |state, now, effects| {
+            state.upstream_done(now, CallToken(call.0), result, effects);
+        });
+    }
+
+    // Sockets.
+
+    /// Opens a connection with its first socket.
+    pub fn connect(&mut self, now: Duration, spec: ConnectSpec) -> (Socket, ConnectionId) {
+        let request = OpenRequest {
+            id: None,
+            user: spec.user,
+            roles: spec.roles,
+            groups: spec.groups,
+            form: spec.subprotocol.map_or(WireForm::Raw, WireForm::from),
+            reliable: spec.subprotocol.is_some_and(Subprotocol::is_reliable),
+            protocol: spec
+                .subprotocol
+                .map(|name| ByteString::from_static(name.as_str())),
+            raw_mode: spec
+                .raw_group
+                .map_or(super::RawMode::SendEvent, |(group, no_echo)| {
+                    super::RawMode::SendToGroup { group, no_echo }
+                }),
+        };
+        let attachment = self.act(now, |state, now, effects| {
+            let (ticket, _) = state.open(now, request, effects);
+            state.accept(now, ticket, Overrides::default(), effects)
+        });
+        self.attach(attachment.expect("a fresh ticket and a fresh id are accepted"))
+    }
+
+    /// Gives a connection its next socket, if the token is the one it was given.
+    ///
+    /// # Errors
+    ///
+    /// The close that a client gets instead.
+    pub fn recover(
+        &mut self,
+        now: Duration,
+        connection_id: &str,
+        token: &str,
+    ) -> Result<Socket, Refused> {
+        let wall = self.now(now).wall;
+        let verified = verify_reconnection_token(token, &self.keys, connection_id, wall);
+        let refused = Refused {
+            code: 1008,
+            reason: NOT_RECOVERABLE,
+        };
+        if verified.is_err() && !crate::planted::planted(Plant::AnyTokenRecovers) {
+            return Err(refused);
+        }
+        let recovered = self.act(now, |state, now, effects| {
+            state.recover(now, connection_id, effects)
+        });
+        let Ok(attachment) = recovered else {
+            return Err(refused);
+        };
+        // The outbox itself wakes the socket that it is taken from.
+        let earlier = self.sockets.iter().filter(|(_, a)| a.key == attachment.key);
+        self.woken.extend(earlier.map(|(socket, _)| *socket));
+        Ok(self.attach(attachment).0)
+    }
+
+    /// Whether the service reads what the client sends. It does not while many frames wait for the
+    /// handler.
+    #[must_use]
+    pub fn is_readable(&self, socket: Socket) -> bool {
+        self.sockets
+            .get(&socket)
+            .is_some_and(|a| !a.outbox.is_paused())
+    }
+
+    /// The service reads a frame of the client.
+    pub fn frame(&mut self, now: Duration, socket: Socket, frame: Frame) {
+        let Some(Attachment {
+            key, epoch, outbox, ..
+        }) = self.sockets.get(&socket).cloned()
+        else {
+            return;
+        };
+        let decoded = match frame {
+            Frame::Text(text) => {
+                let text = Utf8Bytes::try_from(text.into_bytes()).expect("a ByteString is UTF-8");
+                decode::text(outbox.form(), text, MESSAGE_BYTES)
+            }
+            Frame::Binary(bytes) => decode::binary(outbox.form(), bytes, MESSAGE_BYTES),
+        };
+        self.act(now, |state, now, effects| match decoded {
+            Ok(received) => state.receive(now, key, epoch, received, effects),
+            Err(end) => state.socket_failed(now, key, epoch, &end, effects),
+        });
+    }
+
+    /// Takes at most `most` frames that wait for the client.
+    pub fn drain(&mut self, now: Duration, socket: Socket, most: usize) -> (Vec<Frame>, Line) {
+        let now = self.now(now);
+        let Some(attachment) = self.sockets.get(&socket) else {
+            return (Vec::new(), Line::Superseded);
+        };
+        let mut frames = Vec::new();
+        let line = match attachment.outbox.drain(now.mono, most, &mut frames) {
+            outbox::Drained::Open => Line::Open,
+            outbox::Drained::Closed(close) => Line::Closed(close.code, close.reason),
+            outbox::Drained::Superseded => Line::Superseded,
+        };
+        let frames = frames.into_iter().map(Frame::from).collect();
+        (frames, line)
+    }
+
+    /// When a socket that the service closes is aborted, drained or not.
+    #[must_use]
+    pub fn abort_at(&self, socket: Socket) -> Option<Duration> {
+        let at = self.sockets.get(&socket)?.outbox.aborts_at()?;
+        Some(at.saturating_duration_since(self.start.mono))
+    }
+
+    /// Frames that wait for the client of a socket.
+    #[must_use]
+    pub fn waiting(&self, socket: Socket) -> usize {
+        self.sockets.get(&socket).map_or(0, |a| a.outbox.waiting())
+    }
+
+    /// The socket is gone; it is not known afterwards.
+    pub fn socket_gone(&mut self, now: Duration, socket: Socket, loss: Loss) {
+        let Some(Attachment { key, epoch, .. }) = self.sockets.remove(&socket) else {
+            return;
+        };
+        self.woken.remove(&socket);
+        let gone = match loss {
+            Loss::ClosedForGood => Gone::ClosedForGood,
+            Loss::Lost => Gone::Lost,
+        };
+        self.act(now, |state, now, effects| {
+            state.socket_gone(now, key, epoch, gone, effects)
+        });
+    }
+
+    // REST.
+
+    /// Sends a message; 0 seconds to live is for ever.
+    pub fn send(
+        &mut self,
+        now: Duration,
+        to: To,
+        excluded: &[ConnectionId],
+        payload: Payload,
+        ttl_seconds: u32,
+    ) {
+        let selection = Selection {
+            excluded: excluded.iter().map(|id| id.as_str().to_owned()).collect(),
+            filter: None,
+        };
+        let outgoing = Outgoing {
+            payload,
+            metadata: Metadata::default(),
+            ttl_seconds,
+        };
+        let target = Target::from(to);
+        self.act(now, |state, now, fx| {
+            state.send(now, &target, &selection, outgoing, fx)
+        });
+    }
+
+    /// Closes connections.
+    pub fn close(&mut self, now: Duration, to: To, reason: Option<&str>) {
+        let (target, end) = (Target::from(to), End::by_server(reason));
+        self.act(now, |state, now, fx| {
+            state.close(now, &target, &[], &end, fx)
+        });
+    }
+
+    /// Adds a connection to a group; whether there is one.
+    pub fn join(&mut self, now: Duration, id: &str, group: &GroupName) -> bool {
+        self.act(now, |state, now, fx| {
+            state.add_connection_to_group(now, id, group, fx)
+        })
+        .is_ok()
+    }
+
+    /// Takes a connection out of a group, or of all.
+    pub fn leave(&mut self, now: Duration, id: &str, group: Option<&GroupName>) {
+        self.act(now, |state, now, fx| {
+            state.remove_connection_from_groups(now, id, group, fx)
+        });
+    }
+
+    /// Adds the connections of a user to a group; whether there is one.
+    pub fn join_user(&mut self, now: Duration, user: &str, group: &GroupName) -> bool {
+        self.act(now, |state, now, fx| {
+            state.add_user_to_group(now, user, group, fx)
+        })
+    }
+
+    /// Takes the connections of a user out of a group, or of all.
+    pub fn leave_user(&mut self, now: Duration, user: &str, group: Option<&GroupName>) {
+        self.act(now, |state, now, fx| {
+            state.remove_user_from_groups(now, user, group, fx)
+        });
+    }
+
+    /// Grants a permission for a group; whether there is such a connection.
+    pub fn grant(
+        &mut self,
+        now: Duration,
+        id: &str,
+        permission: Permission,
+        group: &GroupName,
+    ) -> bool {
+        self.act(now, |state, _, _| state.grant(id, permission, group))
+            .is_ok()
+    }
+
+    /// Revokes a permission for a group; whether there is such a connection.
+    pub fn revoke(
+        &mut self,
+        now: Duration,
+        id: &str,
+        permission: Permission,
+        group: &GroupName,
+    ) -> bool {
+        self.act(now, |state, now, fx| {
+            state.revoke(now, id, permission, group, fx)
+        })
+        .is_ok()
+    }
+
+    // What is there.
+
+    /// Whether a connection exists, with or without a socket.
+    #[must_use]
+    pub fn connection_exists(&self, id: &str) -> bool {
+        self.state.key_of(id).is_some()
+    }
+
+    /// Whether a user has a connection.
+    #[must_use]
+    pub fn user_exists(&self, user: &str) -> bool {
+        self.state.user_exists(user)
+    }
+
+    /// The members of a group, in order of their ids.
+    #[must_use]
+    pub fn members(&self, group: &str) -> Vec<ConnectionId> {
+        let (members, _) = self.state.members(group, None, usize::MAX);
+        members
+            .into_iter()
+            .map(|member| member.connection_id)
+            .collect()
+    }
+
+    /// Whether the connection holds a permission; `None` when there is no such connection.
+    #[must_use]
+    pub fn check(&self, id: &str, permission: Permission, group: &GroupName) -> Option<bool> {
+        self.state.check(id, permission, group)
+    }
+}
+
+/// What the wall clock of a driven hub shows at its beginning, since 1970.
+pub const EPOCH: Duration = Duration::from_secs(1_800_000_000);
+
+impl std::fmt::Debug for DrivenHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DrivenHub")
+            .field("sockets", &self.sockets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<message::Frame> for Frame {
+    fn from(frame: message::Frame) -> Self {
+        match frame {
+            message::Frame::Text(text) => {
+                Self::Text(ByteString::try_from(Bytes::from(text)).expect("text is UTF-8"))
+            }
+            message::Frame::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+impl From<To> for Target {
+    fn from(to: To) -> Self {
+        match to {
+            To::All => Self::All,
+            To::User(user) => Self::User(user),
+            To::Group(group) => Self::Group(group),
+            To::Connection(id) => Self::Connection(id),
+        }
+    }
+}
