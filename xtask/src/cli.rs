@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{ci, codegen, interop, test, tidy};
+use crate::{ci, codegen, interop, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ enum Task {
     Test,
     /// Run the official packages and a browser against the programs of this workspace.
     Interop(interop::Args),
+    /// Run the simulation of the emulator's hub: many seeds, or planted bugs.
+    Soak(soak::Args),
     /// Run all that a change must pass.
     Ci,
 }
@@ -42,6 +44,7 @@ impl Cli {
             Task::Tidy(args) => tidy::run(&args),
             Task::Test => test::run(),
             Task::Interop(args) => interop::run(&args),
+            Task::Soak(args) => soak::run(&args),
             Task::Ci => ci::run(),
         }
     }

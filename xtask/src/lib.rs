@@ -17,6 +17,7 @@ mod ci;
 mod cli;
 mod codegen;
 mod interop;
+mod soak;
 mod test;
 mod tidy;
 
