@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytestring::ByteString;
 use tokio::time::Sleep;
-use tracing::Instrument as _;
+use tracing::Span;
 use url::Url;
 use webpubsub_protocol::session::{
     Action, Attempt, Closure, DialFailure, Input, Protocol, Recovery, State,
@@ -39,11 +40,6 @@ pub(crate) struct Link {
 
 /// Drives the session until it stops.
 pub(crate) fn spawn(shared: Arc<Shared>, link: Arc<Link>) {
-    let span = tracing::info_span!(
-        "webpubsub_client",
-        hub = tracing::field::Empty,
-        connection_id = tracing::field::Empty
-    );
     let mut driver = Driver {
         shared,
         link,
@@ -56,8 +52,10 @@ pub(crate) fn spawn(shared: Arc<Shared>, link: Arc<Link>) {
         unflushed: false,
         wrote: false,
         is_stalled: false,
+        span: Span::none(),
+        connection_id: None,
     };
-    tokio::spawn(async move { poll_fn(|cx| driver.poll(cx)).await }.instrument(span));
+    tokio::spawn(poll_fn(move |cx| driver.poll(cx)));
 }
 
 struct Driver {
@@ -76,12 +74,17 @@ struct Driver {
     /// Frames were written since those who wait for room were told.
     wrote: bool,
     is_stalled: bool,
+    /// Names the hub and the connection in logs.
+    span: Span,
+    connection_id: Option<ByteString>,
 }
 
 type DialFuture = Pin<Box<dyn Future<Output = Result<(Url, AnyTransport), DialFailure>> + Send>>;
 
 impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         self.farewells
             .retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
         let mut changed = false;
@@ -122,7 +125,6 @@ impl Driver {
         self.dialing = None;
         let input = match result {
             Ok((url, transport)) => {
-                name_hub(&url);
                 self.url = Some(url);
                 self.transport = Some((attempt, transport));
                 Input::Opened
@@ -245,10 +247,20 @@ impl Driver {
         }
         inner.dispatch(&*shared.metrics);
         shared.publish_status(&inner);
-        if let Some(id) = inner.session.connection_id() {
-            tracing::Span::current().record("connection_id", tracing::field::display(id));
+        if inner.session.connection_id() != self.connection_id.as_ref() {
+            self.connection_id = inner.session.connection_id().cloned();
+            self.span = self.name();
         }
         progress
+    }
+
+    fn name(&self) -> Span {
+        let segments = self.url.as_ref().and_then(Url::path_segments);
+        let hub = segments.and_then(|mut segments| segments.rfind(|segment| !segment.is_empty()));
+        match &self.connection_id {
+            Some(id) => tracing::info_span!("webpubsub_client", hub, connection_id = %id),
+            None => tracing::info_span!("webpubsub_client", hub),
+        }
     }
 
     fn dial(&self, recover: Option<Recovery>) -> DialFuture {
@@ -359,13 +371,4 @@ async fn fresh_url(credential: &WebPubSubClientCredential) -> Result<Url, DialFa
             let what = "it gave no URL that begins with ws:// or wss:// and has a host";
             DialFailure::Credential(what.to_owned())
         })
-}
-
-fn name_hub(url: &Url) {
-    let hub = url
-        .path_segments()
-        .and_then(|mut segments| segments.rfind(|segment| !segment.is_empty()));
-    if let Some(hub) = hub {
-        tracing::Span::current().record("hub", hub);
-    }
 }
