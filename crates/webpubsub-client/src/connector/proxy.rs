@@ -15,15 +15,21 @@ use webpubsub_protocol::session::DialFailure;
 /// Whether, and which, proxies are used.
 #[derive(Debug, Clone)]
 pub(super) enum Proxies {
-    /// Those of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in any case.
-    Environment(Arc<Matcher>),
+    /// As the matcher says.
+    Matching(Arc<Matcher>),
     /// None.
     Off,
 }
 
 impl Proxies {
+    /// Those of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in any case.
     pub(super) fn from_environment() -> Self {
-        Self::Environment(Arc::new(Matcher::from_env()))
+        Self::Matching(Arc::new(Matcher::from_env()))
+    }
+
+    /// This one for all hosts.
+    pub(super) fn always(url: &str) -> Self {
+        Self::Matching(Arc::new(Matcher::builder().all(url).build()))
     }
 }
 
@@ -34,7 +40,7 @@ pub(super) async fn connect(url: &Url, proxies: &Proxies) -> Result<TcpStream, D
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     let proxy = match proxies {
-        Proxies::Environment(matcher) => matcher.intercept(&target),
+        Proxies::Matching(matcher) => matcher.intercept(&target),
         Proxies::Off => None,
     };
     let stream = match proxy {

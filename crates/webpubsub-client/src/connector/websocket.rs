@@ -45,7 +45,7 @@ pub struct WebSocketConnector {
 pub struct WebSocketConnectorBuilder {
     roots: Roots,
     provider: Option<Arc<CryptoProvider>>,
-    no_proxy: bool,
+    proxies: Option<Proxies>,
 }
 
 impl WebSocketConnector {
@@ -85,9 +85,16 @@ impl WebSocketConnectorBuilder {
         self
     }
 
+    /// Uses this HTTP proxy for all hosts, whatever the environment says: `http://user:password@host:port`. Both `ws`
+    /// and `wss` go through a tunnel (`CONNECT`).
+    pub fn proxy(mut self, url: &str) -> Self {
+        self.proxies = Some(Proxies::always(url));
+        self
+    }
+
     /// Uses no proxy, whatever the environment says.
-    pub const fn no_proxy(mut self) -> Self {
-        self.no_proxy = true;
+    pub fn no_proxy(mut self) -> Self {
+        self.proxies = Some(Proxies::Off);
         self
     }
 
@@ -99,11 +106,7 @@ impl WebSocketConnectorBuilder {
     pub fn build(self) -> Result<WebSocketConnector, TlsConfigError> {
         let config = tls::config(self.provider, self.roots)?;
         Ok(WebSocketConnector {
-            proxies: if self.no_proxy {
-                Proxies::Off
-            } else {
-                Proxies::from_environment()
-            },
+            proxies: self.proxies.unwrap_or_else(Proxies::from_environment),
             tls: TlsConnector::from(Arc::new(config)),
         })
     }

@@ -1,0 +1,341 @@
+//! The WebSocket connector on its own: TLS, proxies, and what it makes of answers that are no WebSocket.
+
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use webpubsub_client::connector::{Connector as _, Dial, WebSocketTransport};
+use webpubsub_client::{DialFailure, Subprotocol, WebPubSubClient, WebSocketConnector};
+use webpubsub_emulator::Emulator;
+use webpubsub_protocol::access::{ClientTokenOptions, ConnectionString, sign_client_token};
+use webpubsub_protocol::session::WireFrame;
+
+const JSON: &str = "json.webpubsub.azure.v1";
+
+async fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    (listener, port)
+}
+
+fn direct() -> WebSocketConnector {
+    WebSocketConnector::builder()
+        .no_proxy()
+        .build()
+        .expect("a connector")
+}
+
+async fn dial(
+    connector: &WebSocketConnector,
+    url: &str,
+) -> Result<WebSocketTransport, DialFailure> {
+    connector
+        .connect(Dial::new(url.parse().expect("a URL"), JSON, 1 << 20))
+        .await
+}
+
+/// A server that reads one request and answers with these bytes.
+async fn answering(answer: &'static str) -> String {
+    let (listener, port) = listener().await;
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("a client");
+        let mut request = [0; 4096];
+        let _ = socket.read(&mut request).await;
+        let _ = socket.write_all(answer.as_bytes()).await;
+    });
+    format!("ws://127.0.0.1:{port}/client/hubs/chat?access_token=the-token")
+}
+
+/// A WebSocket server that speaks the subprotocol and runs `script`.
+async fn serving<F: Future<Output = ()> + Send>(
+    script: impl FnOnce(tokio_tungstenite::WebSocketStream<TcpStream>) -> F + Send + 'static,
+) -> String {
+    use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+    let (listener, port) = listener().await;
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.expect("a client");
+        #[expect(
+            clippy::result_large_err,
+            reason = "the callback's type is tungstenite's"
+        )]
+        let choose = |_: &Request, mut response: Response| {
+            response
+                .headers_mut()
+                .insert("sec-websocket-protocol", JSON.parse().expect("a value"));
+            Ok(response)
+        };
+        let socket = tokio_tungstenite::accept_hdr_async(socket, choose)
+            .await
+            .expect("upgraded");
+        script(socket).await;
+    });
+    format!("ws://127.0.0.1:{port}/client/hubs/chat?access_token=the-token")
+}
+
+#[tokio::test]
+async fn refusals_are_told_with_status_delay_and_text_but_without_the_token() {
+    let busy = "HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\ntoo busy.";
+    let failure = dial(&direct(), &answering(busy).await)
+        .await
+        .expect_err("refused");
+    let DialFailure::Refused {
+        status,
+        retry_after,
+        body,
+    } = &failure
+    else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(
+        (*status, *retry_after, body.as_str()),
+        (503, Some(Duration::from_secs(7)), "too busy.")
+    );
+    assert_eq!(
+        failure.to_string(),
+        "the service refused the connection with HTTP status 503: too busy."
+    );
+
+    for (answer, expected) in [
+        ("nonsense\r\n\r\n", "the network failed"),
+        ("", "the network failed"),
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            "status 404",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n",
+            "status 302",
+        ),
+    ] {
+        let failure = dial(&direct(), &answering(answer).await)
+            .await
+            .expect_err("refused");
+        let text = format!("{failure} {failure:?}");
+        assert!(
+            text.contains(expected) && !text.contains("the-token"),
+            "{text}"
+        );
+    }
+    let (closed, port) = listener().await;
+    drop(closed);
+    let failure = dial(&direct(), &format!("ws://127.0.0.1:{port}/"))
+        .await
+        .expect_err("nobody listens");
+    assert!(matches!(failure, DialFailure::Network(_)));
+}
+
+// req: C-1-1
+#[tokio::test]
+async fn a_service_that_does_not_name_the_subprotocol_is_no_use() {
+    let (listener, port) = listener().await;
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.expect("a client");
+        let _ = tokio_tungstenite::accept_async(socket).await;
+    });
+    let failure = dial(&direct(), &format!("ws://127.0.0.1:{port}/"))
+        .await
+        .expect_err("no subprotocol");
+    assert!(matches!(failure, DialFailure::Subprotocol(name) if name == JSON));
+}
+
+#[tokio::test]
+async fn messages_pings_and_closes_pass() {
+    let (answered, pong) = oneshot::channel();
+    let url = serving(move |mut socket| async move {
+        socket
+            .send(Message::Ping(Bytes::from_static(b"?")))
+            .await
+            .expect("sent");
+        socket.send("text".into()).await.expect("sent");
+        socket
+            .send(Message::Binary(Bytes::from_static(b"bytes")))
+            .await
+            .expect("sent");
+        let pong = socket.next().await.expect("a pong").expect("a pong");
+        answered.send(pong).expect("the test waits");
+        let frame = CloseFrame {
+            code: 1008.into(),
+            reason: "no more".into(),
+        };
+        socket.close(Some(frame)).await.expect("closed");
+    })
+    .await;
+    let mut transport = dial(&direct(), &url).await.expect("open");
+    let first = transport.next().await.expect("a frame").expect("a frame");
+    assert_eq!(first, WireFrame::Text("text".into()));
+    let second = transport.next().await.expect("a frame").expect("a frame");
+    assert_eq!(second, WireFrame::Binary(Bytes::from_static(b"bytes")));
+    let closure = transport
+        .next()
+        .await
+        .expect("a close")
+        .expect_err("a close");
+    assert_eq!(
+        (closure.code, closure.reason.as_str()),
+        (Some(1008), "no more")
+    );
+    assert_eq!(
+        pong.await.expect("answered"),
+        Message::Pong(Bytes::from_static(b"?"))
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_ends_the_socket() {
+    let url = serving(|mut socket| async move {
+        // The client hangs up before all of it was taken.
+        let _ = socket
+            .send(Message::Binary(vec![0; (1 << 20) + 1].into()))
+            .await;
+        let _ = socket.next().await;
+    })
+    .await;
+    let mut transport = dial(&direct(), &url).await.expect("open");
+    let closure = transport
+        .next()
+        .await
+        .expect("an end")
+        .expect_err("too large");
+    assert_eq!(closure.code, None);
+    assert!(closure.error.expect("the reason").contains("too long"));
+}
+
+/// The emulator behind TLS on `localhost`, a URL to it, and the certificate to trust.
+async fn encrypted(emulator: &Emulator, listener: TcpListener) -> (String, RootCertStore) {
+    let certified =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let certificate = certified.cert.der().clone();
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("a configuration");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let port = listener.local_addr().expect("bound").port();
+    let target = emulator.addresses()[0];
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut socket) = acceptor.accept(socket).await else {
+                    return;
+                };
+                let mut service = TcpStream::connect(target).await.expect("the emulator");
+                let _ = copy_bidirectional(&mut socket, &mut service).await;
+            });
+        }
+    });
+    let connection: ConnectionString = emulator.connection_string().parse().expect("its own");
+    let endpoint = format!("https://localhost:{port}").parse().expect("a URL");
+    let options = ClientTokenOptions::default();
+    let now = std::time::SystemTime::now();
+    let token = sign_client_token(&endpoint, "chat", connection.access_key(), &options, now);
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    (token.url().to_owned(), roots)
+}
+
+#[tokio::test]
+async fn wss_needs_a_certificate_that_is_trusted() {
+    let (listener, port) = listener().await;
+    let emulator = Emulator::builder()
+        .public_endpoint(format!("https://localhost:{port}"))
+        .start()
+        .await;
+    let emulator = emulator.expect("an emulator");
+    let (url, roots) = encrypted(&emulator, listener).await;
+    assert!(url.starts_with("wss://localhost:"));
+
+    let trusting = WebSocketConnector::builder()
+        .root_certificates(roots)
+        .no_proxy()
+        .build();
+    let (client, _events) = WebPubSubClient::builder(url.as_str())
+        .protocol(Subprotocol::Json)
+        .connector(trusting.expect("a connector"))
+        .connect()
+        .await
+        .expect("connected");
+    assert!(client.connection_id().is_some());
+
+    let failure = dial(&direct(), &url)
+        .await
+        .expect_err("nobody vouches for it");
+    let DialFailure::Network(text) = &failure else {
+        panic!("{failure:?}");
+    };
+    assert!(text.contains("certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
+    let emulator = Emulator::start().await.expect("an emulator");
+    let (listener, port) = listener().await;
+    let (asked, request) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.expect("a client");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(client.read_u8().await.expect("a request"));
+        }
+        let request = String::from_utf8(request).expect("text");
+        let target = request.split(' ').nth(1).expect("a target").to_owned();
+        asked.send(request).expect("the test waits");
+        let mut service = TcpStream::connect(target).await.expect("the emulator");
+        client
+            .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+            .await
+            .expect("answered");
+        let _ = copy_bidirectional(&mut client, &mut service).await;
+    });
+    let proxy = format!("http://ana:open%20sesame@127.0.0.1:{port}");
+    let connector = WebSocketConnector::builder()
+        .proxy(&proxy)
+        .build()
+        .expect("a connector");
+    let url = emulator.client_access_url("chat", "ana", &[]);
+    let (client, _events) = WebPubSubClient::builder(url)
+        .connector(connector)
+        .connect()
+        .await
+        .expect("connected");
+    assert_eq!(client.user_id().as_deref(), Some("ana"));
+    let request = request.await.expect("asked");
+    let target = emulator.addresses()[0];
+    assert!(
+        request.starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")),
+        "{request}"
+    );
+    assert!(
+        request
+            .to_lowercase()
+            .contains("proxy-authorization: basic "),
+        "{request}"
+    );
+    assert!(!request.contains("access_token"), "{request}");
+
+    let refusing = answering("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+    let refusing = refusing.replace("ws://", "http://");
+    let refusing = refusing.split("/client").next().expect("a host");
+    let connector = WebSocketConnector::builder()
+        .proxy(refusing)
+        .build()
+        .expect("a connector");
+    let failure = dial(&connector, "ws://service.test/client/hubs/chat")
+        .await
+        .expect_err("no tunnel");
+    assert!(matches!(failure, DialFailure::Network(_)), "{failure:?}");
+}
