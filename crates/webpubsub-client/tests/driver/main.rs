@@ -6,6 +6,8 @@ mod credentials;
 mod events;
 mod fake;
 mod life;
+mod metrics;
 mod requests;
+mod router;
 mod secrets;
 mod streams;
