@@ -9,11 +9,11 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::codegen::workspace_root;
 
-mod compatibility;
 mod docs;
 mod layering;
 mod machine;
 mod manifests;
+mod named_tests;
 mod requirements;
 mod rust;
 mod source;
@@ -106,7 +106,7 @@ fn check(tree: &Tree, workspace: &Workspace) -> Vec<Finding> {
     let mut findings = layering::check(workspace);
     findings.extend(manifests::check(tree, workspace));
     findings.extend(docs::check(tree, workspace));
-    findings.extend(compatibility::check(tree));
+    findings.extend(named_tests::check(tree));
     findings.extend(requirements::check(tree));
     findings.extend(rust::check(tree));
     findings.extend(machine::check(tree));

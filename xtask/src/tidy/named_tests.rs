@@ -1,23 +1,37 @@
-//! `docs/compatibility.md`: each feature names the test that proves it, and the test is there.
+//! Tables that promise something: each row names the test that holds it, and the test is there.
 
 use super::{Finding, tree::Tree};
 
-const PATH: &str = "docs/compatibility.md";
-const RULE: &str = "compatibility";
+/// The documents with such tables, each with the folder from which it names tests.
+const DOCUMENTS: [(&str, &str); 2] = [
+    ("docs/compatibility.md", ""),
+    (
+        "crates/webpubsub-client/README.md",
+        "crates/webpubsub-client/",
+    ),
+];
+const RULE: &str = "named-tests";
 
 /// The last column of the tables that this rule reads.
 const COLUMN: &str = "Test";
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let Some(text) = tree.get(PATH) else {
-        let advice = "missing; it says which features of the client protocol are there";
-        return vec![Finding::new(PATH, 1, RULE, advice)];
+    let documents = DOCUMENTS.iter();
+    documents
+        .flat_map(|(path, base)| check_document(tree, path, base))
+        .collect()
+}
+
+fn check_document(tree: &Tree, path: &str, base: &str) -> Vec<Finding> {
+    let Some(text) = tree.get(path) else {
+        let advice = "missing; its tables say what is promised and which test holds it";
+        return vec![Finding::new(path, 1, RULE, advice)];
     };
     let mut findings = Vec::new();
-    let mut in_table = false;
+    let (mut in_table, mut rows) = (false, 0);
     for (index, line) in text.lines().enumerate() {
         let mut report = |advice: String| {
-            findings.push(Finding::new(PATH, index + 1, RULE, advice));
+            findings.push(Finding::new(path, index + 1, RULE, advice));
         };
         let Some(last) = last_cell(line) else {
             in_table = false;
@@ -30,15 +44,20 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         if !in_table || last.starts_with("---") {
             continue;
         }
+        rows += 1;
         let cited: Vec<&str> = cited(last).collect();
         if cited.is_empty() {
             report("names no test; write `path::name` into the last column".to_owned());
         }
         for citation in cited {
-            if let Err(problem) = look_up(tree, citation) {
+            if let Err(problem) = look_up(tree, base, citation) {
                 report(format!("`{citation}`: {problem}"));
             }
         }
+    }
+    if rows == 0 {
+        let advice = format!("has no table whose last column is `{COLUMN}`");
+        findings.push(Finding::new(path, 1, RULE, advice));
     }
     findings
 }
@@ -54,9 +73,11 @@ fn cited(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-fn look_up(tree: &Tree, citation: &str) -> Result<(), &'static str> {
+fn look_up(tree: &Tree, base: &str, citation: &str) -> Result<(), &'static str> {
     let (path, name) = citation.split_once("::").ok_or("is not `path::name`")?;
-    let text = tree.get(path).ok_or("there is no such file")?;
+    let text = tree
+        .get(&format!("{base}{path}"))
+        .ok_or("there is no such file")?;
     let is_there = match path.rsplit('.').next() {
         Some("rs") => has_rust_test(text, name),
         Some("py") => text
@@ -110,12 +131,13 @@ fn helper() {}
 
     fn advice(document: &str) -> Vec<String> {
         let tree = Tree::from([
-            (PATH, document),
+            ("doc.md", document),
             ("a.rs", RUST),
             ("b.test.mjs", "test(\"streams end\", async () => {});"),
             ("c.py", "    async def test_it(self):\ndef other():\n"),
         ]);
-        check(&tree).into_iter().map(|f| f.advice).collect()
+        let findings = check_document(&tree, "doc.md", "");
+        findings.into_iter().map(|f| f.advice).collect()
     }
 
     fn table(cell: &str) -> String {
@@ -153,11 +175,22 @@ fn helper() {}
                 "{cell}: {found:?}"
             );
         }
-        assert_eq!(check(&Tree::default()).len(), 1, "the document itself");
+        let missing = check(&Tree::default());
+        assert_eq!(missing.len(), DOCUMENTS.len(), "the documents themselves");
     }
 
     #[test]
-    fn other_tables_are_not_looked_at() {
-        assert_eq!(advice("| a | b |\n|---|---|\n| c | d |\n"), [""; 0]);
+    fn paths_start_at_the_folder_of_the_document() {
+        let document = table("`d.rs::one`");
+        let tree = Tree::from([("doc.md", document.as_str()), ("base/d.rs", RUST)]);
+        assert!(check_document(&tree, "doc.md", "base/").is_empty());
+        assert_eq!(check_document(&tree, "doc.md", "").len(), 1);
+    }
+
+    #[test]
+    fn other_tables_are_not_looked_at_and_one_is_needed() {
+        let found = advice("| a | b |\n|---|---|\n| c | d |\n");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("no table"), "{found:?}");
     }
 }
