@@ -35,6 +35,10 @@ impl PersonName {
         Ok(Self(name))
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The user id that the service will show as the sender of this person's messages.
     ///
     /// `tag` tells people of the same name apart; the name holds no `#`, so the last one ends it.
@@ -65,6 +69,10 @@ impl RoomName {
             }
             _ => Ok(Self(room)),
         }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The group that carries the room. The prefix keeps rooms apart from other uses of the hub.

@@ -1,4 +1,4 @@
-//! The two calls of the page: a way into a room, and the announcement of having arrived.
+//! The two calls of the page and of `chat join`: a way into a room, and the announcement of having arrived.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -35,23 +35,24 @@ pub(crate) struct Join {
     group: String,
 }
 
-#[derive(Deserialize)]
+/// No `Debug`: the session is a secret.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Question {
-    name: String,
-    room: String,
+    pub(crate) name: String,
+    pub(crate) room: String,
     /// From an earlier answer, so that the same person gets the same user id.
-    session: Option<String>,
+    pub(crate) session: Option<String>,
 }
 
 /// No `Debug`: the URL holds a token, and the two ids are secrets as well.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Grant {
-    url: String,
+    pub(crate) url: String,
     group: String,
     user_id: String,
-    session: String,
-    ticket: String,
+    pub(crate) session: String,
+    pub(crate) ticket: String,
 }
 
 /// `POST /negotiate`: answers with a client access URL whose token joins and writes to one group.
@@ -91,17 +92,18 @@ pub(crate) async fn negotiate(
     }))
 }
 
-#[derive(Deserialize)]
+/// No `Debug`: the ticket is a secret.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Arrival {
-    ticket: String,
+    pub(crate) ticket: String,
 }
 
 /// What the server says in a room. The page believes it, because messages without a sender's user
 /// id can only come from who holds the access key.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-enum Announcement<'a> {
-    Joined { user: &'a str },
+pub(crate) enum Announcement {
+    Joined { user: String },
 }
 
 /// `POST /announce`: tells the room who came. The ticket says who and where, so nobody can announce
@@ -121,7 +123,7 @@ pub(crate) async fn announce(
     shared
         .service
         .group(group)
-        .send_to_all(JsonMessage(&Announcement::Joined { user: &user_id }))
+        .send_to_all(JsonMessage(&Announcement::Joined { user: user_id }))
         .await
         .map_err(|error| service_failed("a join could not be announced", &error))?;
     Ok(StatusCode::NO_CONTENT)

@@ -29,6 +29,47 @@ export async function start(binary, args, env = {}) {
   };
 }
 
+/** A program that somebody types into and that prints lines of JSON. */
+export class Terminal {
+  lines = [];
+  stderr = "";
+  #child;
+  #ended;
+  #printed = new EventEmitter();
+
+  constructor(binary, args) {
+    this.#child = spawn(binary, args, { stdio: ["pipe", "pipe", "pipe"] });
+    this.#child.stderr.setEncoding("utf8").on("data", (text) => { this.stderr += text; });
+    this.#ended = once(this.#child, "close");
+    readline.createInterface({ input: this.#child.stdout }).on("line", (line) => {
+      this.lines.push(JSON.parse(line));
+      this.#printed.emit("line");
+    });
+    this.#child.on("close", () => this.#printed.emit("line"));
+  }
+
+  /** Resolves to the first line of all for which `find` is true, as soon as there is one. */
+  async until(find) {
+    for (;;) {
+      const found = this.lines.find(find);
+      if (found) return found;
+      if (this.#child.exitCode !== null) throw new Error(`it ended before ${find}: ${this.stderr}`);
+      await once(this.#printed, "line", { signal: AbortSignal.timeout(15_000) });
+    }
+  }
+
+  say(text) {
+    this.#child.stdin.write(`${text}\n`);
+  }
+
+  /** Ends its input and resolves to the exit code. */
+  async end() {
+    this.#child.stdin.end();
+    const [code, signal] = await this.#ended;
+    return code ?? signal;
+  }
+}
+
 /**
  * A TCP proxy on a port of its own. `kill()` resets every socket, `cut()` also refuses new ones,
  * `stall()` keeps those it has but moves nothing in either direction. `restore()` takes new sockets

@@ -9,10 +9,12 @@ import { section, summary } from "./checks.mjs";
 import { conversation } from "./conversation.mjs";
 import { cuts } from "./cuts.mjs";
 import { browser } from "./page.mjs";
+import { terminal } from "./terminal.mjs";
 
 try {
   await section("conversation", conversation);
   await section("cuts", cuts);
+  await section("terminal", terminal);
 } finally {
   await browser.close();
 }

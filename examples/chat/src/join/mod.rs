@@ -1,0 +1,174 @@
+//! `chat join`: the same rooms from the terminal, on `webpubsub-client`.
+//!
+//! The client keeps the connection; this says what happens to it, and decides what a chat wants to decide:
+//! a line whose fate is unknown when its connection is lost is said again under the same message id, by which
+//! everybody in the room drops what they had before.
+
+mod input;
+mod line;
+mod negotiator;
+mod transcript;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io::{Write, stdout};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use tokio::sync::mpsc;
+use url::Url;
+use webpubsub_client::{Json, Loss, SendError, State, WebPubSubClient, WebPubSubClientCredential};
+
+use crate::names::{PersonName, RoomName};
+use crate::refusal::describe;
+use crate::signal::stop_signal;
+
+use self::line::{ChatMessage, Line};
+use self::negotiator::Negotiator;
+use self::transcript::Transcript;
+
+#[derive(clap::Args)]
+pub(crate) struct JoinArgs {
+    /// The room, as one types it on the page
+    #[arg(value_parser = RoomName::parse)]
+    room: RoomName,
+    /// What others see; the server adds a tag that tells people of one name apart
+    #[arg(long, env = "USER", default_value = "Guest", value_parser = PersonName::parse)]
+    name: PersonName,
+    /// The chat's server: the address that `chat` prints
+    #[arg(long, value_name = "URL", default_value_t = negotiator::default_server(), value_parser = negotiator::parse_server)]
+    server: Url,
+    /// Print states and messages as lines of JSON
+    #[arg(long)]
+    json: bool,
+    /// Stay when the input ends
+    #[arg(long)]
+    listen: bool,
+    /// Give up a socket that is silent for so long, and recover the connection; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    keep_alive_timeout: u64,
+    /// Ask for a sign of life that often; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    keep_alive_interval: u64,
+}
+
+/// Talks until the input ends, the user wishes to stop, or the client gives up.
+pub(crate) async fn run(args: JoinArgs) -> Result<()> {
+    let negotiator = Arc::new(Negotiator::new(args.server, &args.name, &args.room)?);
+    let client = WebPubSubClient::builder(credential(&negotiator))
+        .keep_alive_timeout(Duration::from_secs(args.keep_alive_timeout))
+        .keep_alive_interval(Duration::from_secs(args.keep_alive_interval))
+        .build()
+        .context("the client cannot be made")?;
+    let group = args.room.group();
+    let mut events = client.events();
+    let mut transcript = Transcript::new(&group);
+    let print = |line: Line| line.print(&mut stdout().lock(), args.json);
+
+    let (report, mut reports) = mpsc::channel(1);
+    {
+        let mut conversation = pin!(converse(&client, &negotiator, &group, args.listen, report));
+        let mut goodbye = pin!(stop_when_asked(&client));
+        loop {
+            tokio::select! {
+                never = &mut goodbye => match never {},
+                Some(event) = events.next() => transcript.read(event).map_or(Ok(()), print)?,
+                Some(line) = reports.recv() => print(line)?,
+                ended = &mut conversation => break ended?,
+            }
+        }
+    }
+    client.stop().await;
+    // The events end with the client.
+    drop(client);
+    while let Ok(line) = reports.try_recv() {
+        print(line)?;
+    }
+    while let Some(event) = events.next().await {
+        transcript.read(event).map_or(Ok(()), print)?;
+    }
+    stdout().flush()?;
+    match transcript.failure() {
+        None => Ok(()),
+        Some(reason) => bail!("{reason}"),
+    }
+}
+
+/// New connections get new tokens; recoveries need none.
+fn credential(negotiator: &Arc<Negotiator>) -> WebPubSubClientCredential {
+    let negotiator = Arc::clone(negotiator);
+    WebPubSubClientCredential::provider(move || {
+        let negotiator = Arc::clone(&negotiator);
+        async move { negotiator.client_access_url().await }
+    })
+}
+
+/// Stops the client when the user wishes so, by which the conversation ends.
+async fn stop_when_asked(client: &WebPubSubClient) -> Infallible {
+    stop_signal().await;
+    client.stop().await;
+    pending().await
+}
+
+/// Enters the room and sends what is typed, line by line. Ends with the input, or with the client.
+async fn converse(
+    client: &WebPubSubClient,
+    negotiator: &Negotiator,
+    group: &str,
+    listen: bool,
+    report: mpsc::Sender<Line>,
+) -> Result<()> {
+    if client.start().await.is_err() {
+        // The event of the stop says why.
+        return Ok(());
+    }
+    match client.join_group(group).await {
+        Ok(_) => negotiator.announce().await,
+        Err(_) if client.state() == State::Stopped => return Ok(()),
+        Err(error) => return Err(anyhow!(error).context("the room cannot be joined")),
+    }
+    let mut lines = input::lines();
+    let mut ids = line::MessageIds::new();
+    loop {
+        let text = tokio::select! {
+            text = lines.recv() => text,
+            () = client.wait_for(State::Stopped) => return Ok(()),
+        };
+        let Some(text) = text else { break };
+        let message = ChatMessage {
+            id: ids.next(),
+            text,
+        };
+        let line = match send(client, group, &message).await {
+            Ok(()) => Line::Sent(message),
+            Err(error) => Line::Unsent {
+                reason: describe(&error),
+                message,
+            },
+        };
+        // Nobody prints any more only when this future is not polled any more either.
+        let _ = report.send(line).await;
+    }
+    if listen {
+        client.wait_for(State::Stopped).await;
+    }
+    Ok(())
+}
+
+/// Sends a message, on as many connections as it takes.
+async fn send(
+    client: &WebPubSubClient,
+    group: &str,
+    message: &ChatMessage,
+) -> Result<(), SendError> {
+    loop {
+        match client.send_to_group(group, Json(message)).no_echo().await {
+            Ok(_) => return Ok(()),
+            // The next connection sends it, as soon as there is one.
+            Err(SendError::Lost(loss)) if loss != Loss::Stopped => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
