@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use webpubsub_protocol::frame::StreamEndError;
-use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::name::{GroupName, InvalidName};
 use webpubsub_protocol::session::{Acknowledge, MemberState, Request, State};
 
 use crate::builder::WebPubSubClientBuilder;
@@ -14,6 +14,7 @@ use crate::connector::TlsConfigError;
 use crate::credential::WebPubSubClientCredential;
 use crate::driver::{self, Link};
 use crate::error::{NotSubscribed, SendError, StartError};
+use crate::group_state::GroupStateView;
 use crate::inbound::SubscribeGroupStreams;
 use crate::inbox::{Events, Inbox, Overflow};
 use crate::invoke::InvokeEvent;
@@ -402,6 +403,45 @@ impl WebPubSubClient {
         Ok(states
             .into_iter()
             .find(|state| state.connection_id == connection_id))
+    }
+
+    /// A live view of the states of a group's members: what they are, and when they change. Subscribe with
+    /// [`subscribe_group_state`](Self::subscribe_group_state) before or after.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = webpubsub_emulator::Emulator::start().await?;
+    /// # let roles = ["webpubsub.joinLeaveGroup", "webpubsub.getGroupState", "webpubsub.setGroupState"];
+    /// # let url = emulator.client_access_url("chat", "ana", &roles);
+    /// # let (client, _events) = webpubsub_client::WebPubSubClient::connect(url).await?;
+    /// client.join_group("room-7").await?;
+    /// let mut view = client.group_state_view("room-7")?;
+    /// client.subscribe_group_state("room-7").await?;
+    /// client.set_group_state("room-7", [("typing", "yes")]).await?;
+    /// while view.changed().await {
+    ///     let states = view.current()?;
+    ///     println!("{} members have a state", states.len());
+    ///     # break;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it is not the name of a group.
+    pub fn group_state_view(
+        &self,
+        group: impl Into<ByteString>,
+    ) -> Result<GroupStateView, InvalidName> {
+        let group = GroupName::new(group)?;
+        let changes = self.shared().lock().view(group.clone());
+        Ok(GroupStateView::new(
+            Arc::clone(self.shared()),
+            group,
+            changes,
+        ))
     }
 
     pub(crate) fn end_stream_quietly(shared: &Arc<Shared>, stream_id: &ByteString) {

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot, watch};
 use webpubsub_protocol::frame::FrameError;
 use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::session::{
     Event as SessionEvent, Now, Outcome, Request, RequestId, Session, State, StreamKey,
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     subscriptions: BTreeMap<SubscriptionId, StreamsFeed>,
     streams: BTreeMap<StreamKey, StreamFeed>,
     failures: BTreeMap<ByteString, watch::Sender<Option<FrameError>>>,
+    /// Counts the changes of groups whose states somebody views.
+    views: BTreeMap<GroupName, watch::Sender<u64>>,
     stopping: Vec<oneshot::Sender<()>>,
 }
 
@@ -86,6 +89,7 @@ impl Shared {
                 subscriptions: BTreeMap::new(),
                 streams: BTreeMap::new(),
                 failures: BTreeMap::new(),
+                views: BTreeMap::new(),
                 stopping: Vec::new(),
             }),
             room: Notify::new(),
@@ -156,6 +160,7 @@ impl Shared {
             }
             inner.subscriptions.clear();
             inner.streams.clear();
+            inner.views.clear();
         });
     }
 
@@ -229,6 +234,17 @@ impl Inner {
         receiver
     }
 
+    /// Told of each change in the states of this group.
+    pub(crate) fn view(&mut self, group: GroupName) -> watch::Receiver<u64> {
+        // Views that nobody holds any more go when another one is made.
+        self.views.retain(|_, changes| !changes.is_closed());
+        let changes = self
+            .views
+            .entry(group)
+            .or_insert_with(|| watch::Sender::new(0));
+        changes.subscribe()
+    }
+
     pub(crate) fn forget_stream(&mut self, id: &ByteString) {
         self.failures.remove(id);
     }
@@ -295,6 +311,11 @@ impl Inner {
                 metrics.frame_ignored();
             }
             event => {
+                if let SessionEvent::GroupState { group, .. } = &event
+                    && let Some(changes) = self.views.get(group)
+                {
+                    changes.send_modify(|count| *count += 1);
+                }
                 note(&event, metrics);
                 if let Some(event) = Event::of(event) {
                     self.tell(event);

@@ -5,8 +5,10 @@
 mod credentials;
 mod events;
 mod fake;
+mod group_state;
 mod life;
 mod metrics;
+mod protocols;
 mod requests;
 mod router;
 mod secrets;
