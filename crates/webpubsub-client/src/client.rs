@@ -204,7 +204,6 @@ impl WebPubSubClient {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn group_streams(&self) -> SubscribeGroupStreams<'_> {
         SubscribeGroupStreams::new(self)
     }

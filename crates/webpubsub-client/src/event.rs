@@ -5,7 +5,7 @@ use webpubsub_protocol::frame::FrameError;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::session::{self, Loss, StateChange, StopReason};
 
-use crate::message::{GroupMessage, Received, ServerMessage};
+use crate::message::{GroupMessage, ServerMessage};
 
 /// What an application hears from its client, in the order in which it happened.
 ///
@@ -120,10 +120,7 @@ impl Event {
             session::Event::GroupState { group, changes } => {
                 Self::GroupStateChanged { group, changes }
             }
-            session::Event::Message(message) => match message.into() {
-                Received::Group(message) => Self::GroupMessage(message),
-                Received::Server(message) => Self::ServerMessage(message),
-            },
+            session::Event::Message(message) => message.into(),
             _ => return None,
         })
     }

@@ -7,6 +7,8 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::{DataType, Payload};
 
+use crate::event::Event;
+
 /// A message to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,13 +94,7 @@ macro_rules! reading {
 reading!(GroupMessage);
 reading!(ServerMessage);
 
-/// A message of either kind.
-pub(crate) enum Received {
-    Group(GroupMessage),
-    Server(ServerMessage),
-}
-
-impl From<Message> for Received {
+impl From<Message> for Event {
     fn from(message: Message) -> Self {
         let Message {
             sequence_id,
@@ -111,7 +107,7 @@ impl From<Message> for Received {
             Sender::Group {
                 group,
                 from_user_id,
-            } => Self::Group(GroupMessage {
+            } => Self::GroupMessage(GroupMessage {
                 group,
                 from_user_id,
                 payload,
@@ -119,7 +115,7 @@ impl From<Message> for Received {
                 sequence_id,
                 stream,
             }),
-            Sender::Server => Self::Server(ServerMessage {
+            Sender::Server => Self::ServerMessage(ServerMessage {
                 payload,
                 metadata,
                 sequence_id,

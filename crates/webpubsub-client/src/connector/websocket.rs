@@ -246,10 +246,7 @@ impl Sink<WireFrame> for WebSocketTransport {
 
     fn start_send(mut self: Pin<&mut Self>, frame: WireFrame) -> Result<(), Closure> {
         let message = match frame {
-            WireFrame::Text(text) => {
-                let text = Utf8Bytes::try_from(text.into_bytes());
-                Message::Text(text.expect("a ByteString is UTF-8"))
-            }
+            WireFrame::Text(text) => Message::Text(shared_text(text)),
             WireFrame::Binary(bytes) => Message::Binary(bytes),
         };
         Pin::new(&mut self.socket)
@@ -302,6 +299,10 @@ impl Transport for WebSocketTransport {
 
 fn shared(text: Utf8Bytes) -> ByteString {
     ByteString::try_from(bytes::Bytes::from(text)).expect("text messages are UTF-8")
+}
+
+fn shared_text(text: ByteString) -> Utf8Bytes {
+    Utf8Bytes::try_from(text.into_bytes()).expect("a ByteString is UTF-8")
 }
 
 fn closure_of(frame: Option<CloseFrame>) -> Closure {
