@@ -101,11 +101,8 @@ impl WebPubSubClient {
     pub async fn start(&self) -> Result<(), StartError> {
         let shared = self.shared();
         let inbox = Inbox::new(usize::MAX, Overflow::DropOldest);
-        let mut events = {
-            // Events before the start are not this one's.
-            shared.add_inbox(Arc::clone(&inbox));
-            Events::new(inbox, Arc::clone(shared))
-        };
+        shared.add_inbox(Arc::clone(&inbox));
+        let mut events = Events::new(inbox, Arc::clone(shared));
         let must_spawn = shared.act(|inner, now| {
             inner
                 .session

@@ -107,10 +107,11 @@ impl Driver {
             return Poll::Pending;
         }
         let mut inner = self.shared.lock();
+        inner.sockets_closed();
         if inner.session.state() != State::Stopped {
             return Poll::Pending;
         }
-        inner.stopped();
+        inner.driven = false;
         Poll::Ready(())
     }
 
@@ -356,6 +357,21 @@ impl Driver {
             return true;
         }
         false
+    }
+}
+
+/// The runtime went away before the client was stopped: nobody shall wait for a driver that is gone.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let mut inner = self.shared.lock();
+        if inner.driven {
+            inner.session.stop(now());
+            inner.dispatch(&*self.shared.metrics);
+            inner.sockets_closed();
+            inner.driven = false;
+            self.shared.publish_status(&inner);
+            self.shared.room.notify_waiters();
+        }
     }
 }
 

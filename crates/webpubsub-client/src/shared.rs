@@ -140,7 +140,10 @@ impl Shared {
     }
 
     pub(crate) fn add_inbox(&self, inbox: Arc<Inbox>) {
-        self.lock().inboxes.push(inbox);
+        let mut inner = self.lock();
+        // What has happened is not for the newcomer.
+        inner.dispatch(&*self.metrics);
+        inner.inboxes.push(inbox);
     }
 
     pub(crate) fn remove_inbox(&self, inbox: &Arc<Inbox>) {
@@ -210,9 +213,8 @@ impl Inner {
         receiver
     }
 
-    /// The driver has finished: sockets are closed.
-    pub(crate) fn stopped(&mut self) {
-        self.driven = false;
+    /// No socket is being closed any more.
+    pub(crate) fn sockets_closed(&mut self) {
         for waiter in self.stopping.drain(..) {
             let _ = waiter.send(());
         }

@@ -207,3 +207,44 @@ async fn a_silent_socket_is_dropped_without_a_goodbye_and_recovered() {
             .contains("awps_connection_id=c1")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_can_be_started_while_its_old_socket_is_closing() {
+    let (client, _events, mut service, mut socket) = connected(|builder| builder).await;
+    socket.ignore_goodbye();
+    let mut stop = Box::pin(client.stop());
+    assert!(futures_util::poll!(stop.as_mut()).is_pending());
+    let (started, new) = tokio::join!(client.start(), async {
+        let socket = service.dialled().await.accept();
+        socket.say(&connected_frame("c2", "t1"));
+        socket
+    });
+    started.expect("started");
+    stop.await;
+    assert_eq!(socket.heard().await, Some(Up::Goodbye(1000)));
+    assert_eq!(client.connection_id().as_deref(), Some("c2"));
+    drop(new);
+}
+
+/// A program with two runtimes, or a test that ends its runtime.
+#[test]
+fn a_runtime_that_goes_away_stops_the_client() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+    };
+    let first = runtime().expect("a runtime");
+    let (client, mut events, _service, _socket) = first.block_on(connected(|builder| builder));
+    drop(first);
+    assert_eq!(client.state(), State::Stopped);
+    let second = runtime().expect("a runtime");
+    second.block_on(async {
+        client.stop().await;
+        while let Some(event) = events.next().await {
+            if matches!(event, Event::Stopped { .. }) {
+                break;
+            }
+        }
+    });
+}
