@@ -49,7 +49,8 @@ pub struct WebSocketConnectorBuilder {
 }
 
 impl WebSocketConnector {
-    /// Proxies from the environment, and the certificates that the machine trusts.
+    /// Proxies from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`; never for this machine), and the
+    /// certificates that the machine trusts.
     ///
     /// # Errors
     ///
