@@ -7,11 +7,15 @@ macro_rules! plants {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// A bug that can be planted where the code asks for it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[cfg_attr(not(feature = "__planted"), allow(dead_code, reason = "asked for, never compared"))]
+        #[cfg_attr(
+            not(feature = "__simulation"),
+            allow(unreachable_pub, reason = "public for simulations only")
+        )]
         pub enum Plant {
             $($(#[doc = $doc])* $variant,)*
         }
 
+        #[cfg(feature = "__simulation")]
         impl Plant {
             /// Every plant.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
@@ -104,20 +108,17 @@ plants! {
     CallSurvivesLoss = "call-survives-loss",
     /// A delivery wakes nobody.
     WakeLost = "wake-lost",
-    /// Any token recovers a connection.
-    AnyTokenRecovers = "any-token-recovers",
 }
 
 /// Whether this bug is planted.
 #[cfg(not(feature = "__planted"))]
-#[inline(always)]
 pub(crate) const fn planted(_: Plant) -> bool {
     false
 }
 
 #[cfg(feature = "__planted")]
 pub(crate) use selected::planted;
-#[cfg(feature = "__planted")]
+#[cfg(all(feature = "__planted", feature = "__simulation"))]
 pub use selected::select;
 
 #[cfg(feature = "__planted")]
@@ -131,6 +132,7 @@ mod selected {
     }
 
     /// Plants one bug, or none, for the hubs that this thread drives.
+    #[cfg(feature = "__simulation")]
     pub fn select(plant: Option<Plant>) {
         SELECTED.set(plant);
     }

@@ -326,7 +326,7 @@ impl DrivenHub {
             code: 1008,
             reason: NOT_RECOVERABLE,
         };
-        if verified.is_err() && !crate::planted::planted(Plant::AnyTokenRecovers) {
+        if verified.is_err() {
             return Err(refused);
         }
         let recovered = self.act(now, |state, now, effects| {
