@@ -102,8 +102,8 @@ impl HubState {
         match due {
             Due::Open(ticket) => self.pending.contains_key(&ticket),
             Due::Recovery(key, epoch) => self.connections.get(key).is_some_and(|connection| {
-                (connection.epoch == epoch || planted(Plant::WindowOfEarlierLoss))
-                    && connection.socket == Socket::Detached
+                (connection.epoch == epoch && connection.socket == Socket::Detached)
+                    || planted(Plant::WindowOfEarlierLoss)
             }),
             Due::StreamIdle(key, stream) => self
                 .connections
