@@ -59,7 +59,7 @@ export async function terminal() {
   await check("the terminal ends with its input, and has printed what happened and nothing else", async () => {
     assert.equal(await rust.end(), 0);
     const states = rust.lines.filter((line) => line.connectionId || line.reason || line.attempt);
-    assert.deepEqual(states.map(({ event }) => event), ["connecting", "connected", "recovering", "recovered", "stopped"]);
+    assert.deepEqual(states.map(({ event }) => event), ["connecting", "connected", "recovering", "recovered", "disconnected", "stopped"]);
     assert.equal(new Set(states.map(({ connectionId }) => connectionId).filter(Boolean)).size, 1);
     assert.deepEqual(
       rust.lines.filter(({ event }) => event === "message").map(({ text }) => text),
