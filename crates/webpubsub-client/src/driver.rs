@@ -255,12 +255,16 @@ impl Driver {
         progress
     }
 
+    /// A span of the current connection. It has no parent: that would be the span of the connection before, which would
+    /// live as long as this one, and so on.
     fn name(&self) -> Span {
         let segments = self.url.as_ref().and_then(Url::path_segments);
         let hub = segments.and_then(|mut segments| segments.rfind(|segment| !segment.is_empty()));
         match &self.connection_id {
-            Some(id) => tracing::info_span!("webpubsub_client", hub, connection_id = %id),
-            None => tracing::info_span!("webpubsub_client", hub),
+            Some(id) => {
+                tracing::info_span!(parent: None, "webpubsub_client", hub, connection_id = %id)
+            }
+            None => tracing::info_span!(parent: None, "webpubsub_client", hub),
         }
     }
 

@@ -7,6 +7,7 @@ mod events;
 mod fake;
 mod group_state;
 mod life;
+mod logs;
 mod metrics;
 mod protocols;
 mod requests;
