@@ -265,7 +265,8 @@ fn message(members: &Members<'_>) -> Result<Message, DecodeError> {
         stream: members
             .nullable_object(Member::Stream)?
             .map(|s| read_stream(&s))
-            .transpose()?,
+            .transpose()?
+            .flatten(),
     })
 }
 
@@ -311,10 +312,14 @@ fn named_error(members: &Members<'_>) -> Result<FrameError, DecodeError> {
     })
 }
 
-fn read_stream(members: &Members<'_>) -> Result<StreamInfo, DecodeError> {
-    Ok(StreamInfo {
+/// `None` without a number: official clients take such a message for an ordinary one.
+fn read_stream(members: &Members<'_>) -> Result<Option<StreamInfo>, DecodeError> {
+    let Ok(Some(stream_sequence_id)) = members.integer(Member::StreamSequenceId) else {
+        return Ok(None);
+    };
+    Ok(Some(StreamInfo {
         stream_id: members.required_shared(Member::StreamId)?,
-        stream_sequence_id: members.required_integer(Member::StreamSequenceId)?,
+        stream_sequence_id,
         end_of_stream: members.boolean(Member::EndOfStream)?.unwrap_or(false),
         error: members
             .nullable_object(Member::Error)?
@@ -326,7 +331,7 @@ fn read_stream(members: &Members<'_>) -> Result<StreamInfo, DecodeError> {
                 })
             })
             .transpose()?,
-    })
+    }))
 }
 
 fn state_items(members: &Members<'_>) -> Result<Vec<GroupStateItem>, DecodeError> {
