@@ -24,6 +24,13 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
+impl Now {
+    /// The moment when so much time has passed; `None` when the clock ends before: never.
+    pub(super) fn after(self, time: Duration) -> Option<Instant> {
+        self.mono.checked_add(time)
+    }
+}
+
 /// Numbers the dials of a session. Everything that a transport reports carries the number of its
 /// dial, so news of an abandoned socket changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -332,4 +339,13 @@ pub enum Ignored {
     /// There is no such outbound stream.
     #[error("a control frame for an unknown stream")]
     UnknownStream,
+    /// States of a group to which there is no subscription.
+    #[error("states of a group without a subscription")]
+    UnknownGroupState,
+    /// `connected` with another id, on a connection that is open.
+    #[error("the service confirmed another connection on an open socket")]
+    AnotherConnection,
+    /// A fragment of one stream more than a subscription shows at the same time.
+    #[error("a fragment of one inbound stream too many")]
+    TooManyStreams,
 }

@@ -3,7 +3,8 @@
 use bytestring::ByteString;
 
 use super::Session;
-use super::event::{Event, Ignored, Loss, Now};
+use super::event::{Event, Ignored, Loss, Now, StopReason};
+use super::group_state::StateChange;
 use super::life::{Kind, Phase};
 use super::outbound_stream::Violation;
 use super::protocol::WireFrame;
@@ -11,6 +12,7 @@ use super::timer::Timer;
 use crate::frame::{
     AckId, ClientFrame, FrameError, Message, SequenceId, ServerFrame, StreamEndError,
 };
+use crate::name::GroupName;
 
 impl Session {
     pub(super) fn frame(&mut self, now: Now, frame: WireFrame) {
@@ -30,6 +32,9 @@ impl Session {
                 if self.connection_id() != Some(connection_id) =>
             {
                 // Something between us and the service dropped the recovery from the URL.
+                if !self.config.auto_reconnect {
+                    return self.shut_down(StopReason::Lost(Loss::Replaced));
+                }
                 self.end_link(&Loss::Replaced);
             }
             (Phase::Handshaking(Kind::Recover), _) => self.proved(now),
@@ -98,9 +103,15 @@ impl Session {
                 group,
                 items,
             } => {
-                if self.is_new(now, sequence_id) {
+                if !self.is_new(now, sequence_id) {
+                    return;
+                }
+                // A replayed snapshot comes before the answer to its subscription.
+                if self.groups.is_subscribed(&group) || self.requests.is_subscribing(&group) {
                     let changes = self.groups.snapshot(now, &group, items);
                     self.report_states(group, changes);
+                } else {
+                    self.ignore(Ignored::UnknownGroupState);
                 }
             }
             ServerFrame::GroupStateUpdate {
@@ -108,9 +119,14 @@ impl Session {
                 group,
                 items,
             } => {
-                if self.is_new(now, sequence_id) {
+                if !self.is_new(now, sequence_id) {
+                    return;
+                }
+                if self.groups.is_subscribed(&group) {
                     let changes = self.groups.update(now, &group, items);
                     self.report_states(group, changes);
+                } else {
+                    self.ignore(Ignored::UnknownGroupState);
                 }
             }
         }
@@ -128,7 +144,7 @@ impl Session {
                 // The answer to a recovery; only its token is news.
                 link.reconnection_token = reconnection_token.or(link.reconnection_token.take());
             }
-            Some(_) => self.ignore(Ignored::BeforeConnected),
+            Some(_) => self.ignore(Ignored::AnotherConnection),
             None => self.established(now, connection_id, user_id, reconnection_token),
         }
     }
@@ -142,11 +158,11 @@ impl Session {
 
     /// Takes note of a sequence id; whether what it numbers has not arrived before.
     fn is_new(&mut self, now: Now, id: Option<SequenceId>) -> bool {
-        let (Some(id), Some(link)) = (id, &mut self.link) else {
+        let (Some(id), Some(link), true) = (id, &mut self.link, self.protocol.is_reliable()) else {
             return true;
         };
         if !link.sequence.is_unacknowledged() {
-            let at = now.mono + self.config.sequence_ack_delay;
+            let at = now.after(self.config.sequence_ack_delay);
             self.timers.set_by(Timer::SequenceAck, at);
         }
         let is_new = link.sequence.receive(id);
@@ -192,10 +208,7 @@ impl Session {
     }
 
     pub(super) fn schedule_retries(&mut self) {
-        match self.requests.next_retry() {
-            Some(at) => self.timers.set(Timer::Retry, at),
-            None => self.timers.clear(Timer::Retry),
-        }
+        self.timers.set(Timer::Retry, self.requests.next_retry());
     }
 
     fn after_stream_control(&mut self, stream_id: ByteString, result: Result<bool, Violation>) {
@@ -216,11 +229,7 @@ impl Session {
         }
     }
 
-    fn report_states(
-        &mut self,
-        group: crate::name::GroupName,
-        changes: Vec<super::group_state::StateChange>,
-    ) {
+    fn report_states(&mut self, group: GroupName, changes: Vec<StateChange>) {
         if !changes.is_empty() {
             self.events.push_back(Event::GroupState { group, changes });
         }

@@ -65,6 +65,10 @@ impl Groups {
         self.joined.iter()
     }
 
+    pub(super) fn is_subscribed(&self, group: &GroupName) -> bool {
+        self.views.contains_key(group)
+    }
+
     /// The group's states by connection id; `None` without a subscription.
     pub(super) fn states(&self, group: &GroupName) -> Option<Vec<MemberState>> {
         let view = self.views.get(group)?;
@@ -81,7 +85,9 @@ impl Groups {
     ) {
         match outcome {
             Outcome::Accepted { .. } | Outcome::Duplicate { .. } => self.succeed(effect),
-            Outcome::Rejected { error, .. } if is_own => fail_to_restore(effect, error, events),
+            Outcome::Rejected { error, .. } if is_own => {
+                self.fail_to_restore(effect, error, events)
+            }
             _ => {}
         }
     }
@@ -141,6 +147,35 @@ impl Groups {
 
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+
+    fn fail_to_restore(
+        &mut self,
+        effect: Effect,
+        error: &FrameError,
+        events: &mut VecDeque<Event>,
+    ) {
+        let error = error.clone();
+        match effect {
+            Effect::Joined(group) => events.push_back(Event::RejoinFailed { group, error }),
+            Effect::StateSet(group, _) => {
+                events.push_back(Event::StateRestoreFailed { group, error });
+            }
+            Effect::Subscribed(group) => {
+                // What is shown would stay as it was on the connection before.
+                let view = self.views.entry(group.clone()).or_default();
+                let members = std::mem::take(&mut view.members).into_keys();
+                let changes: Vec<_> = members
+                    .map(|connection_id| StateChange::Cleared { connection_id })
+                    .collect();
+                if !changes.is_empty() {
+                    let group = group.clone();
+                    events.push_back(Event::GroupState { group, changes });
+                }
+                events.push_back(Event::StateRestoreFailed { group, error });
+            }
+            Effect::None | Effect::Left(_) | Effect::Unsubscribed(_) => {}
+        }
     }
 
     /// All states of a group, unless there are more than a snapshot holds.
@@ -234,16 +269,5 @@ impl View {
             }
         }
         self.cleared.insert(id, (updated_at, now));
-    }
-}
-
-fn fail_to_restore(effect: Effect, error: &FrameError, events: &mut VecDeque<Event>) {
-    let error = error.clone();
-    match effect {
-        Effect::Joined(group) => events.push_back(Event::RejoinFailed { group, error }),
-        Effect::StateSet(group, _) | Effect::Subscribed(group) => {
-            events.push_back(Event::StateRestoreFailed { group, error });
-        }
-        Effect::None | Effect::Left(_) | Effect::Unsubscribed(_) => {}
     }
 }

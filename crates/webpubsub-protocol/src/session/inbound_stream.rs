@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 
-use super::event::Event;
+use super::event::{Event, Ignored};
 use crate::frame::{Message, Sender, StreamError};
 use crate::name::GroupName;
 use crate::payload::Payload;
@@ -13,6 +13,9 @@ use crate::payload::Payload;
 /// Streams whose beginning was missed, remembered so that their next fragment does not count as one.
 /// The oldest are forgotten.
 const IGNORED_STREAMS: usize = 1000;
+
+/// Streams that one subscription shows at the same time. Ours; what begins beyond is ignored.
+const ACTIVE_STREAMS: usize = 10_000;
 
 /// Names a subscription to streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +64,8 @@ pub struct Fragment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamEnd {
-    /// The publisher ended it, and everything arrived.
+    /// The publisher ended it, and its last fragments arrived. (Gaps before are told by
+    /// [`Fragment::missing`].)
     Complete,
     /// Its last fragments did not arrive.
     Incomplete {
@@ -96,7 +100,8 @@ type Name = (GroupName, ByteString);
 struct Active {
     key: StreamKey,
     next: u64,
-    idle_at: Instant,
+    /// `None` = never.
+    idle_at: Option<Instant>,
 }
 
 impl InboundStreams {
@@ -139,11 +144,15 @@ impl InboundStreams {
             if !subscription.options.groups.as_ref().is_none_or(wanted) {
                 continue;
             }
-            if subscription.is_ignored(&name, info.end_of_stream) {
-                continue;
-            }
             let number = info.stream_sequence_id;
             if !subscription.active.contains_key(&name) {
+                if subscription.is_ignored(&name, info.end_of_stream) {
+                    continue;
+                }
+                if subscription.active.len() >= ACTIVE_STREAMS {
+                    events.push_back(Event::Ignored(Ignored::TooManyStreams));
+                    continue;
+                }
                 if subscription.options.from_start && number != 1 {
                     if !info.end_of_stream {
                         subscription.ignore(name.clone());
@@ -155,7 +164,7 @@ impl InboundStreams {
                 let active = Active {
                     key: stream,
                     next: number,
-                    idle_at: now,
+                    idle_at: None,
                 };
                 subscription.active.insert(name.clone(), active);
                 events.push_back(Event::StreamOpened {
@@ -168,7 +177,7 @@ impl InboundStreams {
             let Some(active) = subscription.active.get_mut(&name) else {
                 continue;
             };
-            active.idle_at = now + subscription.options.idle_timeout;
+            active.idle_at = now.checked_add(subscription.options.idle_timeout);
             let stream = active.key;
             let missing = number.saturating_sub(active.next);
             // The last frame of a stream takes a number, and usually has an empty payload.
@@ -197,13 +206,13 @@ impl InboundStreams {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let active = self.subscriptions.values().flat_map(|s| s.active.values());
-        active.map(|active| active.idle_at).min()
+        active.filter_map(|active| active.idle_at).min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<Event>) {
         for subscription in self.subscriptions.values_mut() {
             subscription.active.retain(|_, active| {
-                let is_alive = now < active.idle_at;
+                let is_alive = active.idle_at.is_none_or(|at| now < at);
                 if !is_alive {
                     events.push_back(Event::StreamEnded {
                         stream: active.key,

@@ -8,10 +8,12 @@ use super::event::{Action, Closure, DialFailure, Event, Loss, Now, Recovery, Sto
 use super::sequence::Sequence;
 use super::timer::Timer;
 use super::{SLEPT, Session};
-use crate::frame::ClientFrame;
 
 /// The close code that ends a recovery, and with which the service drops slow clients.
 const POLICY_VIOLATION: u16 = 1008;
+
+/// The longest wait that the service can ask for.
+const RETRY_AFTER_MOST: Duration = Duration::from_secs(60 * 60);
 
 /// The close code of a stop: the service forgets the connection at once.
 const NORMAL: u16 = 1000;
@@ -78,7 +80,7 @@ impl Session {
         if let Some(at) = self.timers.at(Timer::Recovery) {
             // The service counted the time.
             let earlier = at.checked_sub(slept).unwrap_or(now.mono).max(now.mono);
-            self.timers.set(Timer::Recovery, earlier);
+            self.timers.set(Timer::Recovery, Some(earlier));
         }
         self.probe(now);
     }
@@ -94,7 +96,7 @@ impl Session {
         self.attempt.0 += 1;
         self.phase = Phase::Dialing(kind);
         self.timers
-            .set(Timer::Dial, now.mono + self.config.dial_timeout);
+            .set(Timer::Dial, now.after(self.config.dial_timeout));
         let recover = match (kind, &self.link) {
             (Kind::Recover, Some(link)) => link.reconnection_token.as_ref().map(|token| Recovery {
                 connection_id: link.connection_id.clone(),
@@ -120,11 +122,11 @@ impl Session {
         self.urgent.clear();
         self.timers.clear(Timer::Dial);
         self.timers
-            .set(Timer::Handshake, now.mono + self.config.handshake_timeout);
+            .set(Timer::Handshake, now.after(self.config.handshake_timeout));
         self.last_received = Some(now.mono);
         if kind == Kind::Recover {
             // The service need not say anything on its own after a recovery.
-            self.ping();
+            self.ping_waits = true;
         }
     }
 
@@ -158,6 +160,8 @@ impl Session {
         self.open_for_business(now);
         if let Some(link) = &mut self.link {
             link.replayed = Some(0);
+            // It was not the end.
+            link.goodbye = None;
         }
         self.requests.resend();
         self.outbound.resume();
@@ -174,24 +178,24 @@ impl Session {
             self.config.keep_alive_timeout,
         );
         if !interval.is_zero() {
-            self.timers.set(Timer::Ping, now.mono + interval);
+            self.timers.set(Timer::Ping, now.after(interval));
         }
         if !timeout.is_zero() {
-            self.timers.set(Timer::Idle, now.mono + timeout);
+            self.timers.set(Timer::Idle, now.after(timeout));
         }
     }
 
     pub(super) fn dial_failed(&mut self, now: Now, failure: DialFailure) {
         self.timers.clear(Timer::Dial);
         self.timers.clear(Timer::Handshake);
-        match self.phase {
-            Phase::Dialing(Kind::Recover) | Phase::Handshaking(Kind::Recover) => {
-                self.retry_recovery(now, failure.retry_after());
-            }
-            Phase::Dialing(Kind::Fresh) | Phase::Handshaking(Kind::Fresh) => {
-                self.retry_fresh(now, failure);
-            }
-            Phase::Stopped | Phase::Connected | Phase::Waiting(_) => {}
+        let (Phase::Dialing(kind) | Phase::Handshaking(kind)) = self.phase else {
+            return;
+        };
+        // There is nothing to hang up.
+        self.phase = Phase::Waiting(kind);
+        match kind {
+            Kind::Recover => self.retry_recovery(now, failure.retry_after()),
+            Kind::Fresh => self.retry_fresh(now, failure),
         }
     }
 
@@ -203,7 +207,7 @@ impl Session {
             .delay(self.failures, &mut self.random);
         self.failures += 1;
         self.phase = Phase::Waiting(Kind::Recover);
-        let at = now.mono + delay.max(retry_after.unwrap_or_default());
+        let at = now.after(delay.max(retry_after.unwrap_or_default()));
         self.timers.set(Timer::Redial, at);
     }
 
@@ -233,7 +237,7 @@ impl Session {
         let delay = self.config.reconnect_backoff.delay(retry, &mut self.random);
         self.phase = Phase::Waiting(Kind::Fresh);
         self.timers
-            .set(Timer::Redial, now.mono + delay.max(at_least));
+            .set(Timer::Redial, now.after(delay.max(at_least)));
     }
 
     pub(super) fn closed(&mut self, now: Now, closure: Closure) {
@@ -274,13 +278,15 @@ impl Session {
         self.outbound.pause(&cause, &mut self.events);
         self.events.push_back(Event::Recovering { cause });
         self.timers
-            .set(Timer::Recovery, now.mono + self.config.recovery_window);
+            .set(Timer::Recovery, now.after(self.config.recovery_window));
         self.retry_recovery(now, None);
     }
 
     /// The connection is over; open another one, if that is wanted.
     pub(super) fn replace(&mut self, now: Now, cause: Loss) {
         self.quiet();
+        // Its socket is gone.
+        self.phase = Phase::Waiting(Kind::Fresh);
         self.end_link(&cause);
         self.failures = 0;
         self.renewed = false;
@@ -310,6 +316,7 @@ impl Session {
     /// Stops the clockwork of an open socket.
     fn quiet(&mut self) {
         self.urgent.clear();
+        self.ping_waits = false;
         for timer in [
             Timer::Dial,
             Timer::Handshake,
@@ -332,7 +339,7 @@ impl Session {
             self.hang_up(Some(NORMAL));
         }
         self.phase = Phase::Stopped;
-        self.urgent.clear();
+        self.quiet();
         let cause = match &reason {
             StopReason::Lost(loss) => loss.clone(),
             _ => Loss::Stopped,
@@ -342,6 +349,7 @@ impl Session {
         self.outbound.lose_all(&cause, &mut self.events);
         self.inbound.end_all(&mut self.events);
         self.groups.forget();
+        self.stalled = false;
         self.timers.clear_all();
         self.events.push_back(Event::Stopped { reason });
     }
@@ -353,28 +361,33 @@ impl Session {
         });
     }
 
-    fn ping(&mut self) {
-        self.urgent
-            .push_back(self.protocol.encode(&ClientFrame::Ping));
-    }
-
     /// Asks an open socket for a sign of life, soon.
     fn probe(&mut self, now: Now) {
         if self.phase == Phase::Connected && !self.stalled {
-            self.ping();
+            self.ping_waits = true;
             self.timers
-                .set_by(Timer::Probe, now.mono + self.config.probe_timeout);
+                .set_by(Timer::Probe, now.after(self.config.probe_timeout));
         }
     }
 
     pub(super) fn fire(&mut self, now: Now, timer: Timer, due: Instant) {
         match timer {
             Timer::Redial => {
-                if let Phase::Waiting(kind) = self.phase {
-                    self.dial(now, kind);
+                let window = self.timers.at(Timer::Recovery);
+                let is_over = window.is_some_and(|end| end <= now.mono);
+                match self.phase {
+                    // We are late; the end of the window comes next.
+                    Phase::Waiting(Kind::Recover) if is_over => {}
+                    Phase::Waiting(kind) => self.dial(now, kind),
+                    _ => {}
                 }
             }
             Timer::Dial => self.abandon(now, self.config.dial_timeout),
+            Timer::Handshake if self.stalled => {
+                // Nothing is read, so silence says nothing.
+                let at = now.after(self.config.handshake_timeout);
+                self.timers.set(Timer::Handshake, at);
+            }
             Timer::Handshake => self.abandon(now, self.config.handshake_timeout),
             Timer::Recovery => {
                 if self.phase.has_transport() {
@@ -383,9 +396,9 @@ impl Session {
                 self.replace(now, Loss::RecoveryExpired(self.config.recovery_window));
             }
             Timer::Ping => {
-                self.ping();
+                self.ping_waits = true;
                 self.timers
-                    .set(Timer::Ping, now.mono + self.config.keep_alive_interval);
+                    .set(Timer::Ping, now.after(self.config.keep_alive_interval));
             }
             Timer::Idle => self.check_silence(now, due),
             Timer::Probe => self.give_up_socket(now, self.config.probe_timeout),
@@ -407,11 +420,11 @@ impl Session {
         let silent = now.mono.saturating_duration_since(heard);
         if self.stalled || silent < timeout {
             let from = if self.stalled { now.mono } else { heard };
-            return self.timers.set(Timer::Idle, from + timeout);
+            return self.timers.set(Timer::Idle, from.checked_add(timeout));
         }
         if now.mono.saturating_duration_since(due) >= SLEPT {
             // We were late: what arrived meanwhile may not have been handed in yet.
-            self.timers.set(Timer::Idle, now.mono + timeout);
+            self.timers.set(Timer::Idle, now.after(timeout));
             return self.probe(now);
         }
         self.give_up_socket(now, silent);
@@ -427,6 +440,10 @@ impl DialFailure {
     /// How long the service asks to wait.
     const fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Refused {
+                retry_after: Some(after),
+                ..
+            } if after.as_secs() >= RETRY_AFTER_MOST.as_secs() => Some(RETRY_AFTER_MOST),
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }

@@ -36,8 +36,63 @@
 //!                        └── 1008, 30 s ───────────────┘
 //! ```
 //!
+//! # By hand
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::{Instant, SystemTime};
+//! use webpubsub_protocol::name::GroupName;
+//! use webpubsub_protocol::session::*;
+//! use webpubsub_protocol::subprotocol::Subprotocol;
+//!
+//! // A driver reads the clocks before each call; in this moment everything happens at once.
+//! let now = Now { mono: Instant::now(), wall: SystemTime::now() };
+//! let protocol = Arc::new(Subprotocol::ReliableJson);
+//! let mut session = Session::new(SessionConfig::default(), protocol, 42);
+//!
+//! // It wants a socket …
+//! session.start(now)?;
+//! let Some(Action::Dial { attempt, recover: None }) = session.poll_action() else { panic!() };
+//! assert_eq!(session.poll_event(), Some(Event::Connecting { attempt: 1 }));
+//!
+//! // … which opens, and the service says the first word.
+//! let text = |text: &str| Input::Frame(WireFrame::Text(text.into()));
+//! session.handle_input(now, attempt, Input::Opened);
+//! let connected = r#"{"type":"system","event":"connected","connectionId":"c1"}"#;
+//! session.handle_input(now, attempt, text(connected));
+//! assert!(matches!(session.poll_event(), Some(Event::Connected { .. })));
+//!
+//! // A request becomes a frame when the socket can take one …
+//! let join = Request::JoinGroup {
+//!     group: GroupName::new("room")?,
+//!     acknowledge: Acknowledge::Auto,
+//! };
+//! let request = session.submit(now, &join)?;
+//! let Some(WireFrame::Text(frame)) = session.poll_transmit(now) else { panic!() };
+//! assert_eq!(frame, r#"{"type":"joinGroup","group":"room","ackId":1}"#);
+//!
+//! // … and is settled when the service has answered.
+//! session.handle_input(now, attempt, text(r#"{"type":"ack","ackId":1,"success":true}"#));
+//! let Some(Event::Settled { request: settled, outcome }) = session.poll_event() else { panic!() };
+//! assert_eq!(settled, request);
+//! assert!(matches!(outcome, Outcome::Accepted { .. }));
+//!
+//! // Until something happens, there is the next ping to wait for.
+//! assert!(session.poll_timeout() > Some(now.mono));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Bounds
+//!
+//! Memory is bounded by the settings and by what the application does, never by a peer: requests by
+//! [`SessionConfig::outbox_frames`] and [`SessionConfig::outbox_bytes`], fragments by
+//! [`SessionConfig::stream_window`], inbound streams at 10,000 per subscription. Events and actions
+//! do not pile up in a session that is drained after each call. Durations without an end
+//! (`Duration::MAX`) are never reached.
+//!
 //! Implements the client's part of the protocol as numbered in `spec/requirements.toml`.
 
+mod ack_ids;
 mod backoff;
 mod config;
 mod event;
@@ -110,6 +165,10 @@ pub struct Session {
     events: VecDeque<Event>,
     /// Frames that pass all others.
     urgent: VecDeque<WireFrame>,
+    /// So does a ping, of which one is enough.
+    ping_waits: bool,
+    /// It is the streams' turn to write.
+    streams_next: bool,
     requests: Requests,
     outbound: OutboundStreams,
     inbound: InboundStreams,
@@ -156,6 +215,8 @@ impl Session {
             actions: VecDeque::new(),
             events: VecDeque::new(),
             urgent: VecDeque::new(),
+            ping_waits: false,
+            streams_next: false,
             requests: Requests::default(),
             outbound: OutboundStreams::default(),
             inbound: InboundStreams::default(),
@@ -203,7 +264,11 @@ impl Session {
     /// Acts on the deadlines that have passed; harmless when none has.
     pub fn handle_timeout(&mut self, now: Now) {
         self.observe(now);
-        while let Some((timer, due)) = self.timers.pop_due(now.mono) {
+        // Settings of zero could make a timer due again at once; then it is due the next time.
+        for _ in Timer::ALL {
+            let Some((timer, due)) = self.timers.pop_due(now.mono) else {
+                break;
+            };
             self.fire(now, timer, due);
         }
         self.inbound.handle_timeout(now.mono, &mut self.events);
@@ -218,6 +283,9 @@ impl Session {
         self.observe(now);
         if stalled && !self.stalled {
             self.requests.stall(&mut self.events);
+            for stream_id in self.outbound.stall(&mut self.events) {
+                self.abandon_stream(stream_id);
+            }
         }
         self.stalled = stalled;
         // Nothing is read, so silence says nothing.
@@ -256,6 +324,9 @@ impl Session {
         if !self.phase.is_open() {
             return None;
         }
+        if std::mem::take(&mut self.ping_waits) {
+            return Some(self.protocol.encode(&ClientFrame::Ping));
+        }
         if let Some(frame) = self.urgent.pop_front() {
             return Some(frame);
         }
@@ -265,15 +336,20 @@ impl Session {
         if let Some(frame) = self.sequence_ack(now) {
             return Some(frame);
         }
+        // Both take turns, so that neither starves the other.
+        let streams_first = std::mem::take(&mut self.streams_next);
+        if streams_first && let Some(frame) = self.outbound.next_frame(now.mono, &mut self.events) {
+            return Some(frame);
+        }
         let most = self.config.max_in_flight;
         if let Some(frame) = self.requests.next_frame(most, &mut self.events) {
+            self.streams_next = true;
             return Some(frame);
         }
         self.outbound.next_frame(now.mono, &mut self.events)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do. `None` once it is stopped,
-    /// unless a stream that came in waits for its time-out.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. `None` once it is stopped.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
@@ -333,7 +409,7 @@ impl Session {
     /// Whether requests wait for an answer.
     #[must_use]
     pub fn has_pending_requests(&self) -> bool {
-        self.requests.any_unsettled()
+        self.requests.any_awaited() || self.outbound.any_awaited()
     }
 
     /// The states of a group's members, ordered by connection id; `None` without a subscription.

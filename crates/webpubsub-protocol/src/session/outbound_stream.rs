@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
@@ -36,6 +37,8 @@ impl fmt::Display for Violation {
 #[derive(Debug)]
 struct Outbound {
     opened_by: RequestId,
+    /// Whether who opened it waits for it.
+    is_awaited: bool,
     start: Start,
     /// Written or not, but not acknowledged; the first one has the number `oldest`.
     fragments: VecDeque<Fragment>,
@@ -70,7 +73,8 @@ struct Fragment {
 #[derive(Debug)]
 struct End {
     frame: WireFrame,
-    request: RequestId,
+    /// Until it was settled.
+    request: Option<RequestId>,
     /// Written on this socket.
     written: bool,
     /// Written on any socket.
@@ -95,9 +99,23 @@ impl OutboundStreams {
             .is_some_and(|stream| stream.fragments.len() < window)
     }
 
+    /// Streams that the service has not heard of.
+    pub(super) fn unwritten(&self) -> usize {
+        let is_unwritten = |stream: &&Outbound| matches!(stream.start, Start::Waiting(_));
+        self.streams.values().filter(is_unwritten).count()
+    }
+
+    /// Whether callers wait for the service to open or close a stream.
+    pub(super) fn any_awaited(&self) -> bool {
+        self.streams.values().any(|stream| {
+            stream.is_awaited || stream.end.as_ref().is_some_and(|end| end.request.is_some())
+        })
+    }
+
     pub(super) fn open(&mut self, id: ByteString, request: RequestId, frame: WireFrame) {
         let stream = Outbound {
             opened_by: request,
+            is_awaited: true,
             start: Start::Waiting(frame),
             fragments: VecDeque::new(),
             oldest: 1,
@@ -129,7 +147,7 @@ impl OutboundStreams {
         }
     }
 
-    pub(super) fn end(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
+    pub(super) fn end(&mut self, id: &ByteString, request: Option<RequestId>, frame: WireFrame) {
         if let Some(stream) = self.streams.get_mut(id) {
             stream.end = Some(End {
                 frame,
@@ -140,23 +158,64 @@ impl OutboundStreams {
         }
     }
 
+    /// Whether another keep-alive may wait to be written.
+    pub(super) fn has_room_for_keep_alive(&self, id: &ByteString, window: usize) -> bool {
+        let stream = self.streams.get(id);
+        stream.is_some_and(|stream| stream.keep_alives.len() < window.max(1))
+    }
+
     pub(super) fn keep_alive(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
         if let Some(stream) = self.streams.get_mut(id) {
             stream.keep_alives.push_back((request, frame));
         }
     }
 
-    /// The opener gave up; a stream that was not accepted yet is not wanted.
-    pub(super) fn cancel_open(&mut self, request: RequestId, events: &mut VecDeque<Event>) {
-        let unwritten = |stream: &Outbound| {
-            stream.opened_by == request && matches!(stream.start, Start::Waiting(_))
-        };
-        let found = self.streams.iter().find(|(_, stream)| unwritten(stream));
-        if let Some(id) = found.map(|(id, _)| id.clone()) {
-            self.streams.remove(&id);
-            let outcome = Outcome::Cancelled;
+    /// The opener gave up. Returns the stream when the service may know it and must be told.
+    pub(super) fn cancel_open(
+        &mut self,
+        request: RequestId,
+        events: &mut VecDeque<Event>,
+    ) -> Option<ByteString> {
+        let id = self.opened_by(request)?.clone();
+        self.give_up(&id, &Outcome::Cancelled, events)
+    }
+
+    /// Answers cannot arrive: nobody shall wait for one. Returns the streams that nobody owns now,
+    /// and that the service may know.
+    pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) -> Vec<ByteString> {
+        for stream in self.streams.values_mut() {
+            if let Some(request) = stream.end.as_mut().and_then(|end| end.request.take()) {
+                let outcome = Outcome::Stalled;
+                events.push_back(Event::Settled { request, outcome });
+            }
+        }
+        let awaited = self.streams.iter().filter(|(_, stream)| stream.is_awaited);
+        let awaited: Vec<_> = awaited.map(|(id, _)| id.clone()).collect();
+        awaited
+            .iter()
+            .filter_map(|id| self.give_up(id, &Outcome::Stalled, events))
+            .collect()
+    }
+
+    /// Nobody wants this stream: withdraws it when it was not written.
+    fn give_up(
+        &mut self,
+        id: &ByteString,
+        outcome: &Outcome,
+        events: &mut VecDeque<Event>,
+    ) -> Option<ByteString> {
+        let stream = self.streams.get_mut(id)?;
+        let request = stream.opened_by;
+        if std::mem::take(&mut stream.is_awaited) {
+            let outcome = outcome.clone();
             events.push_back(Event::Settled { request, outcome });
         }
+        if matches!(stream.start, Start::Waiting(_)) {
+            let mut stream = self.streams.remove(id)?;
+            stream.settle_rest(outcome, events);
+            return None;
+        }
+        stream.end.is_none().then(|| id.clone())
     }
 
     /// The next frame of the stream whose turn it is.
@@ -165,21 +224,17 @@ impl OutboundStreams {
         now: Instant,
         events: &mut VecDeque<Event>,
     ) -> Option<WireFrame> {
-        let after = self.last.take();
-        let is_later = |id: &ByteString| after.as_ref().is_none_or(|last| id > last);
-        let order = self
-            .streams
-            .keys()
-            .filter(|id| is_later(id))
-            .chain(self.streams.keys().filter(|id| !is_later(id)))
-            .cloned()
-            .collect::<Vec<_>>();
-        for id in order {
-            if let Some(stream) = self.streams.get_mut(&id)
-                && let Some(frame) = stream.next_frame(now, events)
-            {
-                self.last = Some(id);
-                return Some(frame);
+        let last = self.last.take();
+        let (after, up_to) = match &last {
+            Some(last) => (Bound::Excluded(last), Bound::Included(last)),
+            None => (Bound::Unbounded, Bound::Unbounded),
+        };
+        for range in [(after, Bound::Unbounded), (Bound::Unbounded, up_to)] {
+            for (id, stream) in self.streams.range_mut::<ByteString, _>(range) {
+                if let Some(frame) = stream.next_frame(now, events) {
+                    self.last = Some(id.clone());
+                    return Some(frame);
+                }
             }
         }
         None
@@ -210,10 +265,16 @@ impl OutboundStreams {
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(false);
         };
+        if matches!(stream.start, Start::Waiting(_)) {
+            // Meant for an earlier stream of this name.
+            return Ok(false);
+        }
         if matches!(stream.start, Start::Written) && expected == 1 {
             stream.start = Start::Accepted;
-            let (request, outcome) = (stream.opened_by, Outcome::Accepted { ack_id: None });
-            events.push_back(Event::Settled { request, outcome });
+            if std::mem::take(&mut stream.is_awaited) {
+                let (request, outcome) = (stream.opened_by, Outcome::Accepted { ack_id: None });
+                events.push_back(Event::Settled { request, outcome });
+            }
             return Ok(true);
         }
         if stream.trim(expected).is_err() {
@@ -234,6 +295,9 @@ impl OutboundStreams {
         let Some(stream) = self.streams.get_mut(id) else {
             return Ok(false);
         };
+        if !matches!(stream.start, Start::Accepted) {
+            return Ok(false);
+        }
         if stream.trim(expected).is_err() {
             return Err(self.violated(id, events));
         }
@@ -244,8 +308,8 @@ impl OutboundStreams {
         }
         if is_passing {
             let factor = 1_u32.checked_shl(stream.refusals).unwrap_or(u32::MAX);
-            stream.refusals += 1;
-            stream.paused_until = Some(now + PAUSE.saturating_mul(factor).min(PAUSE_MOST));
+            stream.refusals = stream.refusals.saturating_add(1);
+            stream.paused_until = now.checked_add(PAUSE.saturating_mul(factor).min(PAUSE_MOST));
         }
         Ok(true)
     }
@@ -265,25 +329,42 @@ impl OutboundStreams {
         error: Option<FrameError>,
         events: &mut VecDeque<Event>,
     ) -> bool {
+        let forgotten = error
+            .as_ref()
+            .is_some_and(|error| error.name == "StreamNotFound");
+        // A start is answered by neither of these: they are meant for an earlier stream of this
+        // name.
+        let is_old = |stream: &Outbound| match stream.start {
+            Start::Waiting(_) => true,
+            Start::Written => error.is_none() || forgotten,
+            Start::Accepted => false,
+        };
+        if self.streams.get(id).is_none_or(is_old) {
+            return false;
+        }
         let Some(mut stream) = self.streams.remove(id) else {
             return false;
         };
         let ended = stream.end.take_if(|end| {
-            // Written before a drop that took its answer away: then the service has forgotten it.
-            let forgotten = error
-                .as_ref()
-                .is_some_and(|error| error.name == "StreamNotFound");
-            end.ever_written && (error.is_none() || forgotten && stream.fragments.is_empty())
+            let complete = match &error {
+                // The service refused a fragment, and read the end before it could be repeated.
+                None => stream.fragments.is_empty() || stream.rewound_to.is_none(),
+                // Written before a drop that took its answer away: the service has forgotten it.
+                Some(_) => forgotten && stream.fragments.is_empty(),
+            };
+            end.ever_written && complete
         });
         match (ended, error) {
             (Some(end), _) => {
                 stream.settle_rest(&Outcome::Cancelled, events);
-                let (request, outcome) = (end.request, Outcome::Accepted { ack_id: None });
-                events.push_back(Event::Settled { request, outcome });
+                if let Some(request) = end.request {
+                    let outcome = Outcome::Accepted { ack_id: None };
+                    events.push_back(Event::Settled { request, outcome });
+                }
             }
             (None, error) => {
                 let error = error.unwrap_or_else(|| {
-                    FrameError::new("Closed", "The service closed the stream before its end.")
+                    FrameError::new("Closed", "The service closed the stream too early.")
                 });
                 stream.fail(id, &Failure::Refused(error), events);
             }
@@ -375,6 +456,10 @@ impl Outbound {
             events.push_back(Event::Settled { request, outcome });
             return Some(frame);
         }
+        if self.rewound_to.is_some() && !self.fragments.is_empty() {
+            // What was refused may be refused again, and the end would cut it off.
+            return None;
+        }
         let end = self.end.as_mut().filter(|end| !end.written)?;
         end.written = true;
         end.ever_written = true;
@@ -420,7 +505,7 @@ impl Outbound {
             };
             let stream_id = id.clone();
             events.push_back(Event::StreamFailed { stream_id, error });
-        } else {
+        } else if self.is_awaited {
             let (request, outcome) = (self.opened_by, outcome.clone());
             events.push_back(Event::Settled { request, outcome });
         }
@@ -433,7 +518,7 @@ impl Outbound {
             .drain(..)
             .filter_map(|fragment| fragment.request);
         let keep_alives = self.keep_alives.drain(..).map(|(request, _)| request);
-        let end = self.end.take().map(|end| end.request);
+        let end = self.end.take().and_then(|end| end.request);
         for request in writes.chain(keep_alives).chain(end) {
             let outcome = outcome.clone();
             events.push_back(Event::Settled { request, outcome });

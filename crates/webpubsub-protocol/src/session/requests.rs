@@ -1,10 +1,11 @@
 //! Requests on their way: what waits, what was written, what is tried again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytestring::ByteString;
 
+use super::ack_ids::AckIds;
 use super::backoff::Random;
 use super::config::SessionConfig;
 use super::event::{Event, Loss};
@@ -12,7 +13,6 @@ use super::group_state::Groups;
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId};
 use crate::frame::{AckId, FrameError};
-use crate::limits;
 use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::Payload;
@@ -28,32 +28,34 @@ const PASSING: [&str; 4] = [
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     last_id: u64,
-    last_ack_id: u64,
     last_invocation_id: u64,
-    /// Ack ids that callers chose on this connection, as many as the service remembers.
-    chosen: VecDeque<AckId>,
+    ack_ids: AckIds,
     pending: BTreeMap<RequestId, Pending>,
-    /// Goes out first: what a recovered or a new connection needs.
-    ahead: VecDeque<RequestId>,
-    /// Not yet written, in order.
-    outbox: VecDeque<RequestId>,
-    outbox_bytes: usize,
+    /// What waits to be written, in order.
+    queue: BTreeMap<Place, RequestId>,
+    last_ticket: u64,
+    outbox: Load,
     by_ack: BTreeMap<AckId, RequestId>,
     by_invocation: BTreeMap<ByteString, RequestId>,
     /// Written and unanswered.
     in_flight: usize,
-    written: u64,
-    retries: Vec<(Instant, RequestId)>,
+    /// Callers that wait for an answer.
+    awaited: usize,
+    retries: BTreeSet<(Instant, RequestId)>,
 }
 
 #[derive(Debug)]
 struct Pending {
     frame: WireFrame,
     kind: Kind,
-    stage: Stage,
+    owner: Owner,
+    /// Its place in the queue, when it stands there.
+    queued: Option<Place>,
+    /// Its place in the order of first writing, when it is unanswered.
+    written: Option<u64>,
+    /// When it is tried again after a passing failure.
+    retry_at: Option<Instant>,
     retries: u32,
-    /// Nobody waits for it any more.
-    settled: bool,
 }
 
 #[derive(Debug)]
@@ -77,41 +79,47 @@ pub(super) enum Effect {
     Unsubscribed(GroupName),
 }
 
+/// Who is told how a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    /// With its place in the order of writing.
-    Written(u64),
-    /// Refused for a passing reason; waits for its next try.
-    Retrying,
+enum Owner {
+    Caller,
+    /// It was settled before its answer, which still counts for what the session knows.
+    Nobody,
+    /// It restores a new connection; only its failure is reported.
+    Session,
+}
+
+type Place = (Lane, u64);
+
+/// What is written first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    /// Written before a recovery, and unanswered.
+    Again,
+    /// What a new connection needs.
+    Restore,
+    Outbox,
+}
+
+/// How much of the callers' requests is unwritten.
+#[derive(Debug, Default)]
+struct Load {
+    frames: usize,
+    bytes: usize,
 }
 
 impl Requests {
     /// The next ack id that this connection has not used.
-    pub(super) fn free_ack_id(&mut self) -> AckId {
-        loop {
-            self.last_ack_id += 1;
-            let id = AckId(self.last_ack_id);
-            if !self.by_ack.contains_key(&id) && !self.chosen.contains(&id) {
-                return id;
-            }
-        }
-    }
-
-    /// The id that was taken last is not needed after all.
-    pub(super) const fn return_ack_id(&mut self, id: AckId) {
-        self.last_ack_id = id.0 - 1;
-    }
-
-    pub(super) fn choose_ack_id(&mut self, id: AckId) {
-        if self.chosen.len() == limits::REMEMBERED_ACK_IDS {
-            self.chosen.pop_front();
-        }
-        self.chosen.push_back(id);
+    pub(super) fn free_ack_id(&self) -> AckId {
+        self.ack_ids.free(|id| self.is_ack_id_in_use(id))
     }
 
     pub(super) fn is_ack_id_in_use(&self, id: AckId) -> bool {
         self.by_ack.contains_key(&id)
+    }
+
+    pub(super) const fn take_ack_id(&mut self, id: AckId) {
+        self.ack_ids.take(id);
     }
 
     pub(super) fn free_invocation_id(&mut self) -> ByteString {
@@ -134,27 +142,45 @@ impl Requests {
     }
 
     /// Whether a frame of this size may wait, too. A single one always may.
-    pub(super) fn has_room(&self, bytes: usize, config: &SessionConfig) -> bool {
-        self.outbox.is_empty()
-            || self.outbox.len() < config.outbox_frames
-                && self.outbox_bytes + bytes <= config.outbox_bytes
+    pub(super) const fn has_room(&self, bytes: usize, config: &SessionConfig) -> bool {
+        self.outbox.frames == 0
+            || self.outbox.frames < config.outbox_frames
+                && self.outbox.bytes.saturating_add(bytes) <= config.outbox_bytes
+    }
+
+    /// Whether callers wait for answers.
+    pub(super) const fn any_awaited(&self) -> bool {
+        self.awaited > 0
+    }
+
+    /// Whether somebody asked for the states of this group and has no answer yet.
+    pub(super) fn is_subscribing(&self, group: &GroupName) -> bool {
+        let subscribes = |pending: &Pending| {
+            let kind = &pending.kind;
+            matches!(kind, Kind::Acknowledged(_, Effect::Subscribed(to)) if to == group)
+        };
+        self.pending
+            .values()
+            .any(|pending| pending.written.is_some() && subscribes(pending))
     }
 
     /// Puts a request at the end of what waits.
-    pub(super) fn enqueue(&mut self, id: RequestId, frame: WireFrame, kind: Kind) {
-        self.outbox_bytes += frame.len();
-        self.outbox.push_back(id);
-        self.insert(id, frame, kind, false);
+    pub(super) fn enqueue(&mut self, frame: WireFrame, kind: Kind) -> RequestId {
+        self.outbox.add(&frame);
+        if !matches!(kind, Kind::Forgotten) {
+            self.awaited += 1;
+        }
+        self.insert(frame, kind, Owner::Caller, Lane::Outbox)
     }
 
-    /// Puts one of the session's own requests before all others. Its success is not reported.
-    pub(super) fn enqueue_ahead(&mut self, frame: WireFrame, ack_id: AckId, effect: Effect) {
+    /// Puts one of the session's own requests before those of callers. Its success is not reported.
+    pub(super) fn enqueue_restore(&mut self, frame: WireFrame, ack_id: AckId, effect: Effect) {
+        let kind = Kind::Acknowledged(ack_id, effect);
+        self.insert(frame, kind, Owner::Session, Lane::Restore);
+    }
+
+    fn insert(&mut self, frame: WireFrame, kind: Kind, owner: Owner, lane: Lane) -> RequestId {
         let id = self.new_request();
-        self.ahead.push_back(id);
-        self.insert(id, frame, Kind::Acknowledged(ack_id, effect), true);
-    }
-
-    fn insert(&mut self, id: RequestId, frame: WireFrame, kind: Kind, settled: bool) {
         match &kind {
             Kind::Acknowledged(ack_id, _) => {
                 self.by_ack.insert(*ack_id, id);
@@ -164,14 +190,24 @@ impl Requests {
             }
             Kind::Forgotten => {}
         }
+        let place = (lane, self.new_ticket());
+        self.queue.insert(place, id);
         let pending = Pending {
             frame,
             kind,
-            stage: Stage::Waiting,
+            owner,
+            queued: Some(place),
+            written: None,
+            retry_at: None,
             retries: 0,
-            settled,
         };
         self.pending.insert(id, pending);
+        id
+    }
+
+    const fn new_ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
     }
 
     /// The next frame to write.
@@ -180,34 +216,28 @@ impl Requests {
         most_in_flight: usize,
         events: &mut VecDeque<Event>,
     ) -> Option<WireFrame> {
-        let id = match self.ahead.pop_front() {
-            Some(id) => id,
-            None => {
-                let id = *self.outbox.front()?;
-                let is_answered = !matches!(self.pending.get(&id)?.kind, Kind::Forgotten);
-                if is_answered && self.in_flight >= most_in_flight {
-                    return None;
-                }
-                self.outbox.pop_front();
-                self.outbox_bytes -= self.pending.get(&id)?.frame.len();
-                id
-            }
-        };
+        let next = self.queue.first_entry()?;
+        let id = *next.get();
         let pending = self.pending.get_mut(&id)?;
+        let is_answered = !matches!(pending.kind, Kind::Forgotten);
+        let is_new = pending.written.is_none();
+        if is_answered && is_new && self.in_flight >= most_in_flight.max(1) {
+            return None;
+        }
+        next.remove();
+        pending.queued = None;
         let frame = pending.frame.clone();
-        if matches!(pending.kind, Kind::Forgotten) {
+        if is_new && pending.owner == Owner::Caller {
+            self.outbox.subtract(&frame);
+        }
+        if !is_answered {
             self.pending.remove(&id);
             let outcome = Outcome::Accepted { ack_id: None };
-            events.push_back(Event::Settled {
-                request: id,
-                outcome,
-            });
-        } else {
-            if !matches!(pending.stage, Stage::Written(_)) {
-                self.in_flight += 1;
-            }
-            self.written += 1;
-            pending.stage = Stage::Written(self.written);
+            settled(id, outcome, events);
+        } else if is_new {
+            self.in_flight += 1;
+            self.last_ticket += 1;
+            pending.written = Some(self.last_ticket);
         }
         Some(frame)
     }
@@ -230,11 +260,9 @@ impl Requests {
         let Some(&request) = self.by_ack.get(&ack_id) else {
             return false;
         };
-        let Some(pending) = self.pending.get_mut(&request) else {
-            return false;
-        };
-        if !matches!(pending.stage, Stage::Written(_)) {
-            // Answered already, for a passing failure; its next try is to come.
+        // What was refused for a passing reason has its answer; its next try is to come.
+        let written = |pending: &Pending| pending.written.is_some();
+        if !self.pending.get(&request).is_some_and(written) {
             return false;
         }
         let outcome = match error {
@@ -242,16 +270,7 @@ impl Requests {
                 ack_id: Some(ack_id),
             },
             Some(error) if error.name == "Duplicate" => Outcome::Duplicate { ack_id },
-            Some(error)
-                if may_pass(&error)
-                    && pending.retries < config.request_retries
-                    && !pending.settled =>
-            {
-                let delay = config.request_backoff.delay(pending.retries, random);
-                pending.retries += 1;
-                pending.stage = Stage::Retrying;
-                self.in_flight -= 1;
-                self.retries.push((now + delay, request));
+            Some(error) if may_pass(&error) && self.retry(now, request, config, random) => {
                 return true;
             }
             Some(error) => Outcome::Rejected {
@@ -259,15 +278,54 @@ impl Requests {
                 error,
             },
         };
+        if matches!(
+            outcome,
+            Outcome::Accepted { .. } | Outcome::Duplicate { .. }
+        ) {
+            self.ack_ids.done(ack_id);
+        }
         let Some(pending) = self.remove(request) else {
             return false;
         };
         if let Kind::Acknowledged(_, effect) = pending.kind {
-            groups.apply(effect, &outcome, pending.settled, events);
+            groups.apply(effect, &outcome, pending.owner == Owner::Session, events);
         }
-        if !pending.settled {
-            events.push_back(Event::Settled { request, outcome });
+        if pending.owner == Owner::Caller {
+            settled(request, outcome, events);
         }
+        true
+    }
+
+    /// Tries a refused request again later, unless it was tried often enough or nobody cares.
+    fn retry(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        config: &SessionConfig,
+        random: &mut Random,
+    ) -> bool {
+        let Some(pending) = self.pending.get_mut(&request) else {
+            return false;
+        };
+        if pending.retries >= config.request_retries || pending.owner == Owner::Nobody {
+            return false;
+        }
+        let delay = config.request_backoff.delay(pending.retries, random);
+        let Some(at) = now.checked_add(delay) else {
+            return false;
+        };
+        pending.retries += 1;
+        pending.retry_at = Some(at);
+        if pending.written.take().is_some() {
+            self.in_flight -= 1;
+        }
+        if let Some(place) = pending.queued.take() {
+            self.queue.remove(&place);
+        }
+        if pending.owner == Owner::Caller {
+            self.outbox.add(&pending.frame);
+        }
+        self.retries.insert((at, request));
         true
     }
 
@@ -282,10 +340,14 @@ impl Requests {
         let Some(&request) = self.by_invocation.get(invocation_id) else {
             return false;
         };
+        let written = |pending: &Pending| pending.written.is_some();
+        if !self.pending.get(&request).is_some_and(written) {
+            return false;
+        }
         let Some(pending) = self.remove(request) else {
             return false;
         };
-        if pending.settled {
+        if pending.owner != Owner::Caller {
             return true;
         }
         let outcome = match result {
@@ -302,7 +364,7 @@ impl Requests {
                 error,
             },
         };
-        events.push_back(Event::Settled { request, outcome });
+        settled(request, outcome, events);
         true
     }
 
@@ -312,48 +374,33 @@ impl Requests {
         request: RequestId,
         events: &mut VecDeque<Event>,
     ) -> Option<ByteString> {
-        let pending = self.pending.get_mut(&request)?;
-        if pending.settled {
+        let pending = self.pending.get(&request)?;
+        if pending.owner != Owner::Caller {
             return None;
         }
-        match (&pending.kind, pending.stage) {
-            (_, Stage::Waiting | Stage::Retrying) => {
+        let is_written = pending.written.is_some();
+        let mut told = None;
+        match &pending.kind {
+            Kind::Invocation(id) if is_written => {
+                told = Some(id.clone());
                 self.remove(request);
-                let outcome = Outcome::Cancelled;
-                events.push_back(Event::Settled { request, outcome });
-                None
             }
-            (Kind::Invocation(id), Stage::Written(_)) => {
-                let id = id.clone();
+            // It may be done already; its answer still counts for what the session knows.
+            Kind::Acknowledged(..) if is_written => self.disown(request),
+            _ => {
                 self.remove(request);
-                let outcome = Outcome::Cancelled;
-                events.push_back(Event::Settled { request, outcome });
-                Some(id)
-            }
-            (Kind::Acknowledged(..) | Kind::Forgotten, Stage::Written(_)) => {
-                // It may be done already; its answer still counts for what the session knows.
-                pending.settled = true;
-                let outcome = Outcome::Cancelled;
-                events.push_back(Event::Settled { request, outcome });
-                None
             }
         }
+        settled(request, Outcome::Cancelled, events);
+        told
     }
 
     /// The socket was lost, the connection lives on: invocations fail, the rest waits to be written
     /// again.
     pub(super) fn pause(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
-        let invocations: Vec<_> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| {
-                matches!(
-                    (&pending.kind, pending.stage),
-                    (Kind::Invocation(_), Stage::Written(_))
-                )
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let invocations = self.find(|pending| {
+            matches!(pending.kind, Kind::Invocation(_)) && pending.written.is_some()
+        });
         for request in invocations {
             self.settle_lost(request, cause, events);
         }
@@ -361,112 +408,86 @@ impl Requests {
 
     /// The connection was recovered: what is unanswered goes out again, in the same order.
     pub(super) fn resend(&mut self) {
-        let mut written: Vec<_> = self
-            .pending
-            .iter()
-            .filter_map(|(id, pending)| match pending.stage {
-                Stage::Written(order) => Some((order, *id)),
-                Stage::Waiting | Stage::Retrying => None,
-            })
-            .collect();
-        written.sort_unstable();
-        let is_unwritten = |id: &RequestId| {
-            self.pending
-                .get(id)
-                .is_some_and(|pending| pending.stage == Stage::Waiting)
-        };
-        let unwritten: Vec<_> = self.ahead.iter().copied().filter(is_unwritten).collect();
-        self.ahead = written
-            .into_iter()
-            .map(|(_, id)| id)
-            .chain(unwritten)
-            .collect();
+        for (id, pending) in &mut self.pending {
+            if let (Some(order), None) = (pending.written, pending.queued) {
+                let place = (Lane::Again, order);
+                pending.queued = Some(place);
+                self.queue.insert(place, *id);
+            }
+        }
     }
 
     /// The connection is over: what was written is lost, what was not waits for the next one.
     pub(super) fn lose(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
-        self.ahead.clear();
-        let is_over = |pending: &Pending| {
-            matches!(pending.stage, Stage::Written(_))
-                // The session's own requests, and those that nobody waits for.
-                || pending.settled
-        };
-        let over: Vec<_> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| is_over(pending))
-            .map(|(id, _)| *id)
-            .collect();
+        let over = self.find(|pending| pending.written.is_some() || pending.owner != Owner::Caller);
         for request in over {
             self.settle_lost(request, cause, events);
         }
-        self.chosen.clear();
+        self.ack_ids.forget_done();
     }
 
     /// Nothing will be written any more.
     pub(super) fn lose_all(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
-        let all: Vec<_> = self.pending.keys().copied().collect();
-        for request in all {
+        for request in self.find(|_| true) {
             self.settle_lost(request, cause, events);
         }
     }
 
     fn settle_lost(&mut self, request: RequestId, cause: &Loss, events: &mut VecDeque<Event>) {
-        if self.remove(request).is_some_and(|pending| !pending.settled) {
-            let outcome = Outcome::Lost(cause.clone());
-            events.push_back(Event::Settled { request, outcome });
+        let removed = self.remove(request);
+        if removed.is_some_and(|pending| pending.owner == Owner::Caller) {
+            settled(request, Outcome::Lost(cause.clone()), events);
         }
     }
 
     /// Answers cannot arrive: nobody shall wait for one.
     pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) {
-        let waits =
-            |pending: &Pending| !pending.settled && !matches!(pending.kind, Kind::Forgotten);
-        let waiting: Vec<_> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| waits(pending))
-            .map(|(id, _)| *id)
-            .collect();
+        let waiting = self.find(|pending| {
+            pending.owner == Owner::Caller && !matches!(pending.kind, Kind::Forgotten)
+        });
         for request in waiting {
-            if let Some(pending) = self.pending.get_mut(&request) {
-                match pending.stage {
-                    Stage::Written(_) => pending.settled = true,
-                    Stage::Waiting | Stage::Retrying => {
-                        self.remove(request);
-                    }
-                }
+            let written = |pending: &Pending| pending.written.is_some();
+            if self.pending.get(&request).is_some_and(written) {
+                self.disown(request);
+            } else {
+                self.remove(request);
             }
-            let outcome = Outcome::Stalled;
-            events.push_back(Event::Settled { request, outcome });
+            settled(request, Outcome::Stalled, events);
         }
     }
 
     pub(super) fn next_retry(&self) -> Option<Instant> {
-        self.retries.iter().map(|(at, _)| *at).min()
+        self.retries.first().map(|(at, _)| *at)
     }
 
     /// Puts requests whose time has come at the end of what waits.
     pub(super) fn retry_due(&mut self, now: Instant) {
-        let (due, later) = std::mem::take(&mut self.retries)
-            .into_iter()
-            .partition::<Vec<_>, _>(|(at, _)| *at <= now);
-        self.retries = later;
-        for (_, id) in due {
-            if let Some(pending) = self.pending.get_mut(&id)
-                && pending.stage == Stage::Retrying
-            {
-                pending.stage = Stage::Waiting;
-                self.outbox_bytes += pending.frame.len();
-                self.outbox.push_back(id);
+        while let Some(&(at, id)) = self.retries.first().filter(|(at, _)| *at <= now) {
+            self.retries.remove(&(at, id));
+            let ticket = self.new_ticket();
+            if let Some(pending) = self.pending.get_mut(&id) {
+                let lane = match pending.owner {
+                    Owner::Session => Lane::Restore,
+                    Owner::Caller | Owner::Nobody => Lane::Outbox,
+                };
+                pending.retry_at = None;
+                pending.queued = Some((lane, ticket));
+                self.queue.insert((lane, ticket), id);
             }
         }
     }
 
-    pub(super) fn any_unsettled(&self) -> bool {
-        self.pending
-            .values()
-            .any(|pending| !pending.settled && !matches!(pending.kind, Kind::Forgotten))
+    fn find(&self, is_meant: impl Fn(&Pending) -> bool) -> Vec<RequestId> {
+        let meant = self.pending.iter().filter(|(_, pending)| is_meant(pending));
+        meant.map(|(id, _)| *id).collect()
+    }
+
+    /// Nobody waits for this written request any more.
+    fn disown(&mut self, request: RequestId) {
+        if let Some(pending) = self.pending.get_mut(&request) {
+            pending.owner = Owner::Nobody;
+            self.awaited -= 1;
+        }
     }
 
     fn remove(&mut self, request: RequestId) -> Option<Pending> {
@@ -480,23 +501,38 @@ impl Requests {
             }
             Kind::Forgotten => {}
         }
-        match pending.stage {
-            Stage::Written(_) => {
-                self.in_flight -= 1;
-                self.ahead.retain(|id| *id != request);
-            }
-            Stage::Waiting => {
-                let before = self.outbox.len();
-                self.outbox.retain(|id| *id != request);
-                if self.outbox.len() < before {
-                    self.outbox_bytes -= pending.frame.len();
-                }
-                self.ahead.retain(|id| *id != request);
-            }
-            Stage::Retrying => self.retries.retain(|(_, id)| *id != request),
+        if let Some(place) = pending.queued {
+            self.queue.remove(&place);
+        }
+        if let Some(at) = pending.retry_at {
+            self.retries.remove(&(at, request));
+        }
+        if pending.written.is_some() {
+            self.in_flight -= 1;
+        } else if pending.owner == Owner::Caller {
+            self.outbox.subtract(&pending.frame);
+        }
+        if pending.owner == Owner::Caller && !matches!(pending.kind, Kind::Forgotten) {
+            self.awaited -= 1;
         }
         Some(pending)
     }
+}
+
+impl Load {
+    fn add(&mut self, frame: &WireFrame) {
+        self.frames += 1;
+        self.bytes += frame.len();
+    }
+
+    fn subtract(&mut self, frame: &WireFrame) {
+        self.frames -= 1;
+        self.bytes -= frame.len();
+    }
+}
+
+fn settled(request: RequestId, outcome: Outcome, events: &mut VecDeque<Event>) {
+    events.push_back(Event::Settled { request, outcome });
 }
 
 fn may_pass(error: &FrameError) -> bool {

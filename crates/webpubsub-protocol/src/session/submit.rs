@@ -1,15 +1,17 @@
 //! From a request to a frame that waits to be written.
 
 use bytestring::ByteString;
+use serde::de::IgnoredAny;
 
 use super::Session;
-use super::event::Now;
+use super::event::{Event, Now};
 use super::life::Phase;
 use super::protocol::WireFrame;
-use super::request::{Acknowledge, Request, RequestId, SubmitError};
+use super::request::{Acknowledge, Outcome, Request, RequestId, SubmitError};
 use super::requests::{Effect, Kind};
-use crate::frame::{ClientFrame, Invocation, StreamStart};
+use crate::frame::{ClientFrame, Invocation, StreamEndError, StreamStart, json};
 use crate::limits;
+use crate::payload::Payload;
 
 impl Session {
     /// Takes a request. It is settled later, exactly once, by [`Event::Settled`](super::Event).
@@ -131,8 +133,8 @@ impl Session {
                     invocation_id: id.clone(),
                     call: Ok(call),
                 };
-                let frame = self.checked(&frame)?;
-                Ok(self.enqueue(frame, Kind::Invocation(id)))
+                let frame = self.with_room(&frame)?;
+                Ok(self.requests.enqueue(frame, Kind::Invocation(id)))
             }
             Request::OpenStream {
                 group,
@@ -150,6 +152,8 @@ impl Session {
             Request::WriteStream { stream_id, payload } => {
                 let number = self.outbound.next_number(stream_id)?;
                 if !self.stream_has_room(stream_id) {
+                    // Room comes with an acknowledgement.
+                    self.refuse_when_stalled()?;
                     return Err(SubmitError::Full);
                 }
                 let frame = self.checked(&ClientFrame::StreamData {
@@ -167,15 +171,26 @@ impl Session {
                     error: error.clone(),
                 })?;
                 let request = self.requests.new_request();
-                self.outbound.end(stream_id, request, frame);
+                if self.stalled {
+                    // The end itself must not wait, or the stream would stay open.
+                    self.outbound.end(stream_id, None, frame);
+                    let outcome = Outcome::Stalled;
+                    self.events.push_back(Event::Settled { request, outcome });
+                } else {
+                    self.outbound.end(stream_id, Some(request), frame);
+                }
                 Ok(request)
             }
             Request::KeepStreamAlive { stream_id } => {
                 self.outbound.next_number(stream_id)?;
-                let frame = self.protocol.encode(&ClientFrame::StreamData {
+                let window = self.config.stream_window;
+                if !self.outbound.has_room_for_keep_alive(stream_id, window) {
+                    return Err(SubmitError::Full);
+                }
+                let frame = self.checked(&ClientFrame::StreamData {
                     stream_id: stream_id.clone(),
                     fragment: Ok(None),
-                });
+                })?;
                 let request = self.requests.new_request();
                 self.outbound.keep_alive(stream_id, request, frame);
                 Ok(request)
@@ -185,6 +200,9 @@ impl Session {
 
     /// Gives a request up. One that was not written is withdrawn; an invocation is cancelled at the
     /// service; of any other, only the answer is not waited for.
+    ///
+    /// A stream whose opening is given up is ended, also when the service has just accepted it. A
+    /// fragment, a keep-alive or an end of a stream stays: the numbers that follow count on it.
     pub fn cancel(&mut self, now: Now, request: RequestId) {
         self.observe(now);
         if let Some(invocation_id) = self.requests.cancel(request, &mut self.events)
@@ -193,8 +211,22 @@ impl Session {
             let frame = ClientFrame::CancelInvocation { invocation_id };
             self.urgent.push_back(self.protocol.encode(&frame));
         }
-        self.outbound.cancel_open(request, &mut self.events);
+        if let Some(stream_id) = self.outbound.cancel_open(request, &mut self.events) {
+            self.abandon_stream(stream_id);
+        }
         self.schedule_retries();
+    }
+
+    /// Ends a stream that nobody owns any more.
+    pub(super) fn abandon_stream(&mut self, stream_id: ByteString) {
+        let frame = self.protocol.encode(&ClientFrame::EndStream {
+            stream_id: stream_id.clone(),
+            error: Some(StreamEndError {
+                message: Some("The publisher gave the stream up.".to_owned()),
+                user_error_code: None,
+            }),
+        });
+        self.outbound.end(&stream_id, None, frame);
     }
 
     /// `frame` has no ack id yet.
@@ -220,20 +252,12 @@ impl Session {
         if let Some(id) = ack_id {
             frame.set_ack_id(id);
         }
-        let frame = match self.checked(&frame) {
-            Ok(frame) => frame,
-            Err(error) => {
-                if let (Acknowledge::Auto, Some(id)) = (acknowledge, ack_id) {
-                    self.requests.return_ack_id(id);
-                }
-                return Err(error);
-            }
-        };
-        if let Acknowledge::Id(id) = acknowledge {
-            self.requests.choose_ack_id(id);
+        let frame = self.with_room(&frame)?;
+        if let (Acknowledge::Auto, Some(id)) = (acknowledge, ack_id) {
+            self.requests.take_ack_id(id);
         }
         let kind = ack_id.map_or(Kind::Forgotten, |id| Kind::Acknowledged(id, effect));
-        Ok(self.enqueue(frame, kind))
+        Ok(self.requests.enqueue(frame, kind))
     }
 
     fn open_stream(
@@ -262,28 +286,34 @@ impl Session {
             stream_id: stream_id.clone(),
             start: Ok(start),
         })?;
+        if self.outbound.unwritten() >= self.config.outbox_frames.max(1) {
+            return Err(SubmitError::Full);
+        }
         let request = self.requests.new_request();
         self.outbound.open(stream_id, request, frame);
         Ok(request)
     }
 
-    fn enqueue(&mut self, frame: WireFrame, kind: Kind) -> RequestId {
-        let id = self.requests.new_request();
-        self.requests.enqueue(id, frame, kind);
-        id
-    }
-
-    /// The frame on the wire, when it may be sent and there is room for it.
-    fn checked(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
-        let frame = self.protocol.encode(frame);
-        let (bytes, limit) = (frame.len(), self.config.max_message_bytes);
-        if bytes > limit {
-            return Err(SubmitError::TooLarge { bytes, limit });
-        }
-        if !self.requests.has_room(bytes, &self.config) {
+    /// The frame on the wire, when it may be sent and there is room for it in the outbox.
+    fn with_room(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
+        let frame = self.checked(frame)?;
+        if !self.requests.has_room(frame.len(), &self.config) {
             return Err(SubmitError::Full);
         }
         Ok(frame)
+    }
+
+    /// The frame on the wire, when the service would not close the connection on it.
+    fn checked(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
+        let encoded = self.protocol.encode(frame);
+        let (bytes, limit) = (encoded.len(), self.config.max_message_bytes);
+        if bytes > limit {
+            return Err(SubmitError::TooLarge { bytes, limit });
+        }
+        if let Some(Payload::Json(json)) = payload_of(frame) {
+            check_json(json, matches!(encoded, WireFrame::Text(_)))?;
+        }
+        Ok(encoded)
     }
 
     const fn refuse_when_stalled(&self) -> Result<(), SubmitError> {
@@ -298,11 +328,43 @@ impl Session {
         let frames = self.groups.to_restore();
         for (mut frame, effect) in frames {
             let ack_id = self.requests.free_ack_id();
+            self.requests.take_ack_id(ack_id);
             frame.set_ack_id(ack_id);
             let frame = self.protocol.encode(&frame);
-            self.requests.enqueue_ahead(frame, ack_id, effect);
+            self.requests.enqueue_restore(frame, ack_id, effect);
         }
     }
+}
+
+const fn payload_of(frame: &ClientFrame) -> Option<&Payload> {
+    match frame {
+        ClientFrame::SendToGroup { payload, .. }
+        | ClientFrame::Event { payload, .. }
+        | ClientFrame::StreamData {
+            fragment: Ok(Some((_, payload))),
+            ..
+        } => Some(payload),
+        ClientFrame::Invoke { call: Ok(call), .. } => call.payload.as_ref(),
+        _ => None,
+    }
+}
+
+/// A frame of text holds the JSON verbatim, and there the service takes no `null`.
+fn check_json(json: &str, is_verbatim: bool) -> Result<(), SubmitError> {
+    if is_verbatim && json.trim() == "null" {
+        return Err(SubmitError::Invalid("a JSON payload must not be null"));
+    }
+    if !json::depth_is_within(json.as_bytes(), limits::JSON_PAYLOAD_DEPTH) {
+        return Err(SubmitError::Invalid(
+            "a JSON payload must not nest deeper than 127 levels",
+        ));
+    }
+    if serde_json::from_str::<IgnoredAny>(json).is_err() {
+        return Err(SubmitError::Invalid(
+            "a JSON payload must be one JSON value",
+        ));
+    }
+    Ok(())
 }
 
 impl Acknowledge {

@@ -25,7 +25,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Redial,
         Self::Dial,
         Self::Handshake,
@@ -42,14 +42,15 @@ impl Timer {
 pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
 
 impl Timers {
-    pub(super) const fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Some(at);
+    /// `None` is never.
+    pub(super) const fn set(&mut self, timer: Timer, at: Option<Instant>) {
+        self.0[timer as usize] = at;
     }
 
     /// Sets the timer unless it is due earlier already.
-    pub(super) fn set_by(&mut self, timer: Timer, at: Instant) {
+    pub(super) fn set_by(&mut self, timer: Timer, at: Option<Instant>) {
         let slot = &mut self.0[timer as usize];
-        *slot = Some(slot.map_or(at, |set| set.min(at)));
+        *slot = slot.iter().copied().chain(at).min();
     }
 
     pub(super) const fn clear(&mut self, timer: Timer) {
