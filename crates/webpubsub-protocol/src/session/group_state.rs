@@ -119,7 +119,7 @@ impl Groups {
     }
 
     /// The requests that give a new connection what the old one had, each group joined first.
-    pub(super) fn to_restore(&mut self) -> Vec<(ClientFrame, Effect)> {
+    pub(super) fn restoring_requests(&mut self) -> Vec<(ClientFrame, Effect)> {
         for view in self.views.values_mut() {
             view.is_stale = true;
         }

@@ -107,6 +107,10 @@ mod requests;
 mod sequence;
 mod submit;
 #[cfg(test)]
+#[expect(
+    clippy::field_reassign_with_default,
+    reason = "settings are made as applications must make them: the struct is non-exhaustive"
+)]
 mod tests;
 mod timer;
 

@@ -325,7 +325,7 @@ impl Session {
 
     /// Asks a new connection for what the old one had, before anything else.
     pub(super) fn restore(&mut self) {
-        let frames = self.groups.to_restore();
+        let frames = self.groups.restoring_requests();
         for (mut frame, effect) in frames {
             let ack_id = self.requests.free_ack_id();
             self.requests.take_ack_id(ack_id);
