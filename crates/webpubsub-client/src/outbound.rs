@@ -169,15 +169,18 @@ impl GroupStreamWriter {
         self.finish(Some(error)).await
     }
 
-    /// Completes when the stream fails, with the reason; never if it does not.
-    pub async fn failed(&self) -> FrameError {
+    /// Completes when the stream fails, with the reason; never if it does not. The future is independent of the
+    /// writer: another task can wait while this one writes.
+    pub fn failed(&self) -> impl Future<Output = FrameError> + Send + use<> {
         let mut failed = self.failed.clone();
-        if let Ok(error) = failed.wait_for(Option::is_some).await
-            && let Some(error) = error.clone()
-        {
-            return error;
+        async move {
+            if let Ok(error) = failed.wait_for(Option::is_some).await
+                && let Some(error) = error.clone()
+            {
+                return error;
+            }
+            std::future::pending().await
         }
-        std::future::pending().await
     }
 
     async fn finish(mut self, error: Option<StreamEndError>) -> Result<(), SendError> {

@@ -2,7 +2,7 @@
 //! a frame.
 
 use serde_json::Value;
-use webpubsub_protocol::frame::{ClientFrame, DecodeError, json};
+use webpubsub_protocol::frame::{ClientFrame, DecodeError, ServerFrame, json};
 
 struct Vector {
     name: String,
@@ -191,4 +191,38 @@ fn payloads_are_slices_of_the_frame() {
         frame.as_ptr_range().contains(&payload.as_bytes().as_ptr()),
         "copied"
     );
+}
+
+#[test]
+fn an_answer_that_does_not_say_how_it_went_is_a_failure() {
+    let ack = r#"{"type":"ack","ackId":3,"error":{"name":"Forbidden"}}"#;
+    assert_eq!(
+        json::encode_server(&json::decode_server(ack).expect("a frame")),
+        r#"{"type":"ack","ackId":3,"success":false,"error":{"name":"Forbidden"}}"#
+    );
+    let answer = r#"{"type":"invokeResponse","invocationId":"1","dataType":"text","data":"x"}"#;
+    assert!(matches!(
+        json::decode_server(answer).expect("a frame"),
+        ServerFrame::InvokeResponse { result: Err(_), .. }
+    ));
+}
+
+#[test]
+fn a_message_is_not_lost_for_its_place_in_a_stream() {
+    for place in [
+        r#""s""#,
+        "{}",
+        r#"{"streamId":"s"}"#,
+        r#"{"streamId":5}"#,
+        "7",
+        "null",
+    ] {
+        let frame = format!(
+            r#"{{"type":"message","from":"server","dataType":"text","data":"x","stream":{place}}}"#
+        );
+        let Ok(ServerFrame::Message(message)) = json::decode_server(frame) else {
+            panic!("no message with {place}")
+        };
+        assert_eq!(message.stream, None, "{place}");
+    }
 }

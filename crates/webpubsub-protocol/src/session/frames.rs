@@ -52,7 +52,7 @@ impl Session {
             } => self.connected(now, connection_id, user_id, reconnection_token),
             ServerFrame::Disconnected { message } => {
                 if let Some(link) = &mut self.link {
-                    link.goodbye = Some(message);
+                    link.goodbye = (!message.is_empty()).then_some(message);
                 }
             }
             ServerFrame::Ack { ack_id, error } => self.acknowledged(now, ack_id, error),
@@ -215,12 +215,12 @@ impl Session {
         match result {
             Ok(true) => {}
             Ok(false) => self.ignore(Ignored::UnknownStream),
-            Err(Violation) => {
+            Err(violation) => {
                 // The service must not go on with a stream whose order is broken.
                 let end = ClientFrame::EndStream {
                     stream_id,
                     error: Some(StreamEndError {
-                        message: Some(Violation.to_string()),
+                        message: Some(violation.to_string()),
                         user_error_code: Some("ProtocolViolation".to_owned()),
                     }),
                 };

@@ -45,7 +45,9 @@ pub enum StateChange {
 
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    joined: BTreeSet<GroupName>,
+    /// With their places in the order of joining, in which a new connection joins them again.
+    joined: BTreeMap<GroupName, u64>,
+    joins: u64,
     own_states: BTreeMap<GroupName, Vec<(String, String)>>,
     views: BTreeMap<GroupName, View>,
 }
@@ -62,7 +64,7 @@ struct View {
 
 impl Groups {
     pub(super) fn joined(&self) -> impl Iterator<Item = &GroupName> {
-        self.joined.iter()
+        self.joined.keys()
     }
 
     pub(super) fn is_subscribed(&self, group: &GroupName) -> bool {
@@ -96,7 +98,8 @@ impl Groups {
         match effect {
             Effect::None => {}
             Effect::Joined(group) => {
-                self.joined.insert(group);
+                self.joins += 1;
+                self.joined.entry(group).or_insert(self.joins);
             }
             Effect::Left(group) => {
                 self.joined.remove(&group);
@@ -124,8 +127,10 @@ impl Groups {
             view.is_stale = true;
         }
         let ack_id = None;
-        let join = self.joined.iter().cloned().map(|group| {
-            let effect = Effect::Joined(group.clone());
+        let mut joined: Vec<_> = self.joined.iter().collect();
+        joined.sort_unstable_by_key(|(_, place)| **place);
+        let join = joined.into_iter().map(|(group, _)| {
+            let (group, effect) = (group.clone(), Effect::Joined(group.clone()));
             (ClientFrame::JoinGroup { group, ack_id }, effect)
         });
         let set = self.own_states.iter().map(|(group, state)| {

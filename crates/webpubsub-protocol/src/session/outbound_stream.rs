@@ -26,11 +26,22 @@ pub(super) struct OutboundStreams {
 
 /// The service acknowledged what it cannot have received: the stream's order is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Violation;
+pub(super) struct Violation {
+    expected: u64,
+    /// What it may expect, from the oldest fragment without an acknowledgement to the next one.
+    window: (u64, u64),
+}
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("The service acknowledged a fragment outside the publisher's window.")
+        let Self {
+            expected,
+            window: (oldest, next),
+        } = self;
+        write!(
+            f,
+            "Invalid sequence id {expected} for ack. Expected range [{oldest}, {next}]."
+        )
     }
 }
 
@@ -277,8 +288,8 @@ impl OutboundStreams {
             }
             return Ok(true);
         }
-        if stream.trim(expected).is_err() {
-            return Err(self.violated(id, events));
+        if let Err(violation) = stream.trim(expected) {
+            return Err(self.violated(id, violation, events));
         }
         Ok(true)
     }
@@ -298,8 +309,8 @@ impl OutboundStreams {
         if !matches!(stream.start, Start::Accepted) {
             return Ok(false);
         }
-        if stream.trim(expected).is_err() {
-            return Err(self.violated(id, events));
+        if let Err(violation) = stream.trim(expected) {
+            return Err(self.violated(id, violation, events));
         }
         let is_passing = error.name != "InvalidSequenceId";
         if is_passing || stream.rewound_to != Some(expected) {
@@ -314,12 +325,17 @@ impl OutboundStreams {
         Ok(true)
     }
 
-    fn violated(&mut self, id: &ByteString, events: &mut VecDeque<Event>) -> Violation {
-        let error = FrameError::new("ProtocolViolation", Violation.to_string());
+    fn violated(
+        &mut self,
+        id: &ByteString,
+        violation: Violation,
+        events: &mut VecDeque<Event>,
+    ) -> Violation {
+        let error = FrameError::new("ProtocolViolation", violation.to_string());
         if let Some(stream) = self.streams.remove(id) {
             stream.fail(id, &Failure::Refused(error), events);
         }
-        Violation
+        violation
     }
 
     /// A `streamClosed`; whether the stream is known.
@@ -469,7 +485,11 @@ impl Outbound {
     /// Forgets what the service has. It cannot have what was never written.
     fn trim(&mut self, expected: u64) -> Result<(), Violation> {
         if !(self.oldest..=self.written_to).contains(&expected) {
-            return Err(Violation);
+            return Err(Violation {
+                expected,
+                // The end takes a number, too.
+                window: (self.oldest, self.next() + u64::from(self.end.is_some())),
+            });
         }
         if expected > self.oldest {
             self.refusals = 0;

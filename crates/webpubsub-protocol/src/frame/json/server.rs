@@ -262,11 +262,9 @@ fn message(members: &Members<'_>) -> Result<Message, DecodeError> {
         from,
         payload: members.payload(data_type)?,
         metadata: members.metadata()?.unwrap_or_default(),
-        stream: members
-            .nullable_object(Member::Stream)?
-            .map(|s| read_stream(&s))
-            .transpose()?
-            .flatten(),
+        // A place that cannot be read is not worth losing the message for.
+        stream: (members.nullable_object(Member::Stream).ok().flatten())
+            .and_then(|stream| read_stream(&stream).ok().flatten()),
     })
 }
 
@@ -289,10 +287,8 @@ fn system(members: &Members<'_>) -> Result<ServerFrame, DecodeError> {
 
 /// `success` and `error` of an answer.
 fn outcome(members: &Members<'_>) -> Result<Result<(), FrameError>, DecodeError> {
-    if members
-        .boolean(Member::Success)?
-        .ok_or(DecodeError::Missing("success"))?
-    {
+    // What does not say that it succeeded has failed: its request must not wait for ever.
+    if members.boolean(Member::Success)?.unwrap_or(false) {
         return Ok(Ok(()));
     }
     match members.nullable_object(Member::Error)? {
