@@ -27,6 +27,8 @@ pub(crate) struct Args {
 enum Choice {
     /// Both SDKs make the same calls; what arrives must be equal
     Wire,
+    /// Both real-time clients play the same scripts; frames and reactions must be equal
+    Frames,
     /// The npm packages against the emulator
     Js,
     /// The PyPI package against the emulator
@@ -42,6 +44,8 @@ enum Choice {
 pub(crate) enum Suite {
     /// Requests of both SDKs, compared.
     Wire,
+    /// Frames and reactions of both real-time clients, compared.
+    Frames,
     /// npm packages.
     Js,
     /// PyPI package.
@@ -52,11 +56,18 @@ pub(crate) enum Suite {
 
 impl Suite {
     /// Every suite, in the order in which they run.
-    pub(crate) const EACH: [Self; 4] = [Self::Wire, Self::Js, Self::Python, Self::Browser];
+    pub(crate) const EACH: [Self; 5] = [
+        Self::Wire,
+        Self::Frames,
+        Self::Js,
+        Self::Python,
+        Self::Browser,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Wire => "interop wire",
+            Self::Frames => "interop frames",
             Self::Js => "interop js",
             Self::Python => "interop python",
             Self::Browser => "interop browser",
@@ -66,6 +77,7 @@ impl Suite {
     fn run(self, tools: &Tools) -> Result<Outcome> {
         let run = match self {
             Self::Wire => wire,
+            Self::Frames => frames,
             Self::Js => js,
             Self::Python => python,
             Self::Browser => browser,
@@ -82,6 +94,7 @@ impl Suite {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let chosen: &[Suite] = match args.suite {
         Choice::Wire => &[Suite::Wire],
+        Choice::Frames => &[Suite::Frames],
         Choice::Js => &[Suite::Js],
         Choice::Python => &[Suite::Python],
         Choice::Browser => &[Suite::Browser],
@@ -139,9 +152,23 @@ fn wire(tools: &Tools) -> Result<Outcome> {
     Ok(Outcome::of(&finished, counts::wire(&finished.output)))
 }
 
+fn frames(tools: &Tools) -> Result<Outcome> {
+    let folder = tools.npm_ci("tests/interop/js")?;
+    let driver = tools.program("frames-driver")?;
+    let finished = process::run(
+        tools
+            .node()?
+            .current_dir(&folder)
+            .arg("frames/main.mjs")
+            .arg(driver),
+    )?;
+    Ok(Outcome::of(&finished, counts::script(&finished.output)))
+}
+
 fn js(tools: &Tools) -> Result<Outcome> {
     let folder = tools.npm_ci("tests/interop/js")?;
     let mut node = tools.node()?;
+    node.env("FRAMES_DRIVER", tools.program("frames-driver")?);
     node.current_dir(&folder).args([
         "--test",
         "--test-reporter=spec",
@@ -152,6 +179,7 @@ fn js(tools: &Tools) -> Result<Outcome> {
         "protobuf.test.mjs",
         "protobuf-vectors.test.mjs",
         "reliable.test.mjs",
+        "rust.test.mjs",
         "state.test.mjs",
         "streams.test.mjs",
     ]);
