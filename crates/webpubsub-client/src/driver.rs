@@ -148,7 +148,7 @@ impl Driver {
             let Some((attempt, transport)) = &mut self.transport else {
                 return read > 0;
             };
-            if self.shared.lock().is_blocked() {
+            if !self.shared.lock().may_read() {
                 return read > 0;
             }
             let Poll::Ready(item) = transport.as_mut().poll_next(cx) else {

@@ -256,6 +256,12 @@ impl Inner {
         self.inboxes.iter().any(|inbox| inbox.is_blocking())
     }
 
+    /// Whether the socket may be read: always until a connection stands, which needs a frame or two, so that a slow
+    /// consumer does not cost a recovery.
+    pub(crate) fn may_read(&self) -> bool {
+        self.session.state() != State::Connected || !self.is_blocked()
+    }
+
     /// Hands the session's events to those who wait for them.
     pub(crate) fn dispatch(&mut self, metrics: &dyn Metrics) {
         while let Some(event) = self.session.poll_event() {

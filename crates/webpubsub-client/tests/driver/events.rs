@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use webpubsub_client::{Event, Overflow, SendError};
+use webpubsub_client::{Event, Overflow, SendError, State};
 
-use crate::fake::{Socket, connected, settle};
+use crate::fake::{Socket, connected, connected_frame, settle};
 
 /// Messages of a kilobyte, numbered from 1.
 fn flood(socket: &Socket, numbers: std::ops::RangeInclusive<u32>) {
@@ -110,6 +110,25 @@ async fn a_paused_connection_is_not_given_up_as_silent() {
         assert_eq!(number(&slow.next().await.expect("an event")), n);
     }
     assert!(service.try_dialled().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_does_not_cost_a_recovery() {
+    let (client, events, mut service, socket) = connected(|builder| builder).await;
+    drop(events);
+    // Full with the first event.
+    let mut full = client.events_with(0, Overflow::Pause);
+    socket.cut();
+    let mut again = service.dialled().await.accept();
+    assert_eq!(again.text().await, r#"{"type":"ping"}"#);
+    again.say(&connected_frame("c1", "t2"));
+    client.wait_for(State::Connected).await;
+    again.say(r#"{"type":"pong"}"#);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(service.try_dialled().is_none(), "the connection stands");
+    assert!(matches!(full.next().await, Some(Event::Recovering { .. })));
+    let recovered = full.next().await;
+    assert_eq!(recovered, Some(Event::Recovered { replayed: 0 }));
 }
 
 #[tokio::test(start_paused = true)]
