@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod access;
+pub mod cloud_event;
 pub mod filter;
 pub mod frame;
 #[rustfmt::skip]
