@@ -4,6 +4,7 @@
 mod clock;
 mod counters;
 mod emulator;
+mod handlers;
 mod http;
 mod hub;
 mod ids;
@@ -19,6 +20,10 @@ pub use counters::Counts;
 pub use emulator::{
     AccessKeyError, Emulator, EmulatorBuilder, KeyRole, Limit, StartError, UserEvent,
     UserEventFailed, UserEventReply,
+};
+pub use handlers::{
+    AnonymousConnectPolicy, EventHandler, EventPattern, HubOptions, InvalidPattern, InvalidPolicy,
+    InvalidTemplate, SystemEvent, UnknownSystemEvent, UrlTemplate,
 };
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]
