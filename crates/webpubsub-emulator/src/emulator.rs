@@ -6,11 +6,12 @@ mod host;
 mod limits;
 mod user_events;
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use tokio::{runtime::Handle, sync::broadcast};
 use url::Url;
 use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString};
+use webpubsub_protocol::name::HubName;
 
 pub use builder::EmulatorBuilder;
 pub use error::{AccessKeyError, KeyRole, StartError};
@@ -20,6 +21,7 @@ pub use user_events::{UserEvent, UserEventFailed, UserEventReply};
 use crate::{
     clock::Clock,
     counters::Counts,
+    handlers::HubOptions,
     http::{Hosts, Listeners, Server},
     hub::{State, Upstream},
     service::Service,
@@ -82,6 +84,7 @@ impl Emulator {
         clock: Clock,
         seed: Option<u64>,
         upstream: Option<Arc<dyn Upstream>>,
+        hubs: BTreeMap<HubName, HubOptions>,
     ) -> std::io::Result<Self> {
         let addresses = listeners.addresses()?;
         let port = addresses.first().map_or(0, SocketAddr::port);
@@ -93,7 +96,7 @@ impl Emulator {
             settings.has_well_known_key(),
         );
         let connection = ConnectionString::new(endpoint, settings.access_key().clone());
-        let service = Service::new(settings, clock, seed, upstream);
+        let service = Service::new(settings, clock, seed, upstream, hubs);
         let server = Server::start(listeners, Arc::clone(&service), hosts);
         Ok(Self {
             service,
@@ -198,6 +201,12 @@ impl Emulator {
                 .await
                 .expect("the service holds the sender as long as `self`");
         }
+    }
+
+    /// Replaces the options of all hubs, as a resource's settings are saved. Hubs that are not named are without event
+    /// handlers from then on. Open connections stay; events that happen afterwards follow the new options.
+    pub fn set_hubs(&self, hubs: BTreeMap<HubName, HubOptions>) {
+        self.service.set_hub_options(hubs);
     }
 
     /// What passed through since the start, counted.

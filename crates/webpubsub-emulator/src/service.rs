@@ -12,6 +12,7 @@ use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::handlers::HubOptions;
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::settings::Settings;
 use crate::tap::Tap;
@@ -24,6 +25,8 @@ pub(crate) struct Service {
     tap: Tap,
     upstream: Option<Arc<dyn Upstream>>,
     hubs: Mutex<BTreeMap<HubName, Arc<Hub>>>,
+    /// Replaced as a whole; the options of one event never change while it is handled.
+    hub_options: Mutex<Arc<BTreeMap<HubName, HubOptions>>>,
     changes: watch::Sender<u64>,
     /// The tasks of all sockets.
     sockets: TaskTracker,
@@ -37,6 +40,7 @@ impl Service {
         clock: Clock,
         seed: Option<u64>,
         upstream: Option<Arc<dyn Upstream>>,
+        hub_options: BTreeMap<HubName, HubOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             settings,
@@ -46,10 +50,20 @@ impl Service {
             tap: Tap::new(),
             upstream,
             hubs: Mutex::default(),
+            hub_options: Mutex::new(Arc::new(hub_options)),
             changes: watch::Sender::new(0),
             sockets: TaskTracker::new(),
             abort: CancellationToken::new(),
         })
+    }
+
+    /// The options of all hubs, as they are now.
+    pub(crate) fn hub_options(&self) -> Arc<BTreeMap<HubName, HubOptions>> {
+        Arc::clone(&self.hub_options.lock())
+    }
+
+    pub(crate) fn set_hub_options(&self, options: BTreeMap<HubName, HubOptions>) {
+        *self.hub_options.lock() = Arc::new(options);
     }
 
     pub(crate) fn settings(&self) -> &Settings {

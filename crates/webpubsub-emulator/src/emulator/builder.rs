@@ -1,8 +1,9 @@
 //! How an emulator shall be.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
 
 use webpubsub_protocol::access::{AccessKey, parse_endpoint};
+use webpubsub_protocol::name::HubName;
 
 use super::{
     Emulator,
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    handlers::HubOptions,
     http::{self, Listeners},
     settings::{Limits, Settings, WELL_KNOWN_KEY},
 };
@@ -53,6 +55,7 @@ pub struct EmulatorBuilder {
     clock: Clock,
     seed: Option<u64>,
     user_events: Option<UserEventHandler>,
+    hubs: BTreeMap<String, HubOptions>,
 }
 
 impl Default for EmulatorBuilder {
@@ -74,6 +77,7 @@ impl Default for EmulatorBuilder {
             clock: Clock::real(),
             seed: None,
             user_events: None,
+            hubs: BTreeMap::new(),
         }
     }
 }
@@ -241,6 +245,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets up a hub: its event handlers, and whether anonymous clients may connect. The last call for a name counts;
+    /// names do not mind case. Other hubs work as well, without handlers.
+    pub fn hub(mut self, name: impl Into<String>, options: HubOptions) -> Self {
+        self.hubs.insert(name.into().to_ascii_lowercase(), options);
+        self
+    }
+
     /// Starts the emulator. It serves requests when this returns.
     ///
     /// # Errors
@@ -254,6 +265,7 @@ impl EmulatorBuilder {
     #[expect(clippy::unused_async, reason = "the public contract")]
     pub async fn start(self) -> Result<Emulator, StartError> {
         let settings = self.settings()?;
+        let hubs = self.hub_options()?;
         let host = match &self.host {
             Some(host) => Host::parse(host).ok_or(StartError::InvalidHost)?,
             None => Host::default(),
@@ -271,8 +283,20 @@ impl EmulatorBuilder {
             self.clock,
             self.seed,
             upstream,
+            hubs,
         )
         .map_err(StartError::Listener)
+    }
+
+    fn hub_options(&self) -> Result<BTreeMap<HubName, HubOptions>, StartError> {
+        let named = self.hubs.iter().map(|(name, options)| {
+            let hub = HubName::new(name.clone()).map_err(|source| StartError::InvalidHub {
+                name: name.clone(),
+                source,
+            })?;
+            Ok((hub, options.clone()))
+        });
+        named.collect()
     }
 
     fn settings(&self) -> Result<Settings, StartError> {

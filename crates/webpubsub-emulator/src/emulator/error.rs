@@ -3,6 +3,7 @@
 use std::{fmt, io, net::SocketAddr, ops::RangeInclusive};
 
 use webpubsub_protocol::access::ConnectionStringError;
+use webpubsub_protocol::name::InvalidName;
 
 use super::limits::Limit;
 use crate::settings::WELL_KNOWN_KEY;
@@ -40,6 +41,14 @@ pub enum StartError {
         limit: Limit,
         /// What it may be.
         range: RangeInclusive<u64>,
+    },
+    /// A hub that was set up cannot have this name.
+    #[error("`{name}` cannot be the name of a hub")]
+    InvalidHub {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        source: InvalidName,
     },
     /// Everybody knows the key, and others than this machine could reach the port.
     #[error(

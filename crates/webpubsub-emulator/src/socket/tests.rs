@@ -1,5 +1,6 @@
 //! The task of a socket on transports that no network gives.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -70,7 +71,13 @@ async fn a_close_that_does_not_drain_is_aborted_on_time() {
             (WireForm::Protobuf, true),
         ] {
             let clock = Clock::manual();
-            let service = Service::new(Settings::default(), clock.clone(), Some(1), None);
+            let service = Service::new(
+                Settings::default(),
+                clock.clone(),
+                Some(1),
+                None,
+                BTreeMap::new(),
+            );
             let hub = service.hub(&HubName::new("chat").expect("a name"));
             let guard = connect(&service, &hub, form, reliable);
             let task = tokio::spawn(task::run(Stalled, guard));
