@@ -7,6 +7,7 @@ use super::event::{Event, Ignored, Loss, Now, StopReason};
 use super::group_state::StateChange;
 use super::life::{Kind, Phase};
 use super::outbound_stream::Violation;
+use super::planted::{Plant, planted};
 use super::protocol::WireFrame;
 use super::timer::Timer;
 use crate::frame::{
@@ -142,7 +143,8 @@ impl Session {
         match &mut self.link {
             Some(link) if link.connection_id == connection_id => {
                 // The answer to a recovery; only its token is news.
-                link.reconnection_token = reconnection_token.or(link.reconnection_token.take());
+                let token = reconnection_token.filter(|_| !planted(Plant::TokenKept));
+                link.reconnection_token = token.or(link.reconnection_token.take());
             }
             Some(_) => self.ignore(Ignored::AnotherConnection),
             None => self.established(now, connection_id, user_id, reconnection_token),
@@ -165,7 +167,7 @@ impl Session {
             let at = now.after(self.config.sequence_ack_delay);
             self.timers.set_by(Timer::SequenceAck, at);
         }
-        let is_new = link.sequence.receive(id);
+        let is_new = link.sequence.receive(id) || planted(Plant::ReplayTold);
         match &mut link.replayed {
             Some(replayed) if is_new => *replayed += 1,
             _ => {}
@@ -181,6 +183,7 @@ impl Session {
         if let Some(link) = &mut self.link
             && let Some(replayed) = link.replayed.take()
         {
+            link.forgotten_at = None;
             self.events.push_back(Event::Recovered { replayed });
         }
     }

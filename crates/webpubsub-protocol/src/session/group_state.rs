@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 
 use super::event::{Event, Now};
+use super::planted::{Plant, planted};
 use super::request::Outcome;
 use super::requests::Effect;
 use crate::frame::{ClientFrame, FrameError, GroupStateItem};
@@ -55,6 +56,9 @@ pub(super) struct Groups {
 /// What a subscription has seen.
 #[derive(Debug, Default)]
 struct View {
+    /// The service answered the subscription. What it shows may arrive earlier, and the answer not at
+    /// all.
+    is_confirmed: bool,
     members: BTreeMap<ByteString, MemberState>,
     /// When members were cleared, by the service's clock and by ours.
     cleared: BTreeMap<ByteString, (i64, Instant)>,
@@ -77,24 +81,32 @@ impl Groups {
         Some(view.members.values().cloned().collect())
     }
 
-    /// Takes note of an answered request. `is_own` marks those that restore a new connection.
+    /// Takes note of an answered request. `is_own` marks those that restore a new connection, and
+    /// `subscribes_again` those that a subscription to the same group follows, without an answer yet.
     pub(super) fn apply(
         &mut self,
         effect: Effect,
         outcome: &Outcome,
         is_own: bool,
+        subscribes_again: bool,
         events: &mut VecDeque<Event>,
     ) {
-        match outcome {
-            Outcome::Accepted { .. } | Outcome::Duplicate { .. } => self.succeed(effect),
-            Outcome::Rejected { error, .. } if is_own => {
-                self.fail_to_restore(effect, error, events)
+        match (outcome, effect) {
+            (Outcome::Accepted { .. } | Outcome::Duplicate { .. }, effect) => {
+                self.succeed(effect, subscribes_again);
+            }
+            (Outcome::Rejected { error, .. }, effect) if is_own => {
+                self.fail_to_restore(effect, error, events);
+            }
+            (Outcome::Rejected { .. }, Effect::Subscribed(group)) => {
+                self.views
+                    .retain(|name, view| view.is_confirmed || *name != group);
             }
             _ => {}
         }
     }
 
-    fn succeed(&mut self, effect: Effect) {
+    fn succeed(&mut self, effect: Effect, subscribes_again: bool) {
         match effect {
             Effect::None => {}
             Effect::Joined(group) => {
@@ -104,7 +116,7 @@ impl Groups {
             Effect::Left(group) => {
                 self.joined.remove(&group);
                 self.own_states.remove(&group);
-                self.views.remove(&group);
+                self.end_view(&group, subscribes_again);
             }
             Effect::StateSet(group, Some(state)) => {
                 self.own_states.insert(group, state);
@@ -113,27 +125,44 @@ impl Groups {
                 self.own_states.remove(&group);
             }
             Effect::Subscribed(group) => {
-                self.views.entry(group).or_default();
+                self.views.entry(group).or_default().is_confirmed = true;
             }
-            Effect::Unsubscribed(group) => {
-                self.views.remove(&group);
+            Effect::Unsubscribed(group) => self.end_view(&group, subscribes_again),
+        }
+    }
+
+    /// A subscription ended. When another one follows, this may be the repeated answer to what was
+    /// done before a drop, and the snapshot of the other one is here already: it must stay.
+    fn end_view(&mut self, group: &GroupName, subscribes_again: bool) {
+        match self.views.get_mut(group) {
+            Some(view) if subscribes_again => {
+                view.is_confirmed = false;
+                view.is_stale = true;
+            }
+            _ => {
+                self.views.remove(group);
             }
         }
     }
 
     /// The requests that give a new connection what the old one had, each group joined first.
     pub(super) fn restoring_requests(&mut self) -> Vec<(ClientFrame, Effect)> {
+        // The others were lost with the connection, as their callers were told.
+        self.views.retain(|_, view| view.is_confirmed);
         for view in self.views.values_mut() {
             view.is_stale = true;
         }
         let ack_id = None;
         let mut joined: Vec<_> = self.joined.iter().collect();
         joined.sort_unstable_by_key(|(_, place)| **place);
+        joined.retain(|_| !planted(Plant::RejoinForgotten));
         let join = joined.into_iter().map(|(group, _)| {
             let (group, effect) = (group.clone(), Effect::Joined(group.clone()));
             (ClientFrame::JoinGroup { group, ack_id }, effect)
         });
-        let set = self.own_states.iter().map(|(group, state)| {
+        let own_states = self.own_states.iter();
+        let own_states = own_states.filter(|_| !planted(Plant::OwnStateForgotten));
+        let set = own_states.map(|(group, state)| {
             let (group, state) = (group.clone(), Some(state.clone()));
             let effect = Effect::StateSet(group.clone(), state.clone());
             let frame = ClientFrame::SetGroupState {
@@ -143,7 +172,9 @@ impl Groups {
             };
             (frame, effect)
         });
-        let subscribe = self.views.keys().cloned().map(|group| {
+        let views = self.views.keys().cloned();
+        let views = views.filter(|_| !planted(Plant::SubscriptionForgotten));
+        let subscribe = views.map(|group| {
             let effect = Effect::Subscribed(group.clone());
             (ClientFrame::SubscribeGroupState { group, ack_id }, effect)
         });

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 
 use super::event::{Action, Closure, DialFailure, Event, Loss, Now, Recovery, StopReason};
+use super::planted::{Plant, planted};
 use super::sequence::Sequence;
 use super::timer::Timer;
 use super::{SLEPT, Session};
@@ -59,6 +60,9 @@ pub(super) struct Link {
     pub(super) sequence: Sequence,
     /// What the service gave as the reason for ending it.
     pub(super) goodbye: Option<String>,
+    /// When the service forgets it, since the drop that has not been mended. A recovered socket
+    /// mends it when its replay is complete.
+    pub(super) forgotten_at: Option<Instant>,
     /// Counts replayed messages until the service answered the ping that followed the recovery.
     pub(super) replayed: Option<u64>,
 }
@@ -77,10 +81,13 @@ impl Session {
         if slept < SLEPT {
             return;
         }
+        // The service counted the time.
+        let earlier = |at: Instant| at.checked_sub(slept).unwrap_or(now.mono).max(now.mono);
         if let Some(at) = self.timers.at(Timer::Recovery) {
-            // The service counted the time.
-            let earlier = at.checked_sub(slept).unwrap_or(now.mono).max(now.mono);
-            self.timers.set(Timer::Recovery, Some(earlier));
+            self.timers.set(Timer::Recovery, Some(earlier(at)));
+        }
+        if let Some(link) = &mut self.link {
+            link.forgotten_at = link.forgotten_at.map(earlier);
         }
         self.probe(now);
     }
@@ -89,6 +96,7 @@ impl Session {
         self.initial = true;
         self.renewed = false;
         self.failures = 0;
+        self.not_before = None;
         self.dial(now, Kind::Fresh);
     }
 
@@ -119,6 +127,7 @@ impl Session {
             return;
         };
         self.phase = Phase::Handshaking(kind);
+        self.not_before = None;
         self.urgent.clear();
         self.timers.clear(Timer::Dial);
         self.timers
@@ -146,6 +155,7 @@ impl Session {
             reconnection_token,
             sequence: Sequence::default(),
             goodbye: None,
+            forgotten_at: None,
             replayed: None,
         });
         self.events.push_back(Event::Connected {
@@ -160,6 +170,9 @@ impl Session {
         self.open_for_business(now);
         if let Some(link) = &mut self.link {
             link.replayed = Some(0);
+            if planted(Plant::SequenceForgotten) {
+                link.sequence = Sequence::default();
+            }
             // It was not the end.
             link.goodbye = None;
         }
@@ -193,22 +206,22 @@ impl Session {
         };
         // There is nothing to hang up.
         self.phase = Phase::Waiting(kind);
+        // It still counts when the window of a recovery ends and a new connection is dialled.
+        self.not_before = failure.retry_after().and_then(|after| now.after(after));
         match kind {
-            Kind::Recover => self.retry_recovery(now, failure.retry_after()),
+            Kind::Recover => self.retry_recovery(now),
             Kind::Fresh => self.retry_fresh(now, failure),
         }
     }
 
     /// A recovery is tried again whatever the failure; only its window and 1008 end it.
-    fn retry_recovery(&mut self, now: Now, retry_after: Option<Duration>) {
+    fn retry_recovery(&mut self, now: Now) {
         let delay = self
             .config
             .recovery_backoff
             .delay(self.failures, &mut self.random);
         self.failures += 1;
-        self.phase = Phase::Waiting(Kind::Recover);
-        let at = now.after(delay.max(retry_after.unwrap_or_default()));
-        self.timers.set(Timer::Redial, at);
+        self.wait(now, Kind::Recover, delay);
     }
 
     fn retry_fresh(&mut self, now: Now, failure: DialFailure) {
@@ -228,16 +241,22 @@ impl Session {
             });
         }
         self.renewed = false;
-        let retry_after = failure.retry_after().unwrap_or_default();
-        self.wait_for_fresh(now, retry_after);
+        self.wait_for_fresh(now);
     }
 
-    fn wait_for_fresh(&mut self, now: Now, at_least: Duration) {
+    fn wait_for_fresh(&mut self, now: Now) {
         let retry = self.failures.saturating_sub(1);
         let delay = self.config.reconnect_backoff.delay(retry, &mut self.random);
-        self.phase = Phase::Waiting(Kind::Fresh);
-        self.timers
-            .set(Timer::Redial, now.after(delay.max(at_least)));
+        self.wait(now, Kind::Fresh, delay);
+    }
+
+    fn wait(&mut self, now: Now, kind: Kind, delay: Duration) {
+        self.phase = Phase::Waiting(kind);
+        // A time too far away is never.
+        let at = now
+            .after(delay)
+            .map(|at| self.not_before.map_or(at, |not_before| at.max(not_before)));
+        self.timers.set(Timer::Redial, at);
     }
 
     pub(super) fn closed(&mut self, now: Now, closure: Closure) {
@@ -261,25 +280,30 @@ impl Session {
         self.quiet();
         let is_final =
             matches!(&cause, Loss::Closed(closure) if closure.code == Some(POLICY_VIOLATION));
-        let can_recover = self.protocol.is_reliable()
-            && !is_final
-            && self
-                .link
-                .as_ref()
-                .is_some_and(|link| link.reconnection_token.is_some());
-        if !can_recover {
+        let is_final = is_final && !planted(Plant::RecoveredAfter1008);
+        let is_recoverable = self.protocol.is_reliable() && !is_final;
+        let link = self.link.as_mut().filter(|_| is_recoverable);
+        let Some(link) = link.filter(|link| link.reconnection_token.is_some()) else {
             return self.replace(now, cause);
-        }
-        if let Some(link) = &mut self.link {
-            link.replayed = None;
+        };
+        link.replayed = None;
+        let longer = Duration::from_secs(3 * u64::from(planted(Plant::WindowLong)));
+        let window = self.config.recovery_window + longer;
+        // Otherwise recoveries that all end before their replay is complete would go on for ever.
+        let earlier = link
+            .forgotten_at
+            .filter(|_| !planted(Plant::WindowBeginsAnew));
+        let forgotten_at = earlier.or_else(|| now.after(window));
+        link.forgotten_at = forgotten_at;
+        if forgotten_at.is_some_and(|at| at <= now.mono) {
+            return self.replace(now, Loss::RecoveryExpired(window));
         }
         self.failures = 0;
         self.requests.pause(&cause, &mut self.events);
         self.outbound.pause(&cause, &mut self.events);
         self.events.push_back(Event::Recovering { cause });
-        self.timers
-            .set(Timer::Recovery, now.after(self.config.recovery_window));
-        self.retry_recovery(now, None);
+        self.timers.set(Timer::Recovery, forgotten_at);
+        self.retry_recovery(now);
     }
 
     /// The connection is over; open another one, if that is wanted.
@@ -291,7 +315,7 @@ impl Session {
         self.failures = 0;
         self.renewed = false;
         if self.config.auto_reconnect {
-            self.wait_for_fresh(now, Duration::ZERO);
+            self.wait_for_fresh(now);
         } else {
             self.shut_down(StopReason::Lost(cause));
         }
@@ -304,7 +328,7 @@ impl Session {
         if !self.config.auto_rejoin_groups {
             self.groups.forget();
         }
-        if let Some(link) = self.link.take() {
+        if let Some(link) = self.link.take().filter(|_| !planted(Plant::EndUntold)) {
             self.events.push_back(Event::Disconnected {
                 connection_id: link.connection_id,
                 cause: cause.clone(),
@@ -350,7 +374,9 @@ impl Session {
         self.inbound.end_all(&mut self.events);
         self.groups.forget();
         self.stalled = false;
-        self.timers.clear_all();
+        if !planted(Plant::TimerLeft) {
+            self.timers.clear_all();
+        }
         self.events.push_back(Event::Stopped { reason });
     }
 
@@ -418,7 +444,7 @@ impl Session {
         let timeout = self.config.keep_alive_timeout;
         let heard = self.last_received.unwrap_or(now.mono);
         let silent = now.mono.saturating_duration_since(heard);
-        if self.stalled || silent < timeout {
+        if self.stalled || silent < timeout || planted(Plant::SilenceKept) {
             let from = if self.stalled { now.mono } else { heard };
             return self.timers.set(Timer::Idle, from.checked_add(timeout));
         }
@@ -438,7 +464,10 @@ impl Session {
 
 impl DialFailure {
     /// How long the service asks to wait.
-    const fn retry_after(&self) -> Option<Duration> {
+    fn retry_after(&self) -> Option<Duration> {
+        if planted(Plant::RetryAfterIgnored) {
+            return None;
+        }
         match self {
             Self::Refused {
                 retry_after: Some(after),

@@ -101,6 +101,7 @@ mod group_state;
 mod inbound_stream;
 mod life;
 mod outbound_stream;
+mod planted;
 mod protocol;
 mod request;
 mod requests;
@@ -128,6 +129,14 @@ pub use event::{
 };
 pub use group_state::{MemberState, StateChange};
 pub use inbound_stream::{Fragment, StreamEnd, StreamKey, StreamOptions, SubscriptionId};
+#[cfg(feature = "__simulation")]
+#[doc(hidden)]
+pub use planted::Plant;
+#[cfg(not(feature = "__simulation"))]
+use planted::Plant;
+#[cfg(all(feature = "__planted", feature = "__simulation"))]
+#[doc(hidden)]
+pub use planted::select as select_plant;
 pub use protocol::{Protocol, WireFrame};
 pub use request::{Acknowledge, Outcome, Request, RequestId, SubmitError};
 
@@ -159,6 +168,8 @@ pub struct Session {
     renewed: bool,
     /// Dials that failed in a row.
     failures: u32,
+    /// The service refused a dial and asked to wait so long.
+    not_before: Option<Instant>,
     /// The connection at the service, which outlives its sockets.
     link: Option<Link>,
     timers: Timers,
@@ -211,6 +222,7 @@ impl Session {
             initial: true,
             renewed: false,
             failures: 0,
+            not_before: None,
             link: None,
             timers: Timers::default(),
             last_received: None,
@@ -254,7 +266,8 @@ impl Session {
     /// Takes news of a transport. Those of an abandoned attempt change nothing.
     pub fn handle_input(&mut self, now: Now, attempt: Attempt, input: Input) {
         self.observe(now);
-        if attempt != self.attempt || !self.phase.has_transport() {
+        let is_stale = attempt != self.attempt && !planted::planted(Plant::StaleAttemptCounts);
+        if is_stale || !self.phase.has_transport() {
             return;
         }
         match input {

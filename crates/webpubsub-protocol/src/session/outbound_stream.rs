@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 
 use super::event::{Event, Loss};
+use super::planted::{Plant, planted};
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId, SubmitError};
 use crate::frame::FrameError;
@@ -314,7 +315,9 @@ impl OutboundStreams {
         }
         let is_passing = error.name != "InvalidSequenceId";
         if is_passing || stream.rewound_to != Some(expected) {
-            stream.rewind();
+            if !planted(Plant::StreamNotRewound) {
+                stream.rewind();
+            }
             stream.rewound_to = Some(expected);
         }
         if is_passing {
@@ -392,7 +395,7 @@ impl OutboundStreams {
     pub(super) fn pause(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
         // Whether the service knows such a stream cannot be found out.
         self.fail_where(cause, events, |stream| {
-            matches!(stream.start, Start::Written)
+            matches!(stream.start, Start::Written) && !planted(Plant::StreamOpeningWaits)
         });
         for stream in self.streams.values_mut() {
             stream.paused_until = None;
@@ -402,7 +405,9 @@ impl OutboundStreams {
     /// The connection was recovered: everything unacknowledged goes out again.
     pub(super) fn resume(&mut self) {
         for stream in self.streams.values_mut() {
-            stream.rewind();
+            if !planted(Plant::StreamNotResumed) {
+                stream.rewind();
+            }
             stream.rewound_to = None;
         }
     }

@@ -158,6 +158,19 @@ fn retry_after_is_obeyed_within_reason() {
 }
 
 #[test]
+fn retry_after_outlives_the_window_of_the_recovery_that_was_refused() {
+    let mut w = World::connected(SessionConfig::default());
+    w.cut();
+    assert!(w.redial().is_some());
+    w.input(Input::DialFailed(refused(429, Some(SECOND * 40))));
+    w.advance(SECOND * 39);
+    assert_eq!(w.session.state(), State::Connecting);
+    assert_eq!(w.actions(), []);
+    w.advance(SECOND);
+    assert_eq!(w.dialled(), None);
+}
+
+#[test]
 fn back_off_grows_to_its_bound_and_starts_anew_after_a_success() {
     let mut config = SessionConfig::default();
     config.retry_initial_connect = true;

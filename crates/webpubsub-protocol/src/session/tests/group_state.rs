@@ -276,6 +276,55 @@ fn a_replayed_snapshot_may_come_before_the_answer() {
     assert_eq!(states(&w), ["a=1"]);
 }
 
+/// The service did both requests before the drop, so the snapshot of the second one is replayed
+/// before the answer to the first one is repeated.
+#[test]
+fn a_repeated_answer_does_not_end_the_view_of_a_later_subscription() {
+    for ending in [
+        leave("g"),
+        Request::UnsubscribeGroupState {
+            group: group("g"),
+            acknowledge: Acknowledge::Auto,
+        },
+    ] {
+        for answer in ["Duplicate", "Forbidden"] {
+            let mut w = World::connected(SessionConfig::default());
+            subscribe(&mut w);
+            w.submit(&ending);
+            w.submit(&Request::SubscribeGroupState {
+                group: group("g"),
+                acknowledge: Acknowledge::Auto,
+            });
+            w.written();
+            w.cut();
+            assert!(w.redial().is_some());
+            w.input(Input::Opened);
+            snapshot(&mut w, &[item("a", Some("1"), 1)]);
+            w.refuse(2, "Duplicate");
+            assert_eq!(states(&w), ["a=1"]);
+            w.refuse(3, answer);
+            let view = w.session.group_states(&group("g"));
+            assert_eq!(view.is_some(), answer == "Duplicate");
+        }
+    }
+}
+
+#[test]
+fn a_subscription_that_was_lost_is_not_restored_although_its_snapshot_came() {
+    let mut w = World::connected(SessionConfig::default());
+    w.submit(&Request::SubscribeGroupState {
+        group: group("g"),
+        acknowledge: Acknowledge::Auto,
+    });
+    w.written();
+    snapshot(&mut w, &[item("a", Some("1"), 1)]);
+    w.close(1008);
+    assert!(matches!(w.settled()[..], [(_, Outcome::Lost(_))]));
+    w.reconnect("c2");
+    assert_eq!(w.written(), [""; 0]);
+    assert_eq!(w.session.group_states(&group("g")), None);
+}
+
 #[test]
 fn numbered_states_are_acknowledged_and_duplicates_dropped() {
     let mut w = World::connected(SessionConfig::default());

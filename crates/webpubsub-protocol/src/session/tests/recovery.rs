@@ -194,6 +194,41 @@ fn a_hanging_dial_does_not_outlive_the_window() {
     );
 }
 
+/// A replay that breaks each socket, such as a message that is too large for something on the way.
+// req: C-7.2-4
+#[test]
+fn recoveries_that_die_before_their_replay_is_complete_end_with_the_window_of_the_first_drop() {
+    let mut w = World::connected(SessionConfig::default());
+    w.cut();
+    let start = w.now.mono;
+    let mut recoveries = 0;
+    // The last dial may be given up before it opens.
+    while w.redial().is_some() && w.session.state() == State::Recovering {
+        assert!(w.now.mono - start <= SECOND * 30, "it does not end");
+        recoveries += 1;
+        w.input(Input::Opened);
+        w.message(recoveries);
+        assert_eq!(w.session.state(), State::Connected);
+        w.advance(SECOND);
+        w.cut();
+    }
+    assert!(recoveries > 10, "{recoveries}");
+    let expired = |event: &Event| {
+        let cause = Loss::RecoveryExpired(SECOND * 30);
+        matches!(event, Event::Disconnected { cause: ended, .. } if *ended == cause)
+    };
+    assert_eq!(w.events().iter().filter(|event| expired(event)).count(), 1);
+
+    // A replay that was complete begins anew.
+    let mut w = World::connected(SessionConfig::default());
+    w.cut();
+    w.recover();
+    w.advance(SECOND * 31);
+    w.cut();
+    assert_eq!(w.session.state(), State::Recovering);
+    w.recover();
+}
+
 // req: C-7.2-4
 #[test]
 fn a_late_alarm_dials_no_recovery_after_the_window() {
