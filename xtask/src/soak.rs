@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::interop::Tools;
 use crate::test::process;
 
-/// Run the simulation of the emulator's hub.
+/// Run the simulation of the emulator's hub and of the client's session.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How many seeds to run [default: 1000].
@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// Run this seed only.
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
+    /// Run this world only: hub or session.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["planted", "plant"])]
+    world: Option<String>,
     /// Plant each bug of the list, and fail unless all are found.
     #[arg(long, conflicts_with_all = ["plant", "seed", "seeds"])]
     planted: bool,
@@ -47,6 +50,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         if let Some(value) = value {
             command.args([flag, &value.to_string()]);
         }
+    }
+    if let Some(world) = &args.world {
+        command.args(["--world", world]);
     }
     if args.planted {
         command.arg("--planted");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use webpubsub_emulator::driven::Plant;
+use crate::{Plant, WorldName};
 
 /// A check that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl Finding {
 /// A seed that failed. Its `Display` is the report, with the command that runs it again.
 #[derive(Debug, Clone)]
 pub struct Failure {
+    pub(crate) world: WorldName,
     pub(crate) seed: u64,
     pub(crate) plant: Option<Plant>,
     /// The virtual time.
@@ -79,18 +80,24 @@ impl fmt::Display for Failure {
             expected,
             seen,
         } = &self.finding;
-        writeln!(f, "seed {} failed after {:?}: {check}", self.seed, self.at)?;
+        let (world, seed) = (self.world.name(), self.seed);
+        writeln!(
+            f,
+            "seed {seed} of the {world} failed after {:?}: {check}",
+            self.at
+        )?;
         writeln!(f, "  expected: {expected}")?;
         writeln!(f, "  seen:     {seen}")?;
         writeln!(f, "  the last steps:")?;
         for line in &self.tail {
             writeln!(f, "    {line}")?;
         }
-        write!(f, "  again: cargo xtask soak --seed {}", self.seed)?;
-        if let Some(plant) = self.plant {
-            write!(f, " --plant {}", plant.name())?;
+        write!(f, "  again: cargo xtask soak --seed {seed}")?;
+        // A plant is at home in one world.
+        match self.plant {
+            Some(plant) => write!(f, " --plant {}", plant.name()),
+            None => write!(f, " --world {world}"),
         }
-        Ok(())
     }
 }
 

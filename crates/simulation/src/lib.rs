@@ -7,64 +7,133 @@ mod coverage;
 mod failure;
 mod link;
 mod network;
+mod plant;
 mod reference;
 mod scenario;
+mod session;
+mod trace;
 mod wire;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 pub use coverage::{Coverage, Happening};
 pub use failure::Failure;
-pub use webpubsub_emulator::driven::Plant;
+pub use plant::Plant;
 
 use failure::{Check, Finding};
-use world::World;
+use trace::Trace;
 
-/// Runs one seed to its end; what happened in it.
+/// Lines that a failure shows.
+const TAIL: usize = 60;
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorldName {
+    /// Scripted clients against the hub: is the service right?
+    Hub,
+    /// Sessions against the hub: is the client right?
+    Session,
+}
+
+impl WorldName {
+    /// Both.
+    pub const ALL: &[Self] = &[Self::Hub, Self::Session];
+
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// Runs one seed of a world to its end; what happened in it.
 ///
 /// # Errors
 ///
 /// The first check that did not hold, with the steps before it.
-pub fn run(seed: u64) -> Result<Coverage, Box<Failure>> {
-    run_with(seed, None)
+pub fn run(world: WorldName, seed: u64) -> Result<Coverage, Box<Failure>> {
+    run_with(world, seed, None)
 }
 
-/// As [`run`], with a bug planted in the hub.
+/// Runs one seed of a world, and tells each step of it.
+#[must_use]
+pub fn trace(world: WorldName, seed: u64) -> Vec<String> {
+    fn steps(mut world: impl Run) -> Vec<String> {
+        let passed = guarded(&mut world);
+        let mut lines = world.into_trace().into_lines();
+        lines.push(format!("{passed:?}"));
+        lines
+    }
+    let trace = Trace::of(usize::MAX);
+    match world {
+        WorldName::Hub => steps(world::World::new(seed, trace)),
+        WorldName::Session => steps(session::World::new(seed, trace)),
+    }
+}
+
+/// As [`run`], in the world of the bug that is planted.
 ///
 /// # Errors
 ///
 /// As [`run`]: here the plant was found.
 #[cfg(feature = "planted")]
 pub fn run_planted(seed: u64, plant: Plant) -> Result<Coverage, Box<Failure>> {
-    webpubsub_emulator::driven::select_plant(Some(plant));
-    let result = run_with(seed, Some(plant));
-    webpubsub_emulator::driven::select_plant(None);
+    plant.select();
+    let result = run_with(plant.world(), seed, Some(plant));
+    Plant::select_none();
     result
 }
 
-fn run_with(seed: u64, plant: Option<Plant>) -> Result<Coverage, Box<Failure>> {
-    let mut world = World::new(seed, false);
+/// A world that is run.
+trait Run {
+    fn run(&mut self) -> Check;
+    fn now(&self) -> Duration;
+    fn into_trace(self) -> Trace;
+    fn into_coverage(self) -> Coverage;
+}
+
+fn run_with(name: WorldName, seed: u64, plant: Option<Plant>) -> Result<Coverage, Box<Failure>> {
+    match name {
+        WorldName::Hub => run_world(name, seed, plant, |trace| world::World::new(seed, trace)),
+        WorldName::Session => {
+            run_world(name, seed, plant, |trace| session::World::new(seed, trace))
+        }
+    }
+}
+
+fn run_world<W: Run>(
+    name: WorldName,
+    seed: u64,
+    plant: Option<Plant>,
+    new: impl Fn(Trace) -> W,
+) -> Result<Coverage, Box<Failure>> {
+    let mut world = new(Trace::of(0));
     if guarded(&mut world).is_ok() {
         return Ok(world.into_coverage());
     }
     // The same again, this time with a trace: runs that pass need not pay for one.
-    let mut world = World::new(seed, true);
+    let mut world = new(Trace::of(TAIL));
     let finding = match guarded(&mut world) {
         Err(finding) => finding,
         Ok(()) => Finding::new("a seed repeats itself", "the same failure", "none"),
     };
     Err(Box::new(Failure {
+        world: name,
         seed,
         plant,
-        at: world.now,
+        at: world.now(),
         finding,
-        tail: world.tail(),
+        tail: world.into_trace().into_lines(),
     }))
 }
 
-/// A panic of the hub is a finding like any other.
-fn guarded(world: &mut World) -> Check {
+/// A panic of what is tested is a finding like any other.
+fn guarded(world: &mut impl Run) -> Check {
     catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -58,8 +58,9 @@ pub(crate) struct Link {
     is_cut: bool,
 }
 
+/// One direction, in which nothing overtakes.
 #[derive(Debug)]
-struct OneWay<T> {
+pub(crate) struct OneWay<T> {
     under_way: VecDeque<(Duration, T)>,
     last_arrival: Duration,
 }
@@ -100,7 +101,7 @@ impl Link {
     }
 
     pub(crate) fn has_up(&self, now: Duration) -> bool {
-        self.up.under_way.front().is_some_and(|(at, _)| *at <= now)
+        self.up.has_arrived(now)
     }
 
     /// What has arrived at the client.
@@ -111,31 +112,48 @@ impl Link {
     /// Loses what is under way in both directions, and everything after it.
     pub(crate) fn cut(&mut self) {
         self.is_cut = true;
-        self.up.under_way.clear();
-        self.down.under_way.clear();
+        self.up.lose();
+        self.down.lose();
     }
 }
 
 impl<T> OneWay<T> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             under_way: VecDeque::new(),
             last_arrival: Duration::ZERO,
         }
     }
 
-    fn send(&mut self, arrival: Duration, what: T) -> Duration {
+    /// When it will arrive.
+    pub(crate) fn send(&mut self, arrival: Duration, what: T) -> Duration {
         self.last_arrival = self.last_arrival.max(arrival);
         self.under_way.push_back((self.last_arrival, what));
         self.last_arrival
     }
 
-    fn take(&mut self, now: Duration) -> Option<T> {
+    /// What has arrived.
+    pub(crate) fn take(&mut self, now: Duration) -> Option<T> {
         let (at, _) = self.under_way.front()?;
         if *at > now {
             return None;
         }
         self.under_way.pop_front().map(|(_, what)| what)
+    }
+
+    /// Whether something has arrived.
+    pub(crate) fn has_arrived(&self, now: Duration) -> bool {
+        self.under_way.front().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// How much is under way.
+    pub(crate) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Everything under way is lost.
+    pub(crate) fn lose(&mut self) {
+        self.under_way.clear();
     }
 }
 

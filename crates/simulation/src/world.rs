@@ -2,7 +2,7 @@
 //! one seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -10,21 +10,20 @@ use rand::{Rng as _, SeedableRng as _};
 use webpubsub_emulator::driven::{CallId, Socket};
 use webpubsub_protocol::payload::Payload;
 
+use crate::Run;
 use crate::checked::Checked;
 use crate::client::Client;
 use crate::coverage::{Coverage, Happening};
 use crate::failure::{Check, Finding};
 use crate::link::Link;
 use crate::scenario::Scenario;
+use crate::trace::Trace;
 
 /// Steps that may happen without time going on.
 const STEPS_PER_INSTANT: u32 = 50_000;
 
 /// How long everything is given to calm down: a window, the longest answer, and some.
 const CALM: Duration = Duration::from_secs(80);
-
-/// Lines that a failure shows.
-const TAIL: usize = 40;
 
 /// What happens at its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,11 +105,11 @@ pub(crate) struct World {
     seed: u64,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     scheduled: u64,
-    trace: Option<VecDeque<String>>,
+    trace: Trace,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, trace: bool) -> Self {
+    pub(crate) fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut scenario = Scenario::draw(&mut rng);
         let clients = std::mem::take(&mut scenario.clients);
@@ -128,7 +127,7 @@ impl World {
             seed,
             events: BinaryHeap::new(),
             scheduled: 0,
-            trace: trace.then(VecDeque::new),
+            trace,
             scenario,
         };
         for client in 0..world.clients.len() {
@@ -146,7 +145,7 @@ impl World {
     }
 
     /// Runs to the end of everything.
-    pub(crate) fn run(&mut self) -> Check {
+    fn run_to_end(&mut self) -> Check {
         let mut steps = 0;
         loop {
             let timer = self.service.poll_timeout();
@@ -339,21 +338,26 @@ impl World {
         self.service.coverage.saw(happening);
     }
 
-    /// Writes a line of the trace, if there is one.
+    /// Writes a line of the trace, if somebody reads it.
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
-        if let Some(trace) = &mut self.trace {
-            if trace.len() == TAIL {
-                trace.pop_front();
-            }
-            trace.push_back(format!("{:>9.3} {}", self.now.as_secs_f64(), line()));
-        }
+        self.trace.note(self.now, line);
+    }
+}
+
+impl Run for World {
+    fn run(&mut self) -> Check {
+        self.run_to_end()
     }
 
-    pub(crate) fn tail(self) -> Vec<String> {
-        self.trace.into_iter().flatten().collect()
+    fn now(&self) -> Duration {
+        self.now
     }
 
-    pub(crate) fn into_coverage(mut self) -> Coverage {
+    fn into_trace(self) -> Trace {
+        self.trace
+    }
+
+    fn into_coverage(mut self) -> Coverage {
         for _ in 0..self.service.reference.overflows_away {
             self.saw(Happening::ReplayFullAway);
         }

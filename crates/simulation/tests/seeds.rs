@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::thread;
 
-use simulation::{Coverage, Happening, run};
+use simulation::{Coverage, Happening, WorldName, run, trace};
 
 const SEEDS: u64 = 1000;
 
 /// Runs all seeds of the normal test run; the first failure ends it.
-fn run_all() -> Coverage {
+fn run_all(world: WorldName) -> Coverage {
     let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
     thread::scope(|scope| {
         let runs: Vec<_> = (0..cores)
@@ -16,7 +16,7 @@ fn run_all() -> Coverage {
                 scope.spawn(move || {
                     let mut coverage = Coverage::default();
                     for seed in (core..SEEDS).step_by(cores as usize) {
-                        match run(seed) {
+                        match run(world, seed) {
                             Ok(seen) => coverage.add(&seen),
                             Err(failure) => panic!("{failure}"),
                         }
@@ -34,10 +34,19 @@ fn run_all() -> Coverage {
 }
 
 #[test]
-fn a_thousand_seeds_pass_and_see_everything() {
+fn a_thousand_seeds_of_the_hub_pass_and_see_everything() {
     // req: S-6-3, S-7.1-1, S-7.1-2, S-7.2-1, S-7.2-5
-    let coverage = run_all();
-    let unseen: BTreeSet<_> = Happening::ALL
+    pass_and_see_everything(WorldName::Hub);
+}
+
+#[test]
+fn a_thousand_seeds_of_the_session_pass_and_see_everything() {
+    pass_and_see_everything(WorldName::Session);
+}
+
+fn pass_and_see_everything(world: WorldName) {
+    let coverage = run_all(world);
+    let unseen: BTreeSet<_> = Happening::all_of(world)
         .iter()
         .filter(|happening| coverage.count(**happening) < 20)
         .collect();
@@ -49,13 +58,13 @@ fn a_thousand_seeds_pass_and_see_everything() {
 
 #[test]
 fn a_seed_repeats_itself() {
-    let (first, second) = (run(7), run(7));
-    let (first, second) = (first.expect("passes"), second.expect("passes"));
-    for happening in Happening::ALL {
-        assert_eq!(
-            first.count(*happening),
-            second.count(*happening),
-            "{happening:?}"
-        );
+    for world in WorldName::ALL {
+        let (first, second) = (trace(*world, 7), trace(*world, 7));
+        assert!(first.len() > 100, "{} steps", first.len());
+        for (first, second) in first.iter().zip(&second) {
+            assert_eq!(first, second);
+        }
+        assert_eq!(first.len(), second.len());
+        assert_ne!(first, trace(*world, 8));
     }
 }

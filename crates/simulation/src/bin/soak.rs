@@ -6,15 +6,19 @@
     reason = "a program talks to its terminal"
 )]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use clap::Parser;
-use simulation::{Coverage, Failure, Happening, Plant};
+use simulation::{Coverage, Failure, Happening, Plant, WorldName};
 
 /// Seeds within which each plant must be found.
 const SEEDS_PER_PLANT: u64 = 100;
+
+/// Seeds that are named for each check that failed.
+const SEEDS_NAMED: usize = 10;
 
 /// Failures that are printed; the others are counted.
 const PRINTED: usize = 3;
@@ -31,6 +35,9 @@ struct Args {
     /// Run this seed only.
     #[arg(long)]
     seed: Option<u64>,
+    /// Run this world only: hub or session.
+    #[arg(long, conflicts_with_all = ["plant", "planted"], value_parser = world)]
+    world: Option<WorldName>,
     /// Plant each bug in turn, and fail unless all are found.
     #[arg(long, conflicts_with_all = ["plant", "seed", "seeds"])]
     planted: bool,
@@ -55,13 +62,26 @@ fn main() -> ExitCode {
         Some(seed) => (seed, 1),
         None => (args.first, args.seeds),
     };
-    soak(first, seeds, plant)
+    let worlds: Vec<_> = match (plant, args.world) {
+        (Some(plant), _) => vec![plant.world()],
+        (None, Some(world)) => vec![world],
+        (None, None) => WorldName::ALL.to_vec(),
+    };
+    let mut has_passed = true;
+    for world in worlds {
+        has_passed &= soak(world, first, seeds, plant);
+    }
+    if has_passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-/// Runs seeds on all cores.
-fn soak(first: u64, seeds: u64, plant: Option<Plant>) -> ExitCode {
+/// Runs seeds of one world on all cores; whether all passed.
+fn soak(world: WorldName, first: u64, seeds: u64, plant: Option<Plant>) -> bool {
     let indexes = usize::try_from(seeds).unwrap_or(usize::MAX);
-    let results = on_all_cores(indexes, |index| run(first + index as u64, plant));
+    let results = on_all_cores(indexes, |index| run(world, first + index as u64, plant));
     let mut coverage = Coverage::default();
     let mut failures = Vec::new();
     for result in results {
@@ -73,30 +93,43 @@ fn soak(first: u64, seeds: u64, plant: Option<Plant>) -> ExitCode {
     for failure in failures.iter().take(PRINTED) {
         println!("{failure}\n");
     }
-    for happening in Happening::ALL {
+    let mut checks = BTreeMap::<_, Vec<_>>::new();
+    for failure in &failures {
+        checks
+            .entry(failure.check())
+            .or_default()
+            .push(failure.seed());
+    }
+    for (check, seeds) in checks {
+        let first = &seeds[..seeds.len().min(SEEDS_NAMED)];
+        println!(
+            "{:>10}  failed: {check}, with the seeds {first:?}",
+            seeds.len()
+        );
+    }
+    for happening in Happening::all_of(world) {
         println!("{:>10}  {happening:?}", coverage.count(*happening));
     }
     println!(
-        "{} seeds passed, {} failed",
+        "{} seeds of the {} passed, {} failed",
         seeds - failures.len() as u64,
+        world.name(),
         failures.len()
     );
-    if failures.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    failures.is_empty()
 }
 
 /// Plants one bug after the other and looks for each.
 fn find_plants(first: u64) -> ExitCode {
-    let found = on_all_cores(Plant::ALL.len(), |index| {
+    let plants = Plant::all();
+    let found = on_all_cores(plants.len(), |index| {
+        let plant = plants[index];
         let mut seeds = first..first + SEEDS_PER_PLANT;
-        seeds.find_map(|seed| run(seed, Some(Plant::ALL[index])).err())
+        seeds.find_map(|seed| run(plant.world(), seed, Some(plant)).err())
     });
     println!("{:<28} {:>5}  failed check", "plant", "seed");
     let mut missed = 0;
-    for (plant, failure) in Plant::ALL.iter().zip(found) {
+    for (plant, failure) in plants.iter().zip(found) {
         match failure {
             Some(failure) => {
                 println!(
@@ -116,10 +149,7 @@ fn find_plants(first: u64) -> ExitCode {
             }
         }
     }
-    println!(
-        "{} plants found, {missed} missed",
-        Plant::ALL.len() - missed
-    );
+    println!("{} plants found, {missed} missed", plants.len() - missed);
     if missed == 0 {
         ExitCode::SUCCESS
     } else {
@@ -128,30 +158,38 @@ fn find_plants(first: u64) -> ExitCode {
 }
 
 #[cfg(feature = "planted")]
-fn run(seed: u64, plant: Option<Plant>) -> Result<Coverage, Box<Failure>> {
+fn run(world: WorldName, seed: u64, plant: Option<Plant>) -> Result<Coverage, Box<Failure>> {
     match plant {
         Some(plant) => simulation::run_planted(seed, plant),
-        None => simulation::run(seed),
+        None => simulation::run(world, seed),
     }
 }
 
 #[cfg(not(feature = "planted"))]
-fn run(seed: u64, _: Option<Plant>) -> Result<Coverage, Box<Failure>> {
-    simulation::run(seed)
+fn run(world: WorldName, seed: u64, _: Option<Plant>) -> Result<Coverage, Box<Failure>> {
+    simulation::run(world, seed)
 }
 
 fn named(name: &str) -> Result<Plant, String> {
     if !cfg!(feature = "planted") {
         return Err("this program was built without plants; use the feature `planted`".to_owned());
     }
-    let plant = Plant::ALL.iter().find(|plant| plant.name() == name);
+    let plants = Plant::all();
+    let plant = plants.iter().find(|plant| plant.name() == name);
     plant.copied().ok_or_else(|| {
-        let names: Vec<_> = Plant::ALL.iter().map(|plant| plant.name()).collect();
+        let names: Vec<_> = plants.iter().map(|plant| plant.name()).collect();
         format!(
             "no plant is called `{name}`; there are {}",
             names.join(", ")
         )
     })
+}
+
+fn world(name: &str) -> Result<WorldName, String> {
+    let world = WorldName::ALL.iter().find(|world| world.name() == name);
+    world
+        .copied()
+        .ok_or_else(|| "a world is `hub` or `session`".to_owned())
 }
 
 /// The results for all indexes, in their order.
