@@ -1,0 +1,84 @@
+//! Abuse protection: the answer to the service's question whether it may send events here.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue};
+use webpubsub_protocol::{
+    access::{ConnectionStringError, parse_endpoint},
+    cloud_event::header as names,
+};
+
+use crate::rejection::{HeaderProblem, HeaderRejection};
+
+/// Whom a handler takes events from: the lines of the answer, which the service compares with itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedOrigins(Vec<HeaderValue>);
+
+impl Default for AllowedOrigins {
+    fn default() -> Self {
+        Self(vec![HeaderValue::from_static("*")])
+    }
+}
+
+impl AllowedOrigins {
+    /// Nobody, until endpoints are added.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds the host of an endpoint. The service names itself without port, so that an endpoint with a port also allows
+    /// its bare host.
+    pub(crate) fn add(&mut self, endpoint: &str) -> Result<(), ConnectionStringError> {
+        let url = parse_endpoint(endpoint)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let with_port = url.port().map(|port| format!("{host}:{port}"));
+        for line in with_port.into_iter().chain([host]) {
+            // Other characters were turned into punycode, or refused.
+            let line = HeaderValue::try_from(line).expect("the host of a URL is visible ASCII");
+            if !self.0.contains(&line) {
+                self.0.push(line);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to the question in `headers`.
+    pub(crate) fn answer(&self, headers: &HeaderMap) -> Response {
+        let name = names::WEBHOOK_REQUEST_ORIGIN;
+        if !headers.contains_key(name) {
+            let problem = HeaderProblem::Missing;
+            return HeaderRejection { name, problem }.into_response();
+        }
+        let mut response = Response::new(Body::empty());
+        for line in &self.0 {
+            response
+                .headers_mut()
+                .append(names::WEBHOOK_ALLOWED_ORIGIN, line.clone());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_become_hosts_with_and_without_port() {
+        let mut allowed = AllowedOrigins::none();
+        for endpoint in [
+            "https://Contoso.webpubsub.azure.com/x",
+            "http://localhost:8080",
+            "localhost",
+        ] {
+            allowed.add(endpoint).unwrap();
+        }
+        assert_eq!(
+            allowed.0,
+            ["contoso.webpubsub.azure.com", "localhost:8080", "localhost"]
+        );
+        assert!(allowed.add("ftp://a").is_err());
+    }
+}

@@ -1,0 +1,206 @@
+//! System events, as extractors.
+
+use std::{fmt, sync::Arc};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use webpubsub_protocol::cloud_event::{Certificate, Lists, MqttConnectData, MqttDisconnectedData};
+
+use crate::{
+    context::ConnectionContext,
+    event::{Event, EventData},
+    rejection::ExtractRejection,
+};
+
+/// A client wants to connect. `Debug` shows the names of claims, query parameters and headers, not their values.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ConnectRequest {
+    /// The connection.
+    pub context: ConnectionContext,
+    /// The claims of the client's token, by their JWT names.
+    pub claims: Lists,
+    /// The query of the client's request, without its token.
+    pub queries: Lists,
+    /// The headers of the client's request, without its token.
+    pub headers: Lists,
+    /// The subprotocols that the client offers, in its order.
+    pub subprotocols: Vec<String>,
+    /// The certificates that the client showed.
+    pub client_certificates: Vec<Certificate>,
+    /// MQTT only: what the CONNECT packet says.
+    pub mqtt: Option<MqttConnectData>,
+}
+
+/// A connection was established.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectedRequest {
+    /// The connection.
+    pub context: ConnectionContext,
+}
+
+/// A connection ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DisconnectedRequest {
+    /// The connection.
+    pub context: ConnectionContext,
+    /// Why, in the service's words; may be empty.
+    pub reason: Option<String>,
+    /// MQTT only: how the session ended.
+    pub mqtt: Option<MqttDisconnectedData>,
+}
+
+/// A connection became the member of a group.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GroupJoinedRequest {
+    /// The connection.
+    pub context: ConnectionContext,
+    /// The group.
+    pub group: String,
+}
+
+/// A connection is no longer the member of a group.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GroupLeftRequest {
+    /// The connection.
+    pub context: ConnectionContext,
+    /// The group.
+    pub group: String,
+}
+
+impl ConnectRequest {
+    /// The first value of a claim.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        first(&self.claims, name)
+    }
+
+    /// The first value of a query parameter.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&str> {
+        first(&self.queries, name)
+    }
+
+    /// The first value of a header of the client; case does not count.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, values) = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        values.first().map(String::as_str)
+    }
+}
+
+fn first<'a>(lists: &'a Lists, name: &str) -> Option<&'a str> {
+    lists.get(name)?.first().map(String::as_str)
+}
+
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |lists: &Lists| lists.keys().cloned().collect::<Vec<_>>();
+        f.debug_struct("ConnectRequest")
+            .field("context", &self.context)
+            .field("claims", &names(&self.claims))
+            .field("queries", &names(&self.queries))
+            .field("headers", &names(&self.headers))
+            .field("subprotocols", &self.subprotocols)
+            .field("client_certificates", &self.client_certificates.len())
+            .field("mqtt", &self.mqtt)
+            .finish()
+    }
+}
+
+impl ConnectionContext {
+    fn of(event: &Event) -> Option<Self> {
+        Some(event.context.clone())
+    }
+}
+
+impl ConnectRequest {
+    fn of(event: &Event) -> Option<Self> {
+        let EventData::Connect(data) = &event.data else {
+            return None;
+        };
+        let data = data.clone();
+        Some(Self {
+            context: event.context.clone(),
+            claims: data.claims,
+            queries: data.query,
+            headers: data.headers,
+            subprotocols: data.subprotocols,
+            client_certificates: data.client_certificates,
+            mqtt: data.mqtt,
+        })
+    }
+}
+
+impl ConnectedRequest {
+    fn of(event: &Event) -> Option<Self> {
+        let context = event.context.clone();
+        matches!(event.data, EventData::Connected).then_some(Self { context })
+    }
+}
+
+impl DisconnectedRequest {
+    fn of(event: &Event) -> Option<Self> {
+        let EventData::Disconnected(data) = &event.data else {
+            return None;
+        };
+        Some(Self {
+            context: event.context.clone(),
+            reason: data.reason.clone(),
+            mqtt: data.mqtt.clone(),
+        })
+    }
+}
+
+impl GroupJoinedRequest {
+    fn of(event: &Event) -> Option<Self> {
+        let EventData::GroupJoined(data) = &event.data else {
+            return None;
+        };
+        Some(Self {
+            context: event.context.clone(),
+            group: data.group.clone(),
+        })
+    }
+}
+
+impl GroupLeftRequest {
+    fn of(event: &Event) -> Option<Self> {
+        let EventData::GroupLeft(data) = &event.data else {
+            return None;
+        };
+        Some(Self {
+            context: event.context.clone(),
+            group: data.group.clone(),
+        })
+    }
+}
+
+/// Reads the extensions only, so that these stand anywhere among a handler's arguments.
+macro_rules! extractors {
+    ($($name:ident),*) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = ExtractRejection;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ExtractRejection> {
+                let extractor = stringify!($name);
+                let event: Arc<Event> = Event::current(&parts.extensions, extractor)?;
+                Self::of(&event).ok_or(ExtractRejection::OtherEvent { extractor })
+            }
+        }
+    )*};
+}
+
+extractors!(
+    ConnectionContext,
+    ConnectRequest,
+    ConnectedRequest,
+    DisconnectedRequest,
+    GroupJoinedRequest,
+    GroupLeftRequest
+);

@@ -1,0 +1,194 @@
+//! The answer to a user event.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use bytestring::ByteString;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use webpubsub_protocol::{
+    cloud_event,
+    metadata::{InvalidMetadata, Metadata},
+    payload::{DataType, Payload},
+};
+
+use super::{JSON, failure, state::StateChanges};
+use crate::{header::metadata_name, rejection::AnswerError};
+
+/// What a client gets back for its event.
+///
+/// ```
+/// use http::StatusCode;
+/// use webpubsub_axum::UserEventResponse;
+///
+/// let answer = UserEventResponse::json(&["a", "b"]).metadata("trace", "7").state("asked", &true);
+/// let nothing = UserEventResponse::empty();
+/// let refused = UserEventResponse::fail(StatusCode::BAD_REQUEST, "no such room");
+/// ```
+///
+/// A handler may also answer `()` for nothing, a `String` or `&'static str` for text, [`axum::Json`] or [`Bytes`]. What
+/// is set on a failure has no effect. A value that cannot be sent (see [`AnswerError`]) makes the answer a 500.
+#[derive(Clone)]
+#[must_use]
+pub struct UserEventResponse {
+    answer: Answer,
+    metadata: Vec<(String, String)>,
+    state: StateChanges,
+    error: Option<AnswerError>,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Empty,
+    Payload(Payload),
+    Fail { status: StatusCode, detail: String },
+}
+
+impl UserEventResponse {
+    /// Nothing is sent to the client, but for the acknowledgement that it may have asked for.
+    pub fn empty() -> Self {
+        Self::new(Answer::Empty)
+    }
+
+    /// Text.
+    pub fn text(text: impl Into<ByteString>) -> Self {
+        Payload::text(text).into()
+    }
+
+    /// JSON.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
+        match Payload::json(value) {
+            Ok(payload) => payload.into(),
+            Err(_) => Self::invalid(AnswerError::Json),
+        }
+    }
+
+    /// Bytes.
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Payload::binary(bytes).into()
+    }
+
+    /// A serialised `google.protobuf.Any`.
+    pub fn protobuf(any: impl Into<Bytes>) -> Self {
+        match Payload::protobuf(any) {
+            Some(payload) => payload.into(),
+            None => Self::invalid(AnswerError::Protobuf),
+        }
+    }
+
+    /// The event failed, with a status from 400 to 599. A client that asked for an acknowledgement gets an error, a simple
+    /// WebSocket client is closed; none learns the detail. The service repeats an event that is answered with 408 or 5xx.
+    pub fn fail(status: StatusCode, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::new(Answer::Fail { status, detail })
+    }
+
+    /// Adds metadata to the message that the client gets. Keys lose their case on the way.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let key: String = key.into();
+        self.metadata.push((key.to_ascii_lowercase(), value.into()));
+        self
+    }
+
+    /// Remembers a value about the connection; others that it has stay.
+    pub fn state<T: Serialize + ?Sized>(mut self, name: impl Into<String>, value: &T) -> Self {
+        if let Err(error) = self.state.set(name.into(), value) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Remembers each member of a value that serialises to a JSON object; others stay.
+    pub fn states<T: Serialize + ?Sized>(mut self, values: &T) -> Self {
+        if let Err(error) = self.state.set_all(values) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    fn new(answer: Answer) -> Self {
+        Self {
+            answer,
+            metadata: Vec::new(),
+            state: StateChanges::default(),
+            error: None,
+        }
+    }
+
+    fn invalid(error: AnswerError) -> Self {
+        Self {
+            error: Some(error),
+            ..Self::empty()
+        }
+    }
+}
+
+impl From<Payload> for UserEventResponse {
+    fn from(payload: Payload) -> Self {
+        Self::new(Answer::Payload(payload))
+    }
+}
+
+impl IntoResponse for UserEventResponse {
+    fn into_response(self) -> Response {
+        if let Some(error) = self.error {
+            return error.into_response();
+        }
+        let (content_type, body) = match self.answer {
+            Answer::Fail { status, detail } => return failure(status, detail),
+            Answer::Empty => (content_type(DataType::Binary), Bytes::new()),
+            Answer::Payload(payload) => (content_type(payload.data_type()), bytes(payload)),
+        };
+        let mut response = Response::new(Body::from(body));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        if let Err(error) = add_metadata(&mut response, self.metadata) {
+            return AnswerError::from(error).into_response();
+        }
+        self.state.attach_to(response)
+    }
+}
+
+impl std::fmt::Debug for UserEventResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let answer = match &self.answer {
+            Answer::Empty => "empty",
+            Answer::Payload(payload) => payload.data_type().as_str(),
+            Answer::Fail { .. } => "failure",
+        };
+        f.debug_struct("UserEventResponse")
+            .field("answer", &answer)
+            .field("state", &self.state)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+fn content_type(kind: DataType) -> HeaderValue {
+    match kind {
+        DataType::Json => JSON,
+        other => HeaderValue::from_static(cloud_event::content_type(other)),
+    }
+}
+
+fn bytes(payload: Payload) -> Bytes {
+    match payload {
+        Payload::Text(text) | Payload::Json(text) => text.into_bytes(),
+        Payload::Binary(bytes) | Payload::Protobuf(bytes) => bytes,
+    }
+}
+
+fn add_metadata(
+    response: &mut Response,
+    entries: Vec<(String, String)>,
+) -> Result<(), InvalidMetadata> {
+    for (key, value) in Metadata::new(entries)?.iter() {
+        let name = metadata_name(key).ok_or(InvalidMetadata::Key)?;
+        let value = HeaderValue::from_str(value).map_err(|_| InvalidMetadata::Value)?;
+        response.headers_mut().append(name, value);
+    }
+    Ok(())
+}
