@@ -118,18 +118,24 @@ fn parts(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else {
-            return Err(InvalidTemplate::Placeholder(after.to_owned()));
+            return Err(InvalidTemplate::Placeholder(shown(after)));
         };
         parts.push(Part::Text(before.to_owned()));
         parts.push(match name.to_ascii_lowercase().as_str() {
             "hub" => Part::Hub,
             "event" => Part::Event,
-            _ => return Err(InvalidTemplate::Placeholder(name.to_owned())),
+            _ => return Err(InvalidTemplate::Placeholder(shown(name))),
         });
         rest = after;
     }
     parts.push(Part::Text(rest.to_owned()));
     Ok(parts)
+}
+
+/// As much of a wrong placeholder as is surely no part of a query, which may hold a key.
+fn shown(placeholder: &str) -> String {
+    let name = placeholder.chars().take_while(|c| c.is_alphanumeric());
+    name.take(32).collect()
 }
 
 impl fmt::Display for UrlTemplate {
@@ -200,6 +206,10 @@ mod tests {
         );
         assert_eq!(
             error("http://h/{event"),
+            InvalidTemplate::Placeholder("event".into())
+        );
+        assert_eq!(
+            error("http://h/{event?code=private"),
             InvalidTemplate::Placeholder("event".into())
         );
         assert_eq!(
