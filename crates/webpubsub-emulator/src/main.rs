@@ -4,19 +4,24 @@ mod banner;
 mod config;
 
 use std::{
-    env,
+    convert::Infallible,
+    env, future,
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, task, time::MissedTickBehavior};
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer as _, filter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
-use webpubsub_emulator::StartError;
+use webpubsub_emulator::{Emulator, StartError};
 
-use config::{Command, Config, ConfigError};
+use config::{
+    Command, Config, ConfigError,
+    reload::{self, Change, Reload},
+};
 
 /// As shells report a program that was ended by Ctrl+C.
 const INTERRUPTED: u8 = 130;
@@ -71,18 +76,63 @@ async fn run(config: &Config) -> ExitCode {
     };
     let mut out = io::stdout().lock();
     let printed = match config.json() {
-        true => banner::json(&mut out, &emulator),
-        false => banner::text(&mut out, &emulator, config.has_own_key()),
+        true => banner::json(&mut out, &emulator, &config.hubs()),
+        false => banner::text(&mut out, &emulator, config.has_own_key(), &config.hubs()),
     };
     drop(out);
     if let Err(error) = printed {
         tracing::warn!(%error, "cannot write to stdout");
     }
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        never = follow(&emulator, config.reload()) => match never {},
+    }
     tracing::info!("stopping; again Ctrl+C ends at once");
     tokio::select! {
         () = emulator.shutdown() => ExitCode::SUCCESS,
         () = signals.next() => ExitCode::from(INTERRUPTED),
+    }
+}
+
+/// Applies what changes in the configuration file, as long as it is polled.
+async fn follow(emulator: &Emulator, reload: Option<Reload>) -> Infallible {
+    let Some(mut reload) = reload else {
+        return future::pending().await;
+    };
+    let mut looks = tokio::time::interval(reload::INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let path = reload.path().to_owned();
+        // A network drive may be slow; only its own thread waits for it.
+        let look = task::spawn_blocking(move || Reload::look(&path)).await;
+        match look.ok().and_then(|look| reload.take(look)) {
+            None => {}
+            Some(Ok(change)) => apply(emulator, reload.path(), change),
+            Some(Err(error)) => {
+                tracing::warn!("{error}: the last valid settings of hubs stay");
+            }
+        }
+    }
+}
+
+fn apply(emulator: &Emulator, path: &Path, change: Change) {
+    let file = path.display();
+    for warning in change.warnings {
+        tracing::warn!("{warning}");
+    }
+    for name in change.needs_restart {
+        tracing::warn!("{file}: `{name}` differs from the start: it needs a restart");
+    }
+    match change.hubs {
+        None => tracing::info!("{file}: changed, but nothing about hubs"),
+        Some((options, hubs)) => {
+            emulator.set_hubs(options);
+            tracing::info!(
+                "{file}: the settings of hubs changed: {}",
+                banner::hubs(&hubs)
+            );
+        }
     }
 }
 
@@ -92,7 +142,8 @@ const fn exit_code(error: &StartError) -> u8 {
         StartError::InvalidHost
         | StartError::InvalidAccessKey { .. }
         | StartError::InvalidPublicEndpoint { .. }
-        | StartError::InvalidLimit { .. } => USAGE,
+        | StartError::InvalidLimit { .. }
+        | StartError::InvalidHub { .. } => USAGE,
         _ => FAILED,
     }
 }

@@ -19,6 +19,8 @@ Examples:
   webpubsub-emulator                              127.0.0.1:8080 and the well-known development key
   webpubsub-emulator --port 0 --json              a free port, and one line of JSON that names it
   webpubsub-emulator --log debug                  a line for each request
+  webpubsub-emulator --event-handler 'chat=http://127.0.0.1:3000/eventhandler/{event}'
+                                                  the events of hub `chat` go to your server
   WEBPUBSUB_EMULATOR_ACCESS_KEY=... webpubsub-emulator --host 0.0.0.0
                                                   reachable from other machines, with a key of your own
 
@@ -52,6 +54,16 @@ struct Cli {
     /// may name it. May be repeated
     #[arg(long, value_name = "URL")]
     public_endpoint: Vec<OsString>,
+
+    /// Event handler of a hub: all its user events, and `connect`, `connected` and `disconnected`, go to this URL, in
+    /// which `{event}` and `{hub}` are filled in. May be repeated: the first one that takes an event gets it. The file
+    /// can say more
+    #[arg(long, value_name = "HUB=URL")]
+    event_handler: Vec<OsString>,
+
+    /// Whether clients of a hub may connect without a token: `chat=allow`. May be repeated [default: deny]
+    #[arg(long, value_name = "HUB=POLICY")]
+    anonymous_connect: Vec<OsString>,
 
     /// File with settings: TOML or JSON with the names of these flags, or the appsettings.json of Microsoft's emulator
     #[arg(long, value_name = "FILE")]
@@ -121,10 +133,14 @@ pub(super) fn read(
         .into_iter()
         .chain(cli.tuning.into_values())
         .filter_map(|(key, value)| Some((key, value?)));
-    let repeated = cli
-        .public_endpoint
+    let repeated = [
+        (Key::PublicEndpoint, cli.public_endpoint),
+        (Key::EventHandler, cli.event_handler),
+        (Key::AnonymousConnect, cli.anonymous_connect),
+    ];
+    let repeated = repeated
         .into_iter()
-        .map(|value| (Key::PublicEndpoint, value));
+        .flat_map(|(key, values)| values.into_iter().map(move |value| (key, value)));
     let mut layer = Layer::default();
     for (key, value) in single.chain(repeated) {
         let origin = Origin::Flag(key);

@@ -77,13 +77,17 @@ fn ours(
         };
         let origin = Origin::Variable(name.clone());
         let text = text(value, &origin)?;
-        match key {
-            Key::PublicEndpoint => {
-                for endpoint in text.split([',', ';', ' ']).filter(|text| !text.is_empty()) {
-                    layer.set(key, endpoint.to_owned(), origin.clone())?;
-                }
+        let separators: &[char] = match key {
+            Key::PublicEndpoint | Key::AnonymousConnect => &[',', ';', ' '],
+            // URLs may hold anything but blanks.
+            Key::EventHandler => &[' ', '\t', '\r', '\n'],
+            _ => {
+                layer.set(key, text, origin)?;
+                continue;
             }
-            _ => layer.set(key, text, origin)?,
+        };
+        for item in text.split(separators).filter(|item| !item.is_empty()) {
+            layer.set(key, item.to_owned(), origin.clone())?;
         }
     }
     Ok((layer, config, warnings))
@@ -281,25 +285,6 @@ mod tests {
                 expected
             );
         }
-    }
-
-    #[test]
-    fn handlers_in_variables_are_named_as_not_supported() {
-        let environment = read_all(&[
-            (
-                "WebPubSub__Hubs__chat__EventHandlers__0__UrlTemplate",
-                "http://h",
-            ),
-            ("WebPubSub__Hubs__chat__EventHandlers__0__EventPattern", "*"),
-        ])
-        .unwrap();
-        assert_eq!(
-            environment.warnings,
-            [
-                "environment variables `WebPubSub__Hubs__chat__EventHandlers..`: event handlers are not supported in this \
-                 version: ignored"
-            ]
-        );
     }
 
     #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A mistake in flags, environment or file, with the place where it was made. Never quotes a value that could be a key.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigError(String);
 
 impl ConfigError {

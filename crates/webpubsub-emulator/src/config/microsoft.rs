@@ -7,10 +7,13 @@ use url::{Host, Url};
 
 use super::{
     error::{ConfigError, did_you_mean},
+    hubs::{Field, Form, Handler, NO_AUTH, NO_LISTENERS},
     setting::{Key, Layer, Origin},
 };
 
 const SECTION: [&str; 3] = ["AccessKey", "AllowUnvalidatedEntraTokens", "Hubs"];
+const HUB: [&str; 2] = ["EventHandlers", "EventListeners"];
+const HANDLER: [&str; 3] = ["UrlTemplate", "EventPattern", "SystemEvents"];
 
 /// Whether a top-level name shows that a file is in Microsoft's form.
 pub(super) fn is_mark(name: &str) -> bool {
@@ -44,32 +47,12 @@ impl Reader {
                 self.layer
                     .set(Key::AcceptUnvalidatedEntraTokens, text, origin)
             }
-            [
-                "webpubsub",
-                "hubs",
-                _,
-                kind @ ("eventhandlers" | "eventlisteners"),
-                ..,
-            ] => {
-                let what = match *kind {
-                    "eventhandlers" => "event handlers",
-                    _ => "event listeners",
-                };
-                self.warn(
-                    &path[..4],
-                    &origin,
-                    &format!("{what} are not supported in this version: ignored"),
-                );
-                Ok(())
+            ["webpubsub", "hubs", _, rest @ ..] if !rest.is_empty() => {
+                self.take_of_hub(path, rest, &text, &origin, strict)
             }
             ["webpubsub", name, ..] => {
                 let suggestion = did_you_mean(name, SECTION, |name| format!("WebPubSub:{name}"));
-                let problem = format!("there is no such setting{suggestion}");
-                if strict {
-                    return Err(ConfigError::new(origin, problem));
-                }
-                self.warn(path, &origin, &format!("{problem}: ignored"));
-                Ok(())
+                self.unknown(path, &origin, &suggestion, strict)
             }
             // What every ASP.NET Core application has; it changes nothing that could surprise.
             ["logging" | "allowedhosts" | "$schema", ..] | [] => Ok(()),
@@ -82,6 +65,94 @@ impl Reader {
                 Ok(())
             }
         }
+    }
+
+    /// Takes an empty list or object.
+    pub(super) fn take_empty(&mut self, path: &[&str], origin: &Origin) -> Result<(), ConfigError> {
+        let lower: Vec<String> = path.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        match lower.as_slice() {
+            ["webpubsub", "hubs", hub, "eventhandlers", number, rest @ ..] => {
+                self.handler(hub, number, origin)?;
+                match rest {
+                    ["auth", ..] => Err(ConfigError::new(origin, NO_AUTH)),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes one value of a hub; `rest` is what follows the hub's name.
+    fn take_of_hub(
+        &mut self,
+        path: &[&str],
+        rest: &[&str],
+        text: &str,
+        origin: &Origin,
+        strict: bool,
+    ) -> Result<(), ConfigError> {
+        let field = match rest {
+            ["eventlisteners", ..] => return Err(ConfigError::new(origin, NO_LISTENERS)),
+            ["eventhandlers", _, "auth", ..] => return Err(ConfigError::new(origin, NO_AUTH)),
+            ["eventhandlers", _, "urltemplate"] => Field::Url,
+            ["eventhandlers", _, "eventpattern"] => Field::UserEvents(None),
+            ["eventhandlers", _, "systemevents", item] => {
+                Field::SystemEvents(Some(number(item, origin)?))
+            }
+            ["eventhandlers", _, "systemevents"] => {
+                let problem = "expected a list such as `[\"connect\", \"connected\"]`, as variables \
+                               `..SystemEvents__0` and so on";
+                return Err(ConfigError::new(origin, problem));
+            }
+            ["eventhandlers"] => {
+                return Err(ConfigError::new(
+                    origin,
+                    "expected a list of event handlers",
+                ));
+            }
+            ["eventhandlers", number, name @ ..] => {
+                self.handler(path[2], number, origin)?;
+                let name = name.first().copied().unwrap_or_default();
+                let suggestion = did_you_mean(name, HANDLER, str::to_owned);
+                return self.unknown(path, origin, &suggestion, strict);
+            }
+            other => {
+                let name = other.first().copied().unwrap_or_default();
+                let suggestion = did_you_mean(name, HUB, str::to_owned);
+                return self.unknown(path, origin, &suggestion, strict);
+            }
+        };
+        self.handler(path[2], rest[1], origin)?
+            .set(field, text)
+            .map_err(|problem| ConfigError::new(origin, problem))
+    }
+
+    fn handler(
+        &mut self,
+        hub: &str,
+        item: &str,
+        origin: &Origin,
+    ) -> Result<&mut Handler, ConfigError> {
+        let number = number(item, origin)?;
+        self.layer
+            .hubs
+            .handler(hub, Form::Microsofts, number, origin)
+    }
+
+    fn unknown(
+        &mut self,
+        path: &[&str],
+        origin: &Origin,
+        suggestion: &str,
+        strict: bool,
+    ) -> Result<(), ConfigError> {
+        let problem = format!("there is no such setting{suggestion}");
+        if strict {
+            return Err(ConfigError::new(origin, problem));
+        }
+        self.warn(path, origin, &format!("{problem}: ignored"));
+        Ok(())
     }
 
     fn warn(&mut self, path: &[&str], origin: &Origin, problem: &str) {
@@ -121,6 +192,16 @@ impl Reader {
         let port = url.port_or_known_default().unwrap_or(80).to_string();
         self.layer.set(Key::Port, port, origin.clone())
     }
+}
+
+/// The number of an item in a list.
+fn number(item: &str, origin: &Origin) -> Result<usize, ConfigError> {
+    item.parse().map_err(|_| {
+        ConfigError::new(
+            origin,
+            "expected a list: its items have numbers, which start with 0",
+        )
+    })
 }
 
 #[cfg(test)]

@@ -7,17 +7,24 @@ mod cli;
 mod environment;
 mod error;
 mod file;
+mod hubs;
 mod microsoft;
+pub(crate) mod reload;
 mod setting;
 mod tuning;
 
-use std::{ffi::OsString, fmt, io, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, fmt, io, path::PathBuf};
 
 use tracing_subscriber::EnvFilter;
-use webpubsub_emulator::{Emulator, EmulatorBuilder, KeyRole, StartError, WELL_KNOWN_KEY};
+use webpubsub_emulator::{
+    Emulator, EmulatorBuilder, HubOptions, KeyRole, StartError, WELL_KNOWN_KEY,
+};
+use webpubsub_protocol::name::HubName;
 
 use cli::Arguments;
 pub(crate) use error::ConfigError;
+pub(crate) use hubs::HubSummary;
+use reload::Reload;
 use setting::{Layer, Setting};
 
 const DEFAULT_PORT: u16 = 8080;
@@ -35,8 +42,18 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Config {
     layer: Layer,
+    hubs: BTreeMap<HubName, HubOptions>,
+    file: Option<Source>,
     /// What was given but has no effect.
     pub(crate) warnings: Vec<String>,
+}
+
+/// The file, and what comes before it.
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    text: String,
+    above: Layer,
 }
 
 impl Command {
@@ -51,16 +68,21 @@ impl Command {
         };
         let environment = environment::read(variables)?;
         let mut warnings = environment.warnings;
-        let file = match config.or(environment.config) {
-            Some(path) => {
-                let (layer, ignored) = file::read(Path::new(&path))?;
-                warnings.extend(ignored);
-                layer
-            }
-            None => Layer::default(),
-        };
+        let above = flags.or(environment.layer);
+        let mut layer = above.clone();
+        let mut file = None;
+        if let Some(path) = config.or(environment.config) {
+            let path = PathBuf::from(path);
+            let text = file::load(&path)?;
+            let (below, ignored) = file::parse(&path, &text)?;
+            layer = layer.or(below);
+            warnings.extend(ignored);
+            file = Some(Source { path, text, above });
+        }
         Ok(Self::Run(Box::new(Config {
-            layer: flags.or(environment.layer).or(file),
+            hubs: layer.hubs.options()?,
+            layer,
+            file,
             warnings,
         })))
     }
@@ -110,7 +132,22 @@ impl Config {
         for endpoint in &layer.public_endpoints {
             builder = builder.public_endpoint(&endpoint.value);
         }
+        for (name, options) in &self.hubs {
+            builder = builder.hub(name.as_str(), options.clone());
+        }
         tuning::apply(layer, builder)
+    }
+
+    /// The hubs that were set up.
+    pub(crate) fn hubs(&self) -> Vec<HubSummary> {
+        self.layer.hubs.summary()
+    }
+
+    /// What to follow while the emulator runs, if there is a file.
+    pub(crate) fn reload(&self) -> Option<Reload> {
+        let Source { path, text, above } = self.file.as_ref()?;
+        let (path, text) = (path.clone(), text.clone());
+        Some(Reload::new(path, text, above.clone(), self.layer.clone()))
     }
 
     /// Adds to a failed start where the value came from and what to do.
@@ -184,7 +221,11 @@ mod tests {
 
     const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
 
-    fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    /// What a command line and an environment come to.
+    pub(super) fn config(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Config, ConfigError> {
         let arguments = ["webpubsub-emulator"].iter().chain(arguments);
         let variables = variables
             .iter()

@@ -6,7 +6,7 @@ use std::fmt;
 use webpubsub_emulator::Limit;
 use webpubsub_protocol::access::AccessKey;
 
-use super::error::ConfigError;
+use super::{error::ConfigError, hubs::Hubs};
 
 /// A setting. Flags, variables and file keys are spelled after one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,10 +37,12 @@ pub(super) enum Key {
     ConnectedOnRecovery,
     EndOnCloseWithoutStatus,
     CloseFailedEventsNormally,
+    EventHandler,
+    AnonymousConnect,
 }
 
 impl Key {
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Host,
         Self::Port,
         Self::AccessKey,
@@ -66,6 +68,8 @@ impl Key {
         Self::ConnectedOnRecovery,
         Self::EndOnCloseWithoutStatus,
         Self::CloseFailedEventsNormally,
+        Self::EventHandler,
+        Self::AnonymousConnect,
     ];
 
     /// The name as in a flag without its dashes, and in a file.
@@ -96,6 +100,8 @@ impl Key {
             Self::ConnectedOnRecovery => "connected-on-recovery",
             Self::EndOnCloseWithoutStatus => "end-on-close-without-status",
             Self::CloseFailedEventsNormally => "close-failed-events-normally",
+            Self::EventHandler => "event-handler",
+            Self::AnonymousConnect => "anonymous-connect",
         }
     }
 
@@ -158,6 +164,13 @@ pub(super) struct Setting<T> {
     pub origin: Origin,
 }
 
+/// Where it was given makes no other value of it: lines of a file move.
+impl<T: PartialEq> PartialEq for Setting<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
 /// The values of one source, or of several laid over each other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
@@ -175,6 +188,7 @@ pub(super) struct Layer {
     pub numbers: BTreeMap<Key, Setting<u64>>,
     /// The switches of `tuning.rs`.
     pub switches: BTreeMap<Key, Setting<bool>>,
+    pub hubs: Hubs,
 }
 
 impl Layer {
@@ -229,7 +243,33 @@ impl Layer {
             | Key::MaxGroupsPerToken
             | Key::PingInterval
             | Key::SilenceLimit => insert(&mut self.numbers, key, number(&text, &origin)?, origin),
+            Key::EventHandler => self.hubs.add_handler(&text, origin),
+            Key::AnonymousConnect => self.hubs.set_anonymous(&text, origin),
         }
+    }
+
+    /// The settings other than those of hubs whose values differ.
+    pub(super) fn differences(&self, other: &Self) -> Vec<Key> {
+        let differs = |key: &Key| match key {
+            Key::Host => self.host != other.host,
+            Key::Port => self.port != other.port,
+            Key::AccessKey => self.access_key != other.access_key,
+            Key::SecondaryAccessKey => self.secondary_access_key != other.secondary_access_key,
+            Key::PublicEndpoint => self.public_endpoints != other.public_endpoints,
+            Key::Log => self.log != other.log,
+            Key::Json => self.json != other.json,
+            Key::AllowWellKnownKey => self.allow_well_known_key != other.allow_well_known_key,
+            Key::AcceptUnvalidatedEntraTokens => {
+                self.accept_unvalidated_entra_tokens != other.accept_unvalidated_entra_tokens
+            }
+            Key::DecodeSlashes => self.decode_slashes != other.decode_slashes,
+            Key::EventHandler | Key::AnonymousConnect => false,
+            number_or_switch => {
+                self.numbers.get(number_or_switch) != other.numbers.get(number_or_switch)
+                    || self.switches.get(number_or_switch) != other.switches.get(number_or_switch)
+            }
+        };
+        Key::ALL.into_iter().filter(differs).collect()
     }
 
     /// Takes from `lower` what is not set here. A list counts as one value.
@@ -252,6 +292,7 @@ impl Layer {
             decode_slashes: self.decode_slashes.or(lower.decode_slashes),
             numbers: lower.numbers.into_iter().chain(self.numbers).collect(),
             switches: lower.switches.into_iter().chain(self.switches).collect(),
+            hubs: self.hubs.or(lower.hubs),
         }
     }
 }
@@ -293,9 +334,14 @@ fn port(text: &str, origin: &Origin) -> Result<u16, ConfigError> {
 }
 
 fn switch(text: &str, origin: &Origin) -> Result<bool, ConfigError> {
+    is_true(text).map_err(|problem| ConfigError::new(origin, problem))
+}
+
+/// Reads `true` and `false` as people write them.
+pub(super) fn is_true(text: &str) -> Result<bool, &'static str> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(ConfigError::new(origin, "expected `true` or `false`")),
+        _ => Err("expected `true` or `false`"),
     }
 }

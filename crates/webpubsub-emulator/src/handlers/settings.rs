@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,14 +12,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
-use url::Url;
 use webpubsub_protocol::cloud_event::EventType;
 
 use super::pattern::{EventPattern, InvalidPattern};
 use super::template::{InvalidTemplate, UrlTemplate};
-
-/// Where a handler in this process seems to be.
-const SERVICE_URL: &str = "http://localhost/api/webpubsub/hubs/{hub}/";
 
 /// A handler in this process.
 pub(crate) type HandlerService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -124,6 +119,15 @@ impl SystemEvent {
     }
 }
 
+impl fmt::Display for SystemEvent {
+    /// The name as in settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = Self::NAMES.into_iter();
+        let name = names.find_map(|(name, event)| (event == *self).then_some(name));
+        f.write_str(name.unwrap_or_default())
+    }
+}
+
 impl FromStr for SystemEvent {
     type Err = UnknownSystemEvent;
     /// Case does not count.
@@ -154,21 +158,7 @@ pub struct EventHandler {
 #[derive(Clone)]
 pub(crate) enum Target {
     Url(UrlTemplate),
-    Service {
-        /// Tells the services of a process apart.
-        id: u64,
-        service: HandlerService,
-        template: UrlTemplate,
-    },
-}
-
-impl Target {
-    /// Where the event of a hub goes.
-    pub(crate) fn url(&self, hub: &str, event: &str) -> Url {
-        match self {
-            Self::Url(template) | Self::Service { template, .. } => template.fill(hub, event),
-        }
-    }
+    Service(HandlerService),
 }
 
 impl EventHandler {
@@ -182,12 +172,11 @@ impl EventHandler {
     ///
     /// When the template is not an absolute `http` or `https` URL, or has placeholders in its host.
     pub fn url(template: &str) -> Result<Self, InvalidTemplate> {
-        Ok(Self::new(Target::Url(template.parse()?)))
+        Ok(template.parse::<UrlTemplate>()?.into())
     }
 
     /// A handler in this process: any tower service for HTTP requests, such as an axum router. It gets the same
-    /// requests as a handler at `http://localhost/api/webpubsub/hubs/{hub}/`, the path that handler libraries listen on
-    /// by default; the probe before the first event included.
+    /// requests as a handler at `http://localhost/`, the probe before the first event included.
     pub fn service<S, B>(service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
@@ -197,12 +186,7 @@ impl EventHandler {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let service = service.map_response(|response| response.map(Body::new));
-        static SERVICES: AtomicU64 = AtomicU64::new(0);
-        Self::new(Target::Service {
-            id: SERVICES.fetch_add(1, Ordering::Relaxed),
-            service: BoxCloneSyncService::new(service),
-            template: SERVICE_URL.parse().expect("a template"),
-        })
+        Self::new(Target::Service(BoxCloneSyncService::new(service)))
     }
 
     fn new(target: Target) -> Self {
@@ -252,6 +236,13 @@ impl EventHandler {
     }
 }
 
+impl From<UrlTemplate> for EventHandler {
+    /// As [`EventHandler::url`] with a template that was read before.
+    fn from(template: UrlTemplate) -> Self {
+        Self::new(Target::Url(template))
+    }
+}
+
 impl fmt::Debug for EventHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventHandler")
@@ -268,7 +259,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(template) => fmt::Debug::fmt(template, f),
-            Self::Service { .. } => f.write_str("a service in this process"),
+            Self::Service(_) => f.write_str("a service in this process"),
         }
     }
 }
@@ -305,6 +296,7 @@ mod tests {
     #[test]
     fn names_do_not_mind_case() {
         assert_eq!("GROUPjoined".parse(), Ok(SystemEvent::GroupJoined));
+        assert_eq!(SystemEvent::GroupJoined.to_string(), "groupJoined");
         assert_eq!("join".parse::<SystemEvent>(), Err(UnknownSystemEvent));
         assert_eq!("Allow".parse(), Ok(AnonymousConnectPolicy::Allow));
         assert_eq!("yes".parse::<AnonymousConnectPolicy>(), Err(InvalidPolicy));

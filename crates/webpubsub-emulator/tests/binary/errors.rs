@@ -36,6 +36,12 @@ fn mistakes_end_the_program_with_one_line() {
             "error: `--host`: the host must be an IP address or `localhost`",
         ),
         (
+            vec!["--event-handler", "chat=tunnel:///eventhandler/{event}"],
+            vec![],
+            2,
+            "error: `--event-handler`: hub `chat`: `tunnel:` URLs need Azure's tunnel",
+        ),
+        (
             vec![],
             vec![("WEBPUBSUB_EMULATOR_ACCESS_KEY", "short")],
             2,
@@ -72,15 +78,14 @@ fn mistakes_end_the_program_with_one_line() {
 fn what_is_ignored_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("appsettings.json");
-    let text =
-        r#"{"WebPubSub": {"Hubs": {"chat": {"EventHandlers": [{"UrlTemplate": "http://h"}]}}}}"#;
+    let text = r#"{"WebPubSub": {"Hubs": {"chat": {}}}, "Other": {"A": 1}}"#;
     std::fs::write(&file, text).unwrap();
     let running = crate::process::Running::start(&["--config", file.to_str().unwrap()], &[]);
     let ended = running.stop();
     assert!(
         ended
             .stderr
-            .contains("`WebPubSub:Hubs:chat:EventHandlers`: event handlers are not supported in this version: ignored"),
+            .contains("`Other`: not a setting of the emulator: ignored"),
         "{ended:?}"
     );
 }

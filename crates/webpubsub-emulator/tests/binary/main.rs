@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod errors;
+mod hubs;
 mod malformed;
 mod process;
 mod ready;

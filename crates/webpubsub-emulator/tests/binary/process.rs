@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -48,6 +49,7 @@ pub(crate) struct Running {
     stdout: BufReader<ChildStdout>,
     printed: String,
     stderr: JoinHandle<String>,
+    log: Receiver<String>,
     pub(crate) address: SocketAddr,
 }
 
@@ -58,10 +60,17 @@ impl Running {
             .args(["--port", "0"])
             .spawn()
             .expect("it starts");
-        let mut errors = child.stderr.take().expect("a pipe");
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (lines, log) = mpsc::channel();
         let stderr = thread::spawn(move || {
             let mut text = String::new();
-            errors.read_to_string(&mut text).expect("text");
+            for line in errors.lines() {
+                let line = line.expect("text");
+                text.push_str(&line);
+                text.push('\n');
+                // Most tests read the log at the end only.
+                let _ = lines.send(line);
+            }
             text
         });
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -79,7 +88,18 @@ impl Running {
             stdout,
             printed,
             stderr,
+            log,
             address,
+        }
+    }
+
+    /// Waits for the next line of the log that contains this, and returns it.
+    pub(crate) fn logged(&self, part: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).expect(part);
+            if line.contains(part) {
+                return line;
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! JSON to entries, with comments and trailing commas as .NET allows them in configuration files.
 
-use super::{Entry, SyntaxError, line_at};
+use super::{Entry, SyntaxError, Value, line_at};
 
 /// Deepest nesting. Far more than any configuration has, and little enough for the stack.
 const DEPTH: usize = 32;
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
             Some('"') => {
                 let at = self.at;
                 let text = self.string()?;
-                self.push(at, Some(text));
+                self.push(at, Value::Text(text));
                 Ok(())
             }
             _ => self.literal(),
@@ -96,10 +96,14 @@ impl<'a> Reader<'a> {
         if self.path.len() == DEPTH {
             return Err(self.error("nested too deeply"));
         }
+        let start = self.at;
         self.at += 1;
         for index in 0.. {
             self.skip_blanks()?;
             if self.peek() == Some(end) {
+                if index == 0 {
+                    self.push(start, Value::Empty);
+                }
                 break;
             }
             let name = name(self, index)?;
@@ -146,11 +150,18 @@ impl<'a> Reader<'a> {
             })?;
         let at = self.at;
         self.at += length;
-        self.push(at, (!value.is_null()).then(|| value.to_string()));
+        let value = match value {
+            serde_json::Value::Null => Value::Null,
+            value => Value::Text(value.to_string()),
+        };
+        self.push(at, value);
         Ok(())
     }
 
-    fn push(&mut self, at: usize, value: Option<String>) {
+    fn push(&mut self, at: usize, value: Value) {
+        if self.path.is_empty() {
+            return;
+        }
         self.entries.push(Entry {
             path: self.path.clone(),
             line: line_at(self.text, at),
@@ -165,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    fn flat(text: &str) -> Vec<(String, usize, Option<String>)> {
+    fn flat(text: &str) -> Vec<(String, usize, Value)> {
         let entries = parse(text).unwrap().into_iter();
         entries
             .map(|entry| (entry.path.join("."), entry.line, entry.value))
@@ -175,15 +186,22 @@ mod tests {
     #[test]
     fn values_come_with_path_and_line() {
         let text = "{\n \"a\": {\"b\": [1, \"x\\\"\\u00e9\", true,\n null,],}, // c\n /* \"d\": 1 */ \"e\":-1.5e3\n}";
-        let value = |text: &str| Some(text.to_owned());
+        let value = |text: &str| Value::Text(text.to_owned());
         assert_eq!(
             flat(text),
             [
                 ("a.b.0".to_owned(), 2, value("1")),
                 ("a.b.1".to_owned(), 2, value("x\"\u{e9}")),
                 ("a.b.2".to_owned(), 2, value("true")),
-                ("a.b.3".to_owned(), 3, None),
+                ("a.b.3".to_owned(), 3, Value::Null),
                 ("e".to_owned(), 4, value("-1500.0")),
+            ]
+        );
+        assert_eq!(
+            flat("{\"a\": [],\n\"b\": {\"c\": { }}}"),
+            [
+                ("a".to_owned(), 1, Value::Empty),
+                ("b.c".to_owned(), 2, Value::Empty),
             ]
         );
         assert_eq!(flat("{}"), []);
@@ -242,7 +260,8 @@ mod tests {
             let entries = parse(&text).unwrap();
             prop_assert_eq!(entries.len(), object.len());
             for entry in entries {
-                prop_assert_eq!(&object[&entry.path[0]], &serde_json::Value::from(entry.value.unwrap()));
+                let Value::Text(value) = entry.value else { panic!("no text") };
+                prop_assert_eq!(&object[&entry.path[0]], &serde_json::Value::from(value));
             }
         }
     }

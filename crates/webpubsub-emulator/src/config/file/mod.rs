@@ -1,5 +1,6 @@
 //! The configuration file: our own names in TOML or JSON, or Microsoft's `appsettings.json`.
 
+mod hubs;
 mod json_text;
 mod toml_text;
 
@@ -19,8 +20,16 @@ const MAX_BYTES: u64 = 1024 * 1024;
 struct Entry {
     path: Vec<String>,
     line: usize,
-    /// The value as text; `None` for null.
-    value: Option<String>,
+    value: Value,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Value {
+    /// A string, a number, a date, `true` or `false`.
+    Text(String),
+    Null,
+    /// A list or a table without anything in it.
+    Empty,
 }
 
 /// Why a text is not TOML or JSON.
@@ -30,8 +39,8 @@ struct SyntaxError {
     message: String,
 }
 
-/// Reads a file. Also returns warnings about what is ignored in it.
-pub(super) fn read(path: &Path) -> Result<(Layer, Vec<String>), ConfigError> {
+/// Understands the text of a file. Also returns warnings about what is ignored in it.
+pub(super) fn parse(path: &Path, text: &str) -> Result<(Layer, Vec<String>), ConfigError> {
     let file = path.display().to_string();
     let parse = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => toml_text::parse,
@@ -43,9 +52,8 @@ pub(super) fn read(path: &Path) -> Result<(Layer, Vec<String>), ConfigError> {
             ));
         }
     };
-    let text = load(path).map_err(|problem| ConfigError::new(&file, problem))?;
     // Windows editors like to put a mark there.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let entries = parse(text)
         .map_err(|error| ConfigError::new(format!("{file}:{}", error.line), error.message))?;
     let is_microsofts = path
@@ -60,16 +68,19 @@ pub(super) fn read(path: &Path) -> Result<(Layer, Vec<String>), ConfigError> {
     }
 }
 
-fn load(path: &Path) -> Result<String, String> {
-    let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+/// The text of a file.
+pub(super) fn load(path: &Path) -> Result<String, ConfigError> {
+    let wrong = |problem: &str| ConfigError::new(path.display(), problem);
+    let unreadable = |error| wrong(&format!("cannot be read: {error}"));
+    let file = fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot be read: {error}"))?;
+        .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err("is larger than 1 MiB".to_owned());
+        return Err(wrong("is larger than 1 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| wrong("is not valid UTF-8"))
 }
 
 fn ours(file: &str, entries: Vec<Entry>) -> Result<Layer, ConfigError> {
@@ -81,22 +92,32 @@ fn ours(file: &str, entries: Vec<Entry>) -> Result<Layer, ConfigError> {
             key: entry.path.join("."),
         };
         let key = match entry.path.as_slice() {
+            [section, path @ ..] if section == hubs::SECTION => {
+                hubs::take(&mut layer.hubs, path, entry.value, &origin)?;
+                continue;
+            }
             [name] => Key::from_name(name),
             // A list, of which only this setting has one.
             [name, _] => Key::from_name(name).filter(|key| *key == Key::PublicEndpoint),
             _ => None,
         };
-        let Some(key) = key else {
-            let suggestion = did_you_mean(&entry.path[0], Key::names(), str::to_owned);
-            return Err(ConfigError::new(
-                origin,
-                format!("there is no such setting{suggestion}"),
-            ));
+        let problem = match (key, entry.value) {
+            (Some(Key::EventHandler | Key::AnonymousConnect), _) => {
+                "in a file this stands in the table of a hub, such as `[hubs.chat]`".to_owned()
+            }
+            (Some(key), Value::Text(value)) => {
+                layer.set(key, value, origin)?;
+                continue;
+            }
+            (Some(Key::PublicEndpoint), Value::Empty) => continue,
+            (Some(_), Value::Null | Value::Empty) => "a value is missing".to_owned(),
+            (None, _) => {
+                let names = Key::names().chain([hubs::SECTION]);
+                let suggestion = did_you_mean(&entry.path[0], names, str::to_owned);
+                format!("there is no such setting{suggestion}")
+            }
         };
-        let value = entry
-            .value
-            .ok_or_else(|| ConfigError::new(&origin, "a value is missing"))?;
-        layer.set(key, value, origin)?;
+        return Err(ConfigError::new(origin, problem));
     }
     Ok(layer)
 }
@@ -111,8 +132,10 @@ fn microsofts(file: &str, entries: Vec<Entry>) -> Result<(Layer, Vec<String>), C
             line: entry.line,
             key: joined.clone(),
         };
-        if let Some(value) = entry.value {
-            reader.take(&path, value, origin, true)?;
+        match entry.value {
+            Value::Text(value) => reader.take(&path, value, origin, true)?,
+            Value::Empty => reader.take_empty(&path, &origin)?,
+            Value::Null => {}
         }
     }
     Ok((reader.layer, reader.warnings.into_iter().collect()))
@@ -132,7 +155,10 @@ mod tests {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         fs::write(folder.path().join(name), text).map_err(|error| error.to_string())?;
         let folder_name = format!("{}/", folder.path().display());
-        read(&folder.path().join(name)).map_err(|error| error.to_string().replace(&folder_name, ""))
+        let path = folder.path().join(name);
+        load(&path)
+            .and_then(|text| parse(&path, &text))
+            .map_err(|error| error.to_string().replace(&folder_name, ""))
     }
 
     #[test]
@@ -232,7 +258,7 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_read_are_named() {
-        let error = read(Path::new("no/such/file.toml"))
+        let error = load(Path::new("no/such/file.toml"))
             .unwrap_err()
             .to_string();
         assert!(
@@ -247,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn microsofts_file_is_read_and_what_is_not_supported_is_named() {
+    fn microsofts_file_is_read_and_what_is_not_ours_is_named() {
         let (layer, warnings) = read_text(
             "appsettings.Development.json",
             r#"{
@@ -255,13 +281,7 @@ mod tests {
                 "Logging": { "LogLevel": { "Default": "Information" } },
                 "webpubsub:accesskey": "k",
                 "Other": { "A": 1, "B": 2 },
-                "WebPubSub": {
-                    "AllowUnvalidatedEntraTokens": true,
-                    "Hubs": { "chat": {
-                        "EventHandlers": [ { "UrlTemplate": "http://h/{hub}", "SystemEvents": ["connect"] } ],
-                        "EventListeners": [ { "EventHubEndpoint": { "ConnectionString": "secret" } } ]
-                    } }
-                }
+                "WebPubSub": { "AllowUnvalidatedEntraTokens": true, "Hubs": { "chat": {} } }
             }"#,
         )
         .unwrap();
@@ -269,14 +289,12 @@ mod tests {
         assert_eq!(layer.port.unwrap().value, 8090);
         assert_eq!(layer.access_key.unwrap().value.expose(), "k");
         assert!(layer.accept_unvalidated_entra_tokens.unwrap().value);
-        let warnings = warnings.join("\n");
-        for expected in [
-            "`WebPubSub:Hubs:chat:EventHandlers`: event handlers are not supported in this version: ignored",
-            "`WebPubSub:Hubs:chat:EventListeners`: event listeners are not supported in this version: ignored",
-            "`Other`: not a setting of the emulator: ignored",
-        ] {
-            assert!(warnings.contains(expected), "{warnings}");
-        }
-        assert_eq!(warnings.lines().count(), 3, "{warnings}");
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}")
+        };
+        assert!(
+            warning.ends_with("`Other`: not a setting of the emulator: ignored"),
+            "{warning}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Entry, SyntaxError, line_at};
+use super::{Entry, SyntaxError, Value, line_at};
 
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
     let table = DeTable::parse(text).map_err(|error| SyntaxError {
@@ -28,9 +28,11 @@ fn add_table(text: &str, path: &mut Vec<String>, table: &DeTable<'_>, entries: &
 }
 
 fn add(text: &str, path: &mut Vec<String>, value: &Spanned<DeValue<'_>>, entries: &mut Vec<Entry>) {
-    let scalar = match value.get_ref() {
-        DeValue::Table(table) => return add_table(text, path, table, entries),
-        DeValue::Array(items) => {
+    let leaf = match value.get_ref() {
+        DeValue::Table(table) if !table.is_empty() => {
+            return add_table(text, path, table, entries);
+        }
+        DeValue::Array(items) if !items.is_empty() => {
             for (index, item) in items.iter().enumerate() {
                 path.push(index.to_string());
                 add(text, path, item, entries);
@@ -38,16 +40,17 @@ fn add(text: &str, path: &mut Vec<String>, value: &Spanned<DeValue<'_>>, entries
             }
             return;
         }
-        DeValue::String(value) => value.to_string(),
-        DeValue::Integer(value) => value.to_string(),
-        DeValue::Float(value) => value.to_string(),
-        DeValue::Boolean(value) => value.to_string(),
-        DeValue::Datetime(value) => value.to_string(),
+        DeValue::Table(_) | DeValue::Array(_) => Value::Empty,
+        DeValue::String(value) => Value::Text(value.to_string()),
+        DeValue::Integer(value) => Value::Text(value.to_string()),
+        DeValue::Float(value) => Value::Text(value.to_string()),
+        DeValue::Boolean(value) => Value::Text(value.to_string()),
+        DeValue::Datetime(value) => Value::Text(value.to_string()),
     };
     entries.push(Entry {
         path: path.clone(),
         line: line_at(text, value.span().start),
-        value: Some(scalar),
+        value: leaf,
     });
 }
 
