@@ -36,6 +36,10 @@ counters! {
     frames_out,
     /// Payload bytes of the frames that were handed to sockets.
     bytes_out,
+    /// Events that event handlers over HTTP were told, whatever came of it. A retry is no other event.
+    handler_calls,
+    /// Events whose handler could not be asked, or whose answer was no success.
+    handler_failures,
 }
 
 #[derive(Debug, Default)]

@@ -54,6 +54,8 @@ pub struct Emulator {
     server: Server,
     connection: ConnectionString,
     endpoint: String,
+    /// As it stands in URLs.
+    host: String,
     addresses: Vec<SocketAddr>,
     runtime: Handle,
 }
@@ -97,10 +99,12 @@ impl Emulator {
         );
         let connection = ConnectionString::new(endpoint, settings.access_key().clone());
         let service = Service::new(settings, clock, seed, upstream, hubs);
+        service.handlers().try_out(host);
         let server = Server::start(listeners, Arc::clone(&service), hosts);
         Ok(Self {
             service,
             server,
+            host: host.to_owned(),
             endpoint: format!("http://{host}:{port}"),
             connection,
             addresses,
@@ -207,6 +211,7 @@ impl Emulator {
     /// handlers from then on. Open connections stay; events that happen afterwards follow the new options.
     pub fn set_hubs(&self, hubs: BTreeMap<HubName, HubOptions>) {
         self.service.set_hub_options(hubs);
+        self.service.handlers().try_out(&self.host);
     }
 
     /// What passed through since the start, counted.
@@ -222,8 +227,8 @@ impl Emulator {
     }
 
     /// Stops in an orderly way: accepts no more, lets requests under way finish, tells every client that the service
-    /// goes away (`disconnected` where the subprotocol has it, then close code 1001), and waits for both, at most some
-    /// seconds.
+    /// goes away (`disconnected` where the subprotocol has it, then close code 1001), tells event handlers of it, and
+    /// waits for all three, at most some seconds.
     pub async fn shutdown(self) {
         tokio::join!(self.server.stop(), self.service.shutdown());
     }

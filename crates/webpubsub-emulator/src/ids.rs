@@ -34,11 +34,39 @@ impl Ids {
     pub(crate) fn token_id(&mut self) -> String {
         format!("{:032x}", self.0.random::<u128>())
     }
+
+    /// A random UUID (version 4), as Microsoft's services name requests.
+    pub(crate) fn guid(&mut self) -> String {
+        let mut bits = self.0.random::<u128>();
+        bits = bits & !(0xf << 76) | 4 << 76;
+        bits = bits & !(0x3 << 62) | 2 << 62;
+        let hex = format!("{bits:032x}");
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..],
+        ];
+        parts.join("-")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn guids_are_of_version_4() {
+        let mut ids = Ids::new(Some(1), "");
+        for _ in 0..100 {
+            let guid = ids.guid();
+            assert_eq!(guid.len(), 36, "{guid}");
+            assert_eq!(&guid[14..15], "4", "{guid}");
+            assert!("89ab".contains(&guid[19..20]), "{guid}");
+        }
+        assert_ne!(ids.guid(), ids.guid());
+    }
 
     #[test]
     fn a_seed_repeats_per_stream() {

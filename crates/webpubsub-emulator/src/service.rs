@@ -12,7 +12,7 @@ use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::handlers::HubOptions;
+use crate::handlers::{Handlers, HubOptions, Surroundings};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::settings::Settings;
 use crate::tap::Tap;
@@ -21,12 +21,10 @@ pub(crate) struct Service {
     settings: Settings,
     clock: Clock,
     seed: Option<u64>,
-    counters: Counters,
-    tap: Tap,
-    upstream: Option<Arc<dyn Upstream>>,
+    counters: Arc<Counters>,
+    tap: Arc<Tap>,
+    handlers: Handlers,
     hubs: Mutex<BTreeMap<HubName, Arc<Hub>>>,
-    /// Replaced as a whole; the options of one event never change while it is handled.
-    hub_options: Mutex<Arc<BTreeMap<HubName, HubOptions>>>,
     changes: watch::Sender<u64>,
     /// The tasks of all sockets.
     sockets: TaskTracker,
@@ -39,31 +37,43 @@ impl Service {
         settings: Settings,
         clock: Clock,
         seed: Option<u64>,
-        upstream: Option<Arc<dyn Upstream>>,
+        user_events: Option<Arc<dyn Upstream>>,
         hub_options: BTreeMap<HubName, HubOptions>,
     ) -> Arc<Self> {
+        let (counters, tap) = (Arc::new(Counters::default()), Arc::new(Tap::new()));
+        let surroundings = Surroundings {
+            clock: clock.clone(),
+            keys: settings.keys().to_vec(),
+            seed,
+            tap: Arc::clone(&tap),
+            counters: Arc::clone(&counters),
+            fallback: user_events,
+        };
+        let handlers = Handlers::new(surroundings, hub_options);
         Arc::new(Self {
             settings,
             clock,
             seed,
-            counters: Counters::default(),
-            tap: Tap::new(),
-            upstream,
+            counters,
+            tap,
+            handlers,
             hubs: Mutex::default(),
-            hub_options: Mutex::new(Arc::new(hub_options)),
             changes: watch::Sender::new(0),
             sockets: TaskTracker::new(),
             abort: CancellationToken::new(),
         })
     }
 
-    /// The options of all hubs, as they are now.
-    pub(crate) fn hub_options(&self) -> Arc<BTreeMap<HubName, HubOptions>> {
-        Arc::clone(&self.hub_options.lock())
+    pub(crate) fn set_hub_options(&self, options: BTreeMap<HubName, HubOptions>) {
+        self.handlers.set_options(options);
+        // A hub that is made meanwhile reads them itself.
+        for hub in self.all_hubs() {
+            hub.set_presence(self.handlers.presence(hub.name()));
+        }
     }
 
-    pub(crate) fn set_hub_options(&self, options: BTreeMap<HubName, HubOptions>) {
-        *self.hub_options.lock() = Arc::new(options);
+    pub(crate) fn handlers(&self) -> &Handlers {
+        &self.handlers
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -108,7 +118,7 @@ impl Service {
             recovery_window: limits.recovery_window,
             connected_on_recovery: self.settings.connected_on_recovery,
             access_key: self.settings.access_key().clone(),
-            has_handler: self.upstream.is_some(),
+            has_handler: true,
         };
         let hub = Hub::new(
             name.clone(),
@@ -116,8 +126,9 @@ impl Service {
             settings,
             self.seed,
             self.changes.clone(),
-            self.upstream.clone(),
+            Some(Arc::new(self.handlers.clone())),
         );
+        hub.set_presence(self.handlers.presence(name));
         hubs.insert(name.clone(), Arc::clone(&hub));
         hub
     }
@@ -142,7 +153,8 @@ impl Service {
     }
 
     /// Tells every client that the service goes away, and waits until their sockets are closed. Those
-    /// that take longer than 5 s, by the machine's time even where our clock stands still, are aborted.
+    /// that take longer than 5 s, by the machine's time even where our clock stands still, are aborted. Then waits as
+    /// long until event handlers have heard of it.
     pub(crate) async fn shutdown(&self) {
         self.sockets.close();
         for hub in self.all_hubs() {
@@ -155,6 +167,7 @@ impl Service {
             self.abort.cancel();
             self.sockets.wait().await;
         }
+        self.handlers.shutdown().await;
     }
 
     /// Runs the task of a socket, unless a shutdown could not wait for it.

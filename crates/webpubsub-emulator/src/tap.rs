@@ -36,6 +36,21 @@ pub enum Tapped {
         /// Payload bytes.
         bytes: usize,
     },
+    /// An event handler was told of an event, and answered or failed to.
+    HandlerCall {
+        /// The hub.
+        hub: HubName,
+        /// The connection.
+        connection_id: ConnectionId,
+        /// The name of the event: `connect`, `connected`, `disconnected`, `joined`, `left`, or that of a user event.
+        event: String,
+        /// Numbers the events of the connection.
+        event_id: u64,
+        /// The status of the answer, if there was one.
+        status: Option<u16>,
+        /// Whether the answer was a success that can be used.
+        succeeded: bool,
+    },
 }
 
 /// Hands what passes to whoever listens. A slow listener misses the oldest, nobody waits for it.

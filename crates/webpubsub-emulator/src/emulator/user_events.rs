@@ -28,7 +28,7 @@ pub struct UserEvent {
     pub user_id: Option<UserId>,
     /// The name of the event.
     pub event_name: EventName,
-    /// Numbers the events of a connection, from 1.
+    /// Numbers all events of a connection: `connect` is 0, `connected` 1.
     pub event_id: u64,
     /// What the client sent; empty text for an invocation without data.
     pub payload: Payload,
@@ -164,13 +164,13 @@ where
         hub: &HubName,
         call: UpstreamCall,
     ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
-        let (connection, event) = (call.connection_id.clone(), call.event.clone());
+        let (connection, event) = (call.raised.connection_id.clone(), call.event.clone());
         let event_of_client = UserEvent {
             hub: hub.clone(),
-            connection_id: call.connection_id,
-            user_id: call.user_id,
+            event_id: call.raised.turn.event_id(),
+            connection_id: call.raised.connection_id,
+            user_id: call.raised.user_id,
             event_name: call.event,
-            event_id: call.event_id,
             payload: call.payload,
             metadata: call.metadata,
         };

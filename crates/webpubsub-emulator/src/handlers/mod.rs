@@ -1,15 +1,28 @@
 //! Event handlers: whom a hub tells about its clients, and who answers them.
 //!
-//! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts.
+//! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts. [`dispatch`] tells
+//! handlers of events: [`request`] says how an event is told and [`answer`] what its answer means, both without IO;
+//! [`client`] sends, [`probe`] asks first whether a handler wants events, [`session`] and [`cookies`] are what handlers
+//! leave with a connection.
 
+mod answer;
+mod client;
+mod cookies;
+mod dispatch;
 mod pattern;
+mod probe;
+mod request;
+mod session;
 mod settings;
 mod template;
 
+pub(crate) use answer::Accepted;
+pub(crate) use dispatch::{ConnectRefused, Connecting, Handlers, Surroundings};
+
 pub use pattern::{EventPattern, InvalidPattern};
+pub(crate) use session::{Session, Turn};
 pub use settings::{
     AnonymousConnectPolicy, EventHandler, HubOptions, InvalidPolicy, SystemEvent,
     UnknownSystemEvent,
 };
-pub(crate) use settings::{HandlerService, Target};
 pub use template::{InvalidTemplate, UrlTemplate};

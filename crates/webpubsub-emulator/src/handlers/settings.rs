@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,10 +13,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
+use url::Url;
 use webpubsub_protocol::cloud_event::EventType;
 
 use super::pattern::{EventPattern, InvalidPattern};
 use super::template::{InvalidTemplate, UrlTemplate};
+
+/// Where a handler in this process seems to be.
+const SERVICE_URL: &str = "http://localhost/api/webpubsub/hubs/{hub}/";
 
 /// A handler in this process.
 pub(crate) type HandlerService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -158,7 +163,21 @@ pub struct EventHandler {
 #[derive(Clone)]
 pub(crate) enum Target {
     Url(UrlTemplate),
-    Service(HandlerService),
+    Service {
+        /// Tells the services of a process apart.
+        id: u64,
+        service: HandlerService,
+        template: UrlTemplate,
+    },
+}
+
+impl Target {
+    /// Where the event of a hub goes.
+    pub(crate) fn url(&self, hub: &str, event: &str) -> Url {
+        match self {
+            Self::Url(template) | Self::Service { template, .. } => template.fill(hub, event),
+        }
+    }
 }
 
 impl EventHandler {
@@ -176,7 +195,8 @@ impl EventHandler {
     }
 
     /// A handler in this process: any tower service for HTTP requests, such as an axum router. It gets the same
-    /// requests as a handler at `http://localhost/`, the probe before the first event included.
+    /// requests as a handler at `http://localhost/api/webpubsub/hubs/{hub}/`, the path that handler libraries listen on
+    /// by default; the probe before the first event included.
     pub fn service<S, B>(service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
@@ -186,7 +206,12 @@ impl EventHandler {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let service = service.map_response(|response| response.map(Body::new));
-        Self::new(Target::Service(BoxCloneSyncService::new(service)))
+        static SERVICES: AtomicU64 = AtomicU64::new(0);
+        Self::new(Target::Service {
+            id: SERVICES.fetch_add(1, Ordering::Relaxed),
+            service: BoxCloneSyncService::new(service),
+            template: SERVICE_URL.parse().expect("a template"),
+        })
     }
 
     fn new(target: Target) -> Self {
@@ -259,7 +284,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(template) => fmt::Debug::fmt(template, f),
-            Self::Service(_) => f.write_str("a service in this process"),
+            Self::Service { .. } => f.write_str("a service in this process"),
         }
     }
 }

@@ -13,10 +13,11 @@ use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::permission::PermissionSet;
 
 use super::acks::AckMemory;
-use super::effect::CallToken;
+use super::effect::{CallToken, Raised};
 use super::group_state::StateEntry;
 use super::outbox::Outbox;
 use super::streams::{Stream, StreamKey};
+use crate::handlers::Session;
 
 new_key_type! {
     /// A connection inside its hub. Keys are never used twice.
@@ -91,6 +92,10 @@ pub(crate) struct Connection {
     pub(super) epoch: Epoch,
     pub(super) outbox: Arc<Outbox>,
     pub(super) next_event_id: u64,
+    /// What event handlers left with it.
+    pub(super) session: Arc<Session>,
+    /// Whether its first handshake is done. Before, handlers are told nothing about it.
+    pub(super) announced: bool,
     pub(super) in_flight: Option<InFlight>,
     /// What arrived while a call is in flight, in order.
     pub(super) waiting: VecDeque<Received>,
@@ -118,11 +123,25 @@ impl Connection {
             outbox,
             // 0 is the connect event.
             next_event_id: 1,
+            session: Arc::default(),
+            announced: false,
             in_flight: None,
             waiting: VecDeque::new(),
             streams: BTreeMap::new(),
             states: BTreeMap::new(),
             last_state_at: 0,
+        }
+    }
+
+    /// Gives the next event of this connection its number and its turn.
+    pub(super) fn raise(&mut self) -> Raised {
+        let event_id = self.next_event_id;
+        self.next_event_id += 1;
+        Raised {
+            connection_id: self.id.clone(),
+            user_id: self.user.clone(),
+            subprotocol: self.protocol.clone(),
+            turn: self.session.turn(event_id),
         }
     }
 

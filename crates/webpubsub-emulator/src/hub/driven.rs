@@ -250,8 +250,8 @@ impl DrivenHub {
         calls
             .map(|call| Call {
                 id: CallId(call.token.0),
-                connection_id: call.connection_id,
-                event_id: call.event_id,
+                event_id: call.raised.turn.event_id(),
+                connection_id: call.raised.connection_id,
                 event: call.event,
                 payload: call.payload,
             })
@@ -301,6 +301,7 @@ impl DrivenHub {
                 .map_or(super::RawMode::SendEvent, |(group, no_echo)| {
                     super::RawMode::SendToGroup { group, no_echo }
                 }),
+            session: Arc::default(),
         };
         let attachment = self.act(now, |state, now, effects| {
             let (ticket, _) = state.open(now, request, effects);
@@ -407,7 +408,7 @@ impl DrivenHub {
         };
         self.woken.remove(&socket);
         let gone = match loss {
-            Loss::ClosedForGood => Gone::ClosedForGood,
+            Loss::ClosedForGood => Gone::ClosedForGood(ByteString::new()),
             Loss::Lost => Gone::Lost,
         };
         self.act(now, |state, now, effects| {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use webpubsub_protocol::metadata::Metadata;
-use webpubsub_protocol::name::{ConnectionId, EventName, UserId};
+use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, UserId};
 use webpubsub_protocol::payload::Payload;
 
 use super::outbox::Outbox;
+use crate::handlers::Turn;
 
 /// Collected while the hub's lock is held, carried out after it.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Effects {
     pub(super) wakes: Vec<Arc<Outbox>>,
     /// Calls to the event handler; each is answered by `upstream_done` with its token.
     pub(super) calls: Vec<UpstreamCall>,
+    /// What the event handler is told without waiting for it.
+    pub(super) notices: Vec<Notice>,
     /// Calls that nobody waits for any more.
     pub(super) cancelled: Vec<CallToken>,
     /// Whether the earliest deadline moved forward.
@@ -27,17 +31,44 @@ pub(crate) struct Effects {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallToken(pub(super) u64);
 
-/// A user event on its way to the hub's event handler. Its connection waits for the answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UpstreamCall {
-    pub(crate) token: CallToken,
+/// An event's connection, and its place among the events of that connection.
+#[derive(Debug)]
+pub(crate) struct Raised {
     pub(crate) connection_id: ConnectionId,
     pub(crate) user_id: Option<UserId>,
-    /// Numbers the events of the connection; `connect` is 0.
-    pub(crate) event_id: u64,
+    /// The negotiated subprotocol as the client spelled it.
+    pub(crate) subprotocol: Option<ByteString>,
+    pub(crate) turn: Turn,
+}
+
+/// A user event on its way to the hub's event handler. Its connection waits for the answer.
+#[derive(Debug)]
+pub(crate) struct UpstreamCall {
+    pub(crate) token: CallToken,
+    pub(crate) raised: Raised,
     pub(crate) event: EventName,
     pub(crate) payload: Payload,
     pub(crate) metadata: Metadata,
+}
+
+/// Something that happened to a connection, for the hub's event handler. Nobody waits for the answer.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) raised: Raised,
+    pub(crate) news: News,
+}
+
+/// What happened to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Its handshake is done.
+    Connected,
+    /// It ended, with this reason.
+    Disconnected(ByteString),
+    /// It became the member of a group.
+    Joined(GroupName),
+    /// It is no longer the member of a group.
+    Left(GroupName),
 }
 
 /// What the event handler answered.

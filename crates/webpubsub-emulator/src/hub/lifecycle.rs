@@ -10,16 +10,24 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 use webpubsub_protocol::permission::PermissionSet;
 
 use super::connection::{Connection, ConnectionKey, Epoch, RawMode, Socket};
-use super::effect::Effects;
+use super::effect::{Effects, News};
 use super::membership::{Cause, Change};
 use super::message::{Frame, WireForm};
 use super::outbox::{CLOSE_DRAIN, Close, Outbox, SLOW_DRAIN};
 use super::state::{Due, HubState};
 use crate::clock::Now;
+use crate::handlers::Session;
 use crate::planted::{Plant, planted};
 
 /// How long a connection that is being opened may wait for its `connect` answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// What the `disconnected` event says when the transport was lost, or closed in a way that is not the client's last
+/// word.
+pub(crate) const CONNECTION_ENDED: ByteString = ByteString::from_static("The connection ended.");
+
+const RECOVERY_EXPIRED: ByteString =
+    ByteString::from_static("The connection recovery timeout expired.");
 
 /// A connection that was announced but not accepted yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +47,8 @@ pub(crate) struct OpenRequest {
     /// The negotiated subprotocol as the client spelled it.
     pub(crate) protocol: Option<ByteString>,
     pub(crate) raw_mode: RawMode,
+    /// What event handlers leave with the connection.
+    pub(crate) session: Arc<Session>,
 }
 
 /// What the `connect` answer changes; `None` keeps what the token said.
@@ -47,6 +57,16 @@ pub(crate) struct Overrides {
     pub(crate) user: Option<Option<UserId>>,
     pub(crate) roles: Option<Vec<String>>,
     pub(crate) groups: Option<Vec<GroupName>>,
+    pub(crate) subprotocol: Option<Spoken>,
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spoken {
+    pub(crate) form: WireForm,
+    pub(crate) reliable: bool,
+    /// As the client spelled it.
+    pub(crate) name: ByteString,
 }
 
 /// A socket's hold on its connection.
@@ -61,10 +81,10 @@ pub(crate) struct Attachment {
 }
 
 /// How a socket was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gone {
-    /// The client closed with code 1000: it will not come back.
-    ClosedForGood,
+    /// The client closed for good, with this reason: it will not come back.
+    ClosedForGood(ByteString),
     /// Any other way: a reliable client may come back.
     Lost,
 }
@@ -131,6 +151,14 @@ impl End {
         }
     }
 
+    /// What the `disconnected` event says.
+    fn event_reason(&self) -> ByteString {
+        match &self.farewell {
+            Some(text) => text.as_str().into(),
+            None => self.reason.clone(),
+        }
+    }
+
     /// The service goes away.
     pub(crate) fn service_reload() -> Self {
         Self {
@@ -167,10 +195,15 @@ impl HubState {
         overrides: Overrides,
         effects: &mut Effects,
     ) -> Option<Attachment> {
-        let request = self.pending.remove(&ticket)?;
+        let mut request = self.pending.remove(&ticket)?;
         let id = request.id?;
         if self.key_of(id.as_str()).is_some() {
             return None;
+        }
+        if let Some(spoken) = overrides.subprotocol {
+            request.form = spoken.form;
+            request.reliable = spoken.reliable;
+            request.protocol = Some(spoken.name);
         }
         let user = overrides.user.unwrap_or(request.user);
         let roles = overrides.roles.unwrap_or(request.roles);
@@ -192,6 +225,7 @@ impl HubState {
         connection.protocol.clone_from(&request.protocol);
         connection.raw_mode = request.raw_mode;
         connection.permissions = permissions;
+        connection.session = request.session;
         let epoch = connection.epoch;
         let key = self.insert(connection);
         effects.changed = true;
@@ -212,7 +246,26 @@ impl HubState {
         })
     }
 
-    /// Forgets an announced connection.
+    /// A socket's handshake is done. After the first one handlers hear of the connection, and of the groups that it
+    /// is in by now.
+    pub(crate) fn greet(&mut self, key: ConnectionKey, effects: &mut Effects) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.announced {
+            return;
+        }
+        connection.announced = true;
+        let groups = connection.groups.clone();
+        self.tell(key, News::Connected, effects);
+        if self.presence.joined {
+            for group in groups {
+                self.tell(key, News::Joined(group), effects);
+            }
+        }
+    }
+
+    /// Forgets a connection that was to be opened.
     pub(crate) fn reject(&mut self, ticket: Ticket) {
         self.pending.remove(&ticket);
     }
@@ -272,9 +325,13 @@ impl HubState {
         if connection.epoch != epoch || connection.socket != Socket::Attached {
             return;
         }
-        if gone == Gone::ClosedForGood || !connection.outbox.is_reliable() {
-            self.remove(now, key, effects);
-            return;
+        let reliable = connection.outbox.is_reliable();
+        match gone {
+            Gone::ClosedForGood(reason) => return drop(self.remove(now, key, reason, effects)),
+            Gone::Lost if !reliable => {
+                return drop(self.remove(now, key, CONNECTION_ENDED, effects));
+            }
+            Gone::Lost => {}
         }
         connection.socket = Socket::Detached;
         connection.outbox.detach();
@@ -316,13 +373,13 @@ impl HubState {
         let is_this = connection.epoch == epoch || planted(Plant::WindowOfEarlierLoss);
         if is_this && connection.socket == Socket::Detached {
             tracing::debug!(connection = %connection.id, "the recovery window is over");
-            self.remove(now, key, effects);
+            self.remove(now, key, RECOVERY_EXPIRED, effects);
         }
     }
 
     /// Ends a connection: it is gone from every index at once, its socket drains and closes.
     pub(crate) fn end(&mut self, now: Now, key: ConnectionKey, end: &End, effects: &mut Effects) {
-        let Some(outbox) = self.remove(now, key, effects) else {
+        let Some(outbox) = self.remove(now, key, end.event_reason(), effects) else {
             return;
         };
         let farewell = end
@@ -352,6 +409,7 @@ impl HubState {
         &mut self,
         now: Now,
         key: ConnectionKey,
+        reason: ByteString,
         effects: &mut Effects,
     ) -> Option<Arc<Outbox>> {
         self.drop_call(key, effects);
@@ -363,6 +421,7 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Leave, Cause::End, effects);
         }
+        self.tell(key, News::Disconnected(reason), effects);
         effects.changed = true;
         self.take(key).map(|connection| connection.outbox)
     }

@@ -5,7 +5,7 @@
 use webpubsub_protocol::name::GroupName;
 
 use super::connection::ConnectionKey;
-use super::effect::Effects;
+use super::effect::{Effects, News};
 use super::state::HubState;
 use crate::clock::Now;
 use crate::planted::{Plant, planted};
@@ -15,6 +15,13 @@ use crate::planted::{Plant, planted};
 pub(crate) enum Change {
     Join,
     Leave,
+}
+
+/// Which changes the hub's event handlers want to know. The others get no number among a connection's events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Presence {
+    pub(crate) joined: bool,
+    pub(crate) left: bool,
 }
 
 /// What made a membership change.
@@ -75,8 +82,27 @@ impl HubState {
         }
         if changed {
             effects.changed = true;
+            self.tell_of_change(key, group, change, effects);
             tracing::trace!(?key, %group, ?change, ?cause, "membership");
         }
         changed
+    }
+
+    fn tell_of_change(
+        &mut self,
+        key: ConnectionKey,
+        group: &GroupName,
+        change: Change,
+        effects: &mut Effects,
+    ) {
+        match change {
+            Change::Join if self.presence.joined => {
+                self.tell(key, News::Joined(group.clone()), effects);
+            }
+            Change::Leave if self.presence.left => {
+                self.tell(key, News::Left(group.clone()), effects);
+            }
+            Change::Join | Change::Leave => {}
+        }
     }
 }

@@ -40,9 +40,11 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, HubName};
 use webpubsub_protocol::permission::Permission;
 
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
-pub(crate) use effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
-pub(crate) use lifecycle::{Attachment, End, Gone, NotRecoverable, OpenRequest, Overrides, Ticket};
-pub(crate) use membership::Change;
+pub(crate) use effect::{CallToken, Effects, HandlerFailed, News, Notice, Reply, UpstreamCall};
+pub(crate) use lifecycle::{
+    Attachment, CONNECTION_ENDED, End, Gone, NotRecoverable, OpenRequest, Overrides, Spoken, Ticket,
+};
+pub(crate) use membership::{Change, Presence};
 pub(crate) use message::{Frame, WireForm};
 pub(crate) use outbox::{CLOSE_DRAIN, Drained, OutboxLimits};
 pub(crate) use publish::{Selection, Target};
@@ -53,7 +55,7 @@ pub(crate) use state::{HubSettings, HubState};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
 
-/// Answers the user events of a hub.
+/// Who handles the events of a hub.
 pub(crate) trait Upstream: Send + Sync {
     /// The answer to one event. Dropped when its connection ends before.
     fn call(
@@ -61,6 +63,9 @@ pub(crate) trait Upstream: Send + Sync {
         hub: &HubName,
         call: UpstreamCall,
     ) -> BoxFuture<'static, Result<Reply, HandlerFailed>>;
+
+    /// Takes what happened to a connection. Returns at once, whatever it does with it.
+    fn notify(&self, _hub: &HubName, _notice: Notice) {}
 }
 
 pub(crate) struct Hub {
@@ -133,6 +138,11 @@ impl Hub {
         for call in effects.calls {
             self.start_call(call);
         }
+        if let Some(upstream) = &self.upstream {
+            for notice in effects.notices {
+                upstream.notify(&self.name, notice);
+            }
+        }
         if effects.deadline_moved {
             self.deadline_moved.notify_one();
         }
@@ -171,6 +181,21 @@ impl Hub {
 
     pub(crate) fn accept(&self, ticket: Ticket, overrides: Overrides) -> Option<Attachment> {
         self.act(|state, now, effects| state.accept(now, ticket, overrides, effects))
+    }
+
+    /// Gives an opening up.
+    pub(crate) fn reject(&self, ticket: Ticket) {
+        self.act(|state, _, _| state.reject(ticket));
+    }
+
+    /// The handshake of a socket of this connection is done.
+    pub(crate) fn greet(&self, key: ConnectionKey) {
+        self.act(|state, _, effects| state.greet(key, effects));
+    }
+
+    /// Says which changes of groups the event handlers want to know from now on.
+    pub(crate) fn set_presence(&self, presence: Presence) {
+        self.act(|state, _, _| state.presence = presence);
     }
 
     pub(crate) fn receive(&self, key: ConnectionKey, epoch: Epoch, received: Received) {

@@ -14,6 +14,7 @@ use super::connection::{Connection, ConnectionKey, Epoch, Socket};
 use super::deadlines::Deadlines;
 use super::effect::{CallToken, Effects};
 use super::lifecycle::{OpenRequest, Ticket};
+use super::membership::Presence;
 use super::outbox::OutboxLimits;
 use super::streams::StreamKey;
 use crate::clock::Now;
@@ -53,6 +54,8 @@ pub(crate) struct HubState {
     pub(super) groups: BTreeMap<GroupName, BTreeMap<ConnectionId, ConnectionKey>>,
     /// Who receives the states of a group's members.
     pub(super) subscribers: BTreeMap<GroupName, BTreeSet<ConnectionKey>>,
+    /// What the event handlers want to know.
+    pub(super) presence: Presence,
     pub(super) pending: BTreeMap<Ticket, OpenRequest>,
     pub(super) calls: BTreeMap<CallToken, ConnectionKey>,
     deadlines: Deadlines<Due>,
@@ -78,6 +81,7 @@ impl HubState {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             subscribers: BTreeMap::new(),
+            presence: Presence::default(),
             pending: BTreeMap::new(),
             calls: BTreeMap::new(),
             deadlines: Deadlines::new(),

@@ -9,7 +9,7 @@ use webpubsub_protocol::name::EventName;
 use webpubsub_protocol::payload::Payload;
 
 use super::connection::{ConnectionKey, InFlight, Received, ReplyTo};
-use super::effect::{CallToken, Effects, HandlerFailed, Reply, UpstreamCall};
+use super::effect::{CallToken, Effects, HandlerFailed, News, Notice, Reply, UpstreamCall};
 use super::frames::WAITING_FRAMES;
 use super::message::Shared;
 use super::state::HubState;
@@ -33,19 +33,24 @@ impl HubState {
         }
         let token = self.new_call(key);
         let connection = self.connections.get_mut(key).ok_or(HandlerFailed)?;
-        let event_id = connection.next_event_id;
-        connection.next_event_id += 1;
         connection.in_flight = Some(InFlight { token, reply_to });
         effects.calls.push(UpstreamCall {
             token,
-            connection_id: connection.id.clone(),
-            user_id: connection.user.clone(),
-            event_id,
+            raised: connection.raise(),
             event,
             payload,
             metadata,
         });
         Ok(())
+    }
+
+    /// Tells the handler of something. Handlers know nothing of a connection whose first handshake is not done.
+    pub(super) fn tell(&mut self, key: ConnectionKey, news: News, effects: &mut Effects) {
+        let connection = self.connections.get_mut(key);
+        if let Some(connection) = connection.filter(|connection| connection.announced) {
+            let raised = connection.raise();
+            effects.notices.push(Notice { raised, news });
+        }
     }
 
     /// The event handler answered, or failed to.

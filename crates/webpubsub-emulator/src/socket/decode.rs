@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use webpubsub_protocol::frame::{ClientFrame, DecodeError, json, protobuf};
 use webpubsub_protocol::payload::Payload;
 
-use crate::hub::{End, Received, WireForm};
+use crate::hub::{End, Gone, Received, WireForm};
 
 const TOO_LARGE: &str = "The client message is too large.";
 const INVALID_FRAME: &str = "The client frame is invalid.";
@@ -40,11 +40,16 @@ pub(crate) fn binary(form: WireForm, bytes: Bytes, most: usize) -> Result<Receiv
     }
 }
 
-/// Whether a client's close frame ends its connection, reliable or not: a normal close does, and so
+/// How a client's close frame ends its connection. A normal close ends it for good, reliable or not, and so
 /// does a code that must not be sent. The WebSocket layer has answered that one, and hands it on as
 /// its own answer.
-pub(super) fn closes_for_good(close: &CloseFrame) -> bool {
-    close.code == 1000 || close.code == 1002 && close.reason.as_str() == "Protocol violation"
+pub(super) fn closed_by_client(close: &CloseFrame) -> Gone {
+    let reason = close.reason.as_str();
+    match close.code {
+        1000 => Gone::ClosedForGood(reason.into()),
+        1002 if reason == "Protocol violation" => Gone::ClosedForGood(INVALID_FRAME.into()),
+        _ => Gone::Lost,
+    }
 }
 
 /// How a broken socket ends its connection; `None` when it is simply gone.

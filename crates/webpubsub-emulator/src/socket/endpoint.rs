@@ -15,13 +15,15 @@ use percent_encoding::percent_decode_str;
 use webpubsub_protocol::access::{
     ClientProtocol, client_audience, verify_client_token, verify_reconnection_token,
 };
+use webpubsub_protocol::cloud_event::Lists;
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::name::{GroupName, HubName, UserId};
 use webpubsub_protocol::subprotocol::Subprotocol;
 
+use super::connect_event::{self, Client, Introduction, Opening};
 use super::query::Query;
 use super::task::{self, SocketGuard};
-use crate::hub::{NotRecoverable, OpenRequest, Overrides, WireForm};
+use crate::hub::{Attachment, Hub, NotRecoverable, OpenRequest, RawMode, WireForm};
 use crate::service::Service;
 
 /// Reading and writing in small pieces: the default of 128 KiB per connection is for few and large.
@@ -34,11 +36,34 @@ const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
 pub(crate) const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
 
 /// A refusal before the upgrade.
-struct Refusal(StatusCode, String);
+enum Refusal {
+    /// Answered with an empty body, as the reference has it; the cause is logged.
+    Unauthorized(String),
+    With(StatusCode, String),
+}
+
+/// A connection as its token asks for it, and all that the token says.
+struct Authorized {
+    request: OpenRequest,
+    claims: Lists,
+}
 
 impl Refusal {
     fn bad_request(text: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, text.into())
+        Self::With(StatusCode::BAD_REQUEST, text.into())
+    }
+
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unauthorized(reason) => {
+                tracing::info!(status = 401, %reason, "a client was refused");
+                StatusCode::UNAUTHORIZED.into_response()
+            }
+            Self::With(status, text) => {
+                tracing::info!(%status, reason = %text, "a client was refused");
+                (status, text).into_response()
+            }
+        }
     }
 }
 
@@ -47,14 +72,7 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
     let (mut parts, _) = request.into_parts();
     match connect(service, &mut parts).await {
         Ok(response) => response,
-        Err(Refusal(status, text)) => {
-            tracing::info!(%status, reason = %text, "a client was refused");
-            if status == StatusCode::UNAUTHORIZED {
-                // The reference: an empty body. The cause is in the log above.
-                return status.into_response();
-            }
-            (status, text).into_response()
-        }
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -63,7 +81,8 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let query = Query::parse(&query_text);
     let hub_name = hub_name(parts.uri.path(), &query)?;
     let upgrade = upgrade(parts).await?;
-    let offer = choose_subprotocol(&parts.headers);
+    let offered = offered_subprotocols(&parts.headers);
+    let offer = first_supported(&offered);
     if let Some(connection_id) = query.last("awps_connection_id") {
         return Ok(recover(
             service,
@@ -75,31 +94,60 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         ));
     }
 
-    let mut request = authorize(service, parts, &query, &hub_name)?;
+    let Authorized {
+        mut request,
+        claims,
+    } = authorize(service, parts, &query, &hub_name)?;
     request.raw_mode = query
         .raw_mode()
         .map_err(|e| Refusal::bad_request(e.to_string()))?;
-    let upgrade = match offer {
-        Some((subprotocol, spelled)) => {
-            request.form = subprotocol.into();
-            request.reliable = subprotocol.is_reliable();
-            request.protocol = Some(spelled.clone());
-            upgrade.protocols([spelled.to_string()])
-        }
-        None => upgrade,
+    request.session = connect_event::session(&parts.headers);
+    if let Some(name) = &offer {
+        let spoken = connect_event::spoken(name);
+        request.form = spoken.form;
+        request.reliable = spoken.reliable;
+        request.protocol = Some(spoken.name);
+    }
+    let introduction = Introduction {
+        claims,
+        query: &query,
+        headers: &parts.headers,
+        offered,
     };
     let hub = service.hub(&hub_name);
-    let (ticket, connection_id) = hub.open(request);
-    // Visible from here on: what is sent once the client knows of its 101 reaches it.
-    let Some(attachment) = hub.accept(ticket, Overrides::default()) else {
-        tracing::error!(connection = %connection_id, "the connection id is taken");
-        return Err(Refusal(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "try again".to_owned(),
-        ));
+    let attachment = open(service, Arc::clone(&hub), request, introduction).await?;
+    let upgrade = match &attachment.protocol {
+        Some(spelled) => upgrade.protocols([spelled.to_string()]),
+        None => upgrade,
     };
     let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
     Ok(upgrade.on_upgrade(move |socket| task::run(socket, guard)))
+}
+
+/// Opens a connection as its token and the `connect` handler say.
+async fn open(
+    service: &Service,
+    hub: Arc<Hub>,
+    request: OpenRequest,
+    introduction: Introduction<'_>,
+) -> Result<Attachment, Refusal> {
+    let user = request.user.clone();
+    let session = Arc::clone(&request.session);
+    let (ticket, connection_id) = hub.open(request);
+    let opening = Opening { hub, ticket };
+    let client = Client {
+        connection_id: connection_id.clone(),
+        user,
+        session,
+    };
+    let overrides = connect_event::ask(service, &opening, client, introduction)
+        .await
+        .map_err(|(status, text)| Refusal::With(status, text.to_owned()))?;
+    // Visible from here on: what is sent once the client knows of its 101 reaches it.
+    opening.hub.accept(ticket, overrides).ok_or_else(|| {
+        tracing::error!(connection = %connection_id, "it took too long to open, or its id is taken");
+        Refusal::With(StatusCode::INTERNAL_SERVER_ERROR, "try again".to_owned())
+    })
 }
 
 /// The hub, from `/client/hubs/{hub}` or `/client/?hub={hub}`.
@@ -111,7 +159,7 @@ fn hub_name(path: &str, query: &Query<'_>) -> Result<HubName, Refusal> {
         }
         _ => {
             let text = "clients connect to /client/hubs/{hub} or /client/?hub={hub}";
-            return Err(Refusal(StatusCode::NOT_FOUND, text.to_owned()));
+            return Err(Refusal::With(StatusCode::NOT_FOUND, text.to_owned()));
         }
     };
     HubName::new(name.into_owned()).map_err(|error| Refusal::bad_request(error.to_string()))
@@ -133,30 +181,44 @@ async fn upgrade(parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
         .max_frame_size(READABLE_BYTES))
 }
 
-/// The first subprotocol in the client's order that the service speaks, and how the client spells
-/// it. A client that offers only other names is a simple client.
-fn choose_subprotocol(headers: &HeaderMap) -> Option<(Subprotocol, ByteString)> {
-    headers
+/// All that the client offers, in its order and spelling.
+fn offered_subprotocols(headers: &HeaderMap) -> Vec<ByteString> {
+    let names = headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .find_map(|name| Some((Subprotocol::from_name(name)?, name.into())))
+        .filter(|name| !name.is_empty());
+    names.map(ByteString::from).collect()
 }
 
-/// Checks the token and takes from it what the connection starts with.
+/// The first subprotocol in the client's order that the service speaks. A client that offers only other names is a
+/// simple client, unless a handler chooses one of them.
+fn first_supported(offered: &[ByteString]) -> Option<ByteString> {
+    let mut offered = offered.iter();
+    let known = offered.find(|name| Subprotocol::from_name(name).is_some());
+    known.cloned()
+}
+
+/// Checks the token and takes from it what the connection starts with. Without one, the client is anonymous where the
+/// hub allows that.
 fn authorize(
     service: &Service,
     parts: &Parts,
     query: &Query<'_>,
     hub: &HubName,
-) -> Result<OpenRequest, Refusal> {
-    let unauthorized = |text: String| Refusal(StatusCode::UNAUTHORIZED, text);
+) -> Result<Authorized, Refusal> {
     let from_query = query.last("access_token").filter(|token| !token.is_empty());
-    let token = from_query
-        .or_else(|| bearer(&parts.headers))
-        .ok_or_else(|| unauthorized("no access token".to_owned()))?;
+    let Some(token) = from_query.or_else(|| bearer(&parts.headers)) else {
+        if service.handlers().admits_anonymous(hub) {
+            return Ok(Authorized {
+                request: nobody(),
+                claims: Lists::new(),
+            });
+        }
+        return Err(Refusal::Unauthorized("no access token".to_owned()));
+    };
 
     let settings = service.settings();
     let host = parts
@@ -171,7 +233,8 @@ fn authorize(
     };
     let at = settings.checked_at(service.clock().now().wall);
     let claims = verify_client_token(token, settings.keys(), &is_ours, at)
-        .map_err(|error| unauthorized(error.to_string()))?;
+        .map_err(|error| Refusal::Unauthorized(error.to_string()))?;
+    let all_claims = claims.event_claims();
 
     let most = settings.limits.groups_per_token;
     if claims.groups.len() > most {
@@ -182,17 +245,32 @@ fn authorize(
     let groups: Result<Vec<_>, _> = claims.groups.into_iter().map(GroupName::new).collect();
     let groups =
         groups.map_err(|_| Refusal::bad_request("The token contains an invalid group name."))?;
-    Ok(OpenRequest {
-        id: None,
+    let request = OpenRequest {
         // A user id of blanks only cannot be addressed, so it is as good as none.
         user: claims.user_id.and_then(|user| UserId::new(user).ok()),
         roles: claims.roles,
         groups,
+        ..nobody()
+    };
+    Ok(Authorized {
+        request,
+        claims: all_claims,
+    })
+}
+
+/// A simple client without user, roles and groups.
+fn nobody() -> OpenRequest {
+    OpenRequest {
+        id: None,
+        user: None,
+        roles: Vec::new(),
+        groups: Vec::new(),
         form: WireForm::Raw,
         reliable: false,
         protocol: None,
-        raw_mode: crate::hub::RawMode::SendEvent,
-    })
+        raw_mode: RawMode::SendEvent,
+        session: Arc::default(),
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -227,7 +305,7 @@ fn recover(
     hub_name: &HubName,
     connection_id: &str,
     query: &Query<'_>,
-    offer: Option<(Subprotocol, ByteString)>,
+    offer: Option<ByteString>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let token = query.last("awps_reconnection_token").unwrap_or_default();
@@ -259,7 +337,7 @@ fn recover(
         Err(cause) => {
             tracing::info!(connection = connection_id, %cause, "a recovery was refused");
             let upgrade = match offer {
-                Some((_, spelled)) => upgrade.protocols([spelled.to_string()]),
+                Some(spelled) => upgrade.protocols([spelled.to_string()]),
                 None => upgrade,
             };
             refuse_recovery(upgrade)

@@ -44,6 +44,12 @@ impl<'a> Query<'a> {
         values.next().map(|(_, value)| value.as_ref())
     }
 
+    /// All parameters, in their order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
     /// What a simple client's frames do.
     pub(super) fn raw_mode(&self) -> Result<RawMode, InvalidRawMode> {
         let mode = self.last("webpubsub_mode").unwrap_or_default();

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::decode;
-use crate::hub::{Attachment, Drained, End, Frame, Gone, Hub};
+use crate::hub::{Attachment, CONNECTION_ENDED, Drained, End, Frame, Gone, Hub};
 use crate::service::Service;
 use crate::tap::Tapped;
 
@@ -64,6 +64,7 @@ pub(super) async fn run<S>(socket: S, guard: SocketGuard)
 where
     S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send,
 {
+    guard.hub.greet(guard.attachment.key);
     guard.service.run_socket(converse(socket, &guard)).await;
 }
 
@@ -84,13 +85,14 @@ where
     // A client that does not read cannot hold a close back for ever.
     let finished = or_abort(exchange, guard).await.unwrap_or(Finished::Lost);
 
+    let closes = matches!(finished, Finished::ByClient(_) | Finished::ByService);
     if let Finished::ByClient(gone) = finished {
         // The hub must not see frames after this; the transport still answers the close.
         guard
             .hub
             .socket_gone(guard.attachment.key, guard.attachment.epoch, gone);
     }
-    if matches!(finished, Finished::ByClient(_) | Finished::ByService) {
+    if closes {
         // Finishes the close handshake: reads what is under way until the peer hangs up.
         let hang_up = async { while let Some(Ok(_)) = stream.next().await {} };
         let grace = clock.now().mono + crate::hub::CLOSE_DRAIN;
@@ -204,14 +206,12 @@ where
             None => return Finished::Lost,
             Some(Ok(Message::Close(close))) => {
                 let settings = guard.service.settings();
-                let for_good = match &close {
-                    Some(close) => decode::closes_for_good(close),
-                    None => settings.end_on_close_without_status,
-                };
-                let gone = if for_good {
-                    Gone::ClosedForGood
-                } else {
-                    Gone::Lost
+                let gone = match &close {
+                    Some(close) => decode::closed_by_client(close),
+                    None if settings.end_on_close_without_status => {
+                        Gone::ClosedForGood(CONNECTION_ENDED)
+                    }
+                    None => Gone::Lost,
                 };
                 return Finished::ByClient(gone);
             }

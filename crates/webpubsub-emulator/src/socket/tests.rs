@@ -110,6 +110,7 @@ fn connect(service: &Arc<Service>, hub: &Arc<Hub>, form: WireForm, reliable: boo
         reliable,
         protocol: None,
         raw_mode: RawMode::SendEvent,
+        session: Arc::default(),
     };
     let (ticket, _) = hub.open(request);
     let attachment = hub.accept(ticket, Overrides::default()).expect("accepted");

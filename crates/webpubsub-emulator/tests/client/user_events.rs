@@ -131,7 +131,7 @@ async fn a_handler_is_told_everything_about_an_event() {
     assert_eq!(event.connection_id.as_str(), connected["connectionId"]);
     assert_eq!(event.user_id.expect("a user").as_str(), "zoë");
     assert_eq!(event.event_name.as_str(), "first");
-    assert_eq!(event.event_id, 1);
+    assert_eq!(event.event_id, 2, "connected was the first");
     assert_eq!(event.payload, Payload::binary(&[1, 2][..]));
     assert_eq!(
         event.metadata,
@@ -349,7 +349,7 @@ async fn a_connection_has_one_call_under_way_and_pings_pass() {
     }
     client.say(r#"{"type":"ping"}"#).await;
     assert_eq!(client.json().await, json!({"type": "pong"}));
-    assert_eq!(calls.begun().await.event_id, 1);
+    assert_eq!(calls.begun().await.event_id, 2);
 
     // The second event was read before the ping; had it been handed on, it would come before this one.
     other
@@ -360,7 +360,7 @@ async fn a_connection_has_one_call_under_way_and_pings_pass() {
     calls.answer_one();
     assert_eq!(calls.news().await, News::Answered);
     assert_eq!(client.json().await["ackId"], 1);
-    assert_eq!(calls.begun().await.event_id, 2);
+    assert_eq!(calls.begun().await.event_id, 3);
 }
 
 #[tokio::test]
@@ -377,9 +377,9 @@ async fn frames_that_wait_for_a_call_are_bounded() {
         client
     });
     let mut read = 0;
-    for event_id in 1..=SENT {
-        assert_eq!(calls.begun().await.event_id, event_id);
-        let most = SENT.min(event_id + WAITING);
+    for handled in 1..=SENT {
+        assert_eq!(calls.begun().await.event_id, handled + 1);
+        let most = SENT.min(handled + WAITING);
         while read < most {
             if let Tapped::FrameIn { .. } = tap.recv().await.expect("no frame is missed") {
                 read += 1;

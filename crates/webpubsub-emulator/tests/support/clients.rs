@@ -51,19 +51,39 @@ impl World {
         self.connect(hub, options, None).await
     }
 
-    async fn connect(
+    /// The next socket of a reliable connection, from its `connected` frame. Nothing was read of it.
+    pub(crate) async fn recover(&self, hub: &str, connected: &Value) -> Client {
+        let text = |name: &str| connected[name].as_str().expect("text").to_owned();
+        let url = format!(
+            "ws://{}/client/hubs/{hub}?awps_connection_id={}&awps_reconnection_token={}",
+            self.address,
+            text("connectionId"),
+            text("reconnectionToken")
+        );
+        let subprotocol = "json.reliable.webpubsub.azure.v1";
+        let mut client = self.open(&url, Some(subprotocol)).await;
+        client.id = text("connectionId");
+        client
+    }
+
+    /// A client of any subprotocol, of which nothing was read.
+    pub(crate) async fn connect(
         &self,
         hub: &str,
         options: ClientTokenOptions,
         subprotocol: Option<&'static str>,
     ) -> Client {
         let url = self.emulator.client_access_url_with(hub, &options);
+        self.open(&url, subprotocol).await
+    }
+
+    /// A client with this URL, of which nothing was read.
+    pub(crate) async fn open(&self, url: &str, subprotocol: Option<&'static str>) -> Client {
         let mut request = url.into_client_request().expect("a valid URL");
         if let Some(subprotocol) = subprotocol {
             let value = HeaderValue::from_static(subprotocol);
-            request
-                .headers_mut()
-                .insert("sec-websocket-protocol", value);
+            let headers = request.headers_mut();
+            headers.insert("sec-websocket-protocol", value);
         }
         let (socket, _) = connect_async(request).await.expect("the client connects");
         Client {
@@ -124,10 +144,21 @@ impl Client {
         }
     }
 
+    /// Says goodbye and waits for the answer: then the emulator knows.
+    pub(crate) async fn close(&mut self, code: u16, reason: &str) {
+        let frame = CloseFrame {
+            code: code.into(),
+            reason: reason.into(),
+        };
+        self.send_message(Message::Close(Some(frame))).await;
+        self.closed().await;
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
-        self.socket
-            .send(Message::text(text))
-            .await
-            .expect("an open socket");
+        self.send_message(Message::text(text)).await;
+    }
+
+    pub(crate) async fn send_message(&mut self, message: Message) {
+        self.socket.send(message).await.expect("an open socket");
     }
 }

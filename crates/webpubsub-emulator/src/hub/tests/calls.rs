@@ -50,7 +50,7 @@ fn a_handler_call_holds_later_frames_back_but_not_pings() {
     assert!(!world.state.group_exists("g"));
 
     let call = world.call();
-    assert_eq!((call.event_id, call.event.as_str()), (1, "e"));
+    assert_eq!((call.raised.turn.event_id(), call.event.as_str()), (1, "e"));
     assert_eq!(call.payload, Payload::text("q"));
     world.answer(
         &call,
@@ -85,7 +85,7 @@ fn a_handler_call_holds_later_frames_back_but_not_pings() {
         &client,
         r#"{"type":"event","event":"e","ackId":3,"data":1}"#,
     );
-    assert_eq!(world.call().event_id, 3);
+    assert_eq!(world.call().raised.turn.event_id(), 3);
 }
 
 #[test]
@@ -108,7 +108,11 @@ fn a_client_that_floods_a_busy_handler_is_not_read() {
     let call = world.call();
     world.answer(&call, Ok(Reply::default()));
     assert!(!client.0.outbox.is_paused());
-    assert_eq!(world.call().event_id, 2, "the next one is under way");
+    assert_eq!(
+        world.call().raised.turn.event_id(),
+        2,
+        "the next one is under way"
+    );
 }
 
 #[test]

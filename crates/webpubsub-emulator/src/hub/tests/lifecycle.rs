@@ -67,6 +67,7 @@ fn the_connect_answer_replaces_what_the_token_said() {
         user: Some(Some(UserId::new("bob").expect("a user"))),
         roles: Some(Vec::new()),
         groups: Some(vec![group("answer")]),
+        ..Overrides::default()
     };
     let client = Client(
         world

@@ -197,6 +197,7 @@ fn request(id: &str, user: Option<&str>, groups: &[&str], form: WireForm) -> Ope
         reliable: false,
         protocol: (form == WireForm::Json).then(|| "json.webpubsub.azure.v1".into()),
         raw_mode: RawMode::SendEvent,
+        session: Arc::default(),
     }
 }
 

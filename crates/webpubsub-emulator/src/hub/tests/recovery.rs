@@ -29,7 +29,7 @@ fn messages_are_numbered_and_the_unacknowledged_are_replayed() {
 
     // What the old socket still says does not count.
     world.say(&first, r#"{"type":"ping"}"#);
-    world.lose(&first, Gone::ClosedForGood);
+    world.lose(&first, Gone::ClosedForGood("bye".into()));
     world.say(&second, r#"{"type":"ping"}"#);
     assert_eq!(second.frames(&world), [r#"{"type":"pong"}"#]);
 }
@@ -70,7 +70,7 @@ fn some_ends_are_final() {
     // req: S-7.2-14, S-7.2-16, S-7.2-17
     let mut world = World::new();
     let closed = world.connect_reliable("closed", &[]);
-    world.lose(&closed, Gone::ClosedForGood);
+    world.lose(&closed, Gone::ClosedForGood("bye".into()));
     let ended = world.connect_reliable("ended", &[]);
     let now = world.clock.now();
     world
@@ -153,7 +153,7 @@ fn ack_ids_survive_and_calls_do_not() {
     );
     assert!(second.frames(&world)[1].contains("Duplicate"));
     let again = world.call();
-    assert_eq!(again.event_id, 2, "the event runs again");
+    assert_eq!(again.raised.turn.event_id(), 2, "the event runs again");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn no_deadline_is_left_when_all_have_ended() {
     );
     assert!(world.state.poll_timeout().is_some(), "the stream may idle");
     for client in [recovered, streaming] {
-        world.lose(&client, Gone::ClosedForGood);
+        world.lose(&client, Gone::ClosedForGood("bye".into()));
     }
     assert_eq!(world.state.poll_timeout(), None);
 }

@@ -1,0 +1,432 @@
+//! From an event to the handler that takes it, and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Response, StatusCode};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use webpubsub_protocol::access::AccessKey;
+use webpubsub_protocol::cloud_event::{
+    ConnectData, DisconnectedData, EventType, GroupData, VALIDATE,
+};
+use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::name::{ConnectionId, HubName, UserId};
+
+use super::answer::{self, Accepted, Answer, Unusable};
+use super::client::{Client, NoAnswer, Tries};
+use super::probe::{self, Probes, Question, Refused};
+use super::request::{Event, Stamp};
+use super::session::{Session, Turn};
+use super::settings::{AnonymousConnectPolicy, EventHandler, HubOptions, Target};
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::hub::{
+    CLOSE_DRAIN, HandlerFailed, News, Notice, Presence, Reply, Upstream, UpstreamCall,
+};
+use crate::ids::Ids;
+use crate::tap::{Tap, Tapped};
+
+/// The event handlers of all hubs.
+#[derive(Clone)]
+pub(crate) struct Handlers(Arc<Shared>);
+
+/// What the handlers share with the rest of the service.
+pub(crate) struct Surroundings {
+    pub(crate) clock: Clock,
+    /// Sign events, the primary one first.
+    pub(crate) keys: Vec<AccessKey>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) tap: Arc<Tap>,
+    pub(crate) counters: Arc<Counters>,
+    /// Answers the user events that no handler takes.
+    pub(crate) fallback: Option<Arc<dyn Upstream>>,
+}
+
+struct Shared {
+    around: Surroundings,
+    client: Arc<Client>,
+    probes: Probes,
+    request_ids: Mutex<Ids>,
+    /// Replaced as a whole; the options of one event never change while it is handled.
+    options: Mutex<Arc<BTreeMap<HubName, HubOptions>>>,
+    /// The URLs that were tried out, so that a reload tries new ones only.
+    tried_out: Mutex<BTreeSet<String>>,
+    /// Events come from anywhere, also from a runtime that is about to end.
+    runtime: Handle,
+    /// Events that nobody waits for.
+    notices: TaskTracker,
+    abort: CancellationToken,
+}
+
+/// A client that wants to connect.
+pub(crate) struct Connecting {
+    pub(crate) hub: HubName,
+    pub(crate) connection_id: ConnectionId,
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) session: Arc<Session>,
+    pub(crate) data: ConnectData,
+}
+
+/// Why a client may not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectRefused {
+    /// The handler said so, with this status.
+    ByHandler(StatusCode),
+    /// The handler gave no answer that can be used. Its cause is logged where it happened.
+    HandlerFailed,
+}
+
+/// Why an event was not handled.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    NotValidated(Refused),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+}
+
+impl Handlers {
+    /// On the current tokio runtime.
+    pub(crate) fn new(around: Surroundings, options: BTreeMap<HubName, HubOptions>) -> Self {
+        Self(Arc::new(Shared {
+            client: Arc::new(Client::new(around.clock.clone())),
+            probes: Probes::default(),
+            request_ids: Mutex::new(Ids::new(around.seed, "requests to event handlers")),
+            options: Mutex::new(Arc::new(options)),
+            tried_out: Mutex::default(),
+            runtime: Handle::current(),
+            notices: TaskTracker::new(),
+            abort: CancellationToken::new(),
+            around,
+        }))
+    }
+
+    /// The options of all hubs, as they are now.
+    pub(crate) fn options(&self) -> Arc<BTreeMap<HubName, HubOptions>> {
+        Arc::clone(&self.0.options.lock())
+    }
+
+    pub(crate) fn set_options(&self, options: BTreeMap<HubName, HubOptions>) {
+        *self.0.options.lock() = Arc::new(options);
+    }
+
+    /// Which changes of groups the handlers of a hub want to know.
+    pub(crate) fn presence(&self, hub: &HubName) -> Presence {
+        Presence {
+            joined: self.of(hub, &EventType::GroupJoined).is_some(),
+            left: self.of(hub, &EventType::GroupLeft).is_some(),
+        }
+    }
+
+    /// Whether clients without a token may connect to a hub.
+    pub(crate) fn admits_anonymous(&self, hub: &HubName) -> bool {
+        let options = self.options();
+        let policy = options.get(hub).map(|options| options.anonymous_connect);
+        policy == Some(AnonymousConnectPolicy::Allow)
+    }
+
+    /// The handler that takes the `connect` events of a hub.
+    pub(crate) fn of_connect(&self, hub: &HubName) -> Option<EventHandler> {
+        self.of(hub, &EventType::Connect)
+    }
+
+    fn of(&self, hub: &HubName, event: &EventType) -> Option<EventHandler> {
+        let options = self.options();
+        options.get(hub)?.handler_of(event).cloned()
+    }
+
+    /// Asks a handler whether a client may connect.
+    ///
+    /// # Errors
+    ///
+    /// When it may not, or nobody knows.
+    pub(crate) async fn connect(
+        &self,
+        handler: &EventHandler,
+        client: Connecting,
+    ) -> Result<Accepted, ConnectRefused> {
+        let event = Event {
+            kind: EventType::Connect,
+            id: 0,
+            hub: client.hub,
+            connection_id: client.connection_id,
+            user_id: client.user_id,
+            subprotocol: None,
+            content_type: "application/json",
+            body: json(&client.data),
+            metadata: Metadata::default(),
+        };
+        let turn = client.session.turn(event.id);
+        let session = client.session;
+        let judge = |answer: Answer| {
+            let accepted = answer::connect(&answer)?;
+            keep_state(&session, answer::state(&answer.headers));
+            Ok(accepted)
+        };
+        let result = self.ask(handler, &event, turn, judge).await;
+        result.map_err(|failure| match failure {
+            Failure::Unusable(Unusable::Status(status))
+                if status.is_client_error() || status.is_server_error() =>
+            {
+                ConnectRefused::ByHandler(status)
+            }
+            _ => ConnectRefused::HandlerFailed,
+        })
+    }
+
+    /// Tries the handlers at URLs out that were not tried out before, and logs what they say.
+    pub(crate) fn try_out(&self, origin: &str) {
+        for (hub, options) in self.options().iter() {
+            for handler in options.event_handlers.iter().filter(|it| it.validated) {
+                let Target::Url(template) = &handler.target else {
+                    continue;
+                };
+                let url = template.fill(hub.as_str(), VALIDATE);
+                if !self.0.tried_out.lock().insert(url.to_string()) {
+                    continue;
+                }
+                let question = Question {
+                    target: handler.target.clone(),
+                    url,
+                    origin: origin.to_owned(),
+                };
+                let shared = Arc::clone(&self.0);
+                self.spawn(async move {
+                    probe::try_out(&shared.client, &shared.around.clock, &question).await;
+                });
+            }
+        }
+    }
+
+    /// Waits until events under way are told, for at most 5 s by the machine's time, even where our clock stands still.
+    pub(crate) async fn shutdown(&self) {
+        self.0.notices.close();
+        if tokio::time::timeout(CLOSE_DRAIN, self.0.notices.wait())
+            .await
+            .is_err()
+        {
+            let events = self.0.notices.len();
+            tracing::warn!(events, "event handlers did not answer in time");
+        }
+        self.0.abort.cancel();
+        self.0.notices.wait().await;
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.0.abort.clone();
+        self.0.runtime.spawn(async move {
+            abort.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Tells a handler of an event, and takes what `judge` makes of the answer. What goes wrong is logged.
+    async fn ask<T>(
+        &self,
+        handler: &EventHandler,
+        event: &Event,
+        turn: Turn,
+        judge: impl FnOnce(Answer) -> Result<T, Unusable>,
+    ) -> Result<T, Failure> {
+        let mut status = None;
+        let answer = self.exchange(handler, event, turn).await;
+        let result = answer.and_then(|answer| {
+            status = Some(answer.status.as_u16());
+            judge(answer).map_err(Failure::from)
+        });
+        self.0.around.counters.handler_calls.add(1);
+        if let Err(failure) = &result {
+            self.0.around.counters.handler_failures.add(1);
+            let (hub, connection) = (&event.hub, &event.connection_id);
+            tracing::warn!(
+                %hub, %connection, event = %event.kind, handler = ?handler.target,
+                "the event handler failed: {failure}"
+            );
+        }
+        self.0.around.tap.emit(|| Tapped::HandlerCall {
+            hub: event.hub.clone(),
+            connection_id: event.connection_id.clone(),
+            event: event.kind.name().to_owned(),
+            event_id: event.id,
+            status,
+            succeeded: result.is_ok(),
+        });
+        result
+    }
+
+    async fn exchange(
+        &self,
+        handler: &EventHandler,
+        event: &Event,
+        turn: Turn,
+    ) -> Result<Answer, Failure> {
+        let Shared { client, around, .. } = &*self.0;
+        let clock = &around.clock;
+        let session = Arc::clone(turn.session());
+        let url = handler.target.url(event.hub.as_str(), event.kind.name());
+        let deadline = clock.now().mono + handler.timeout;
+        let head = client.before(deadline, self.head(handler, event, &url, turn));
+        let head = head.await;
+        let head = head.unwrap_or(Err(NoAnswer::TimedOut(handler.timeout).into()))?;
+        if head.status().is_success() {
+            session.keep_cookies(&url, head.headers(), clock.now().wall);
+        }
+        Ok(client.read(head, handler.timeout).await?)
+    }
+
+    /// Sends an event when its turn has come, and waits for the head of the answer.
+    async fn head(
+        &self,
+        handler: &EventHandler,
+        event: &Event,
+        url: &url::Url,
+        turn: Turn,
+    ) -> Result<Response<Body>, Failure> {
+        let Shared { client, around, .. } = &*self.0;
+        let session = turn.session();
+        turn.comes().await;
+        if handler.validated {
+            let question = Question {
+                target: handler.target.clone(),
+                url: handler.target.url(event.hub.as_str(), VALIDATE),
+                origin: session.origin().to_owned(),
+            };
+            let spawn = |asking: probe::Asking| self.spawn(asking.run());
+            let allowed = self
+                .0
+                .probes
+                .allowed(&around.clock, client, question, spawn);
+            allowed.await.map_err(Failure::NotValidated)?;
+        }
+        let now = around.clock.now().wall;
+        let request_id = self.0.request_ids.lock().guid();
+        let stamp = Stamp {
+            keys: &around.keys,
+            time: now,
+            request_id: &request_id,
+            origin: session.origin(),
+            state: session.state(),
+            cookies: session.cookies(url, now),
+        };
+        let request = event.request(url, stamp).map_err(NoAnswer::from)?;
+        let mut sending = pin!(client.send(&handler.target, &request, Tries::Several));
+        // Polled once, it is under way: then the next event of the connection may go.
+        let first = futures_util::poll!(sending.as_mut());
+        drop(turn);
+        Ok(match first {
+            std::task::Poll::Ready(answer) => answer?,
+            std::task::Poll::Pending => sending.await?,
+        })
+    }
+}
+
+impl Upstream for Handlers {
+    fn call(
+        &self,
+        hub: &HubName,
+        call: UpstreamCall,
+    ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
+        let kind = EventType::User(call.event.as_shared().clone());
+        let Some(handler) = self.of(hub, &kind) else {
+            return match &self.0.around.fallback {
+                Some(fallback) => fallback.call(hub, call),
+                None => {
+                    tracing::debug!(%hub, event = %kind, "no event handler takes this event");
+                    std::future::ready(Err(HandlerFailed)).boxed()
+                }
+            };
+        };
+        let (content_type, body) = Event::body_of(&call.payload);
+        let event = Event {
+            kind,
+            id: call.raised.turn.event_id(),
+            hub: hub.clone(),
+            connection_id: call.raised.connection_id,
+            user_id: call.raised.user_id,
+            subprotocol: call.raised.subprotocol,
+            content_type,
+            body,
+            metadata: call.metadata,
+        };
+        let turn = call.raised.turn;
+        let handlers = self.clone();
+        async move {
+            let session = Arc::clone(turn.session());
+            let judge = |answer: Answer| {
+                let state = answer::state(&answer.headers);
+                let reply = answer::user_event(answer)?;
+                keep_state(&session, state);
+                Ok(reply)
+            };
+            let reply = handlers.ask(&handler, &event, turn, judge).await;
+            reply.map_err(|_| HandlerFailed)
+        }
+        .boxed()
+    }
+
+    fn notify(&self, hub: &HubName, notice: Notice) {
+        let (kind, body) = match notice.news {
+            News::Connected => (EventType::Connected, Bytes::from_static(b"{}")),
+            News::Disconnected(reason) => {
+                let data = DisconnectedData {
+                    reason: Some(reason.to_string()),
+                    mqtt: None,
+                };
+                (EventType::Disconnected, json(&data))
+            }
+            News::Joined(group) => {
+                let group = group.to_string();
+                (EventType::GroupJoined, json(&GroupData { group }))
+            }
+            News::Left(group) => {
+                let group = group.to_string();
+                (EventType::GroupLeft, json(&GroupData { group }))
+            }
+        };
+        let Some(handler) = self.of(hub, &kind) else {
+            return;
+        };
+        let event = Event {
+            kind,
+            id: notice.raised.turn.event_id(),
+            hub: hub.clone(),
+            connection_id: notice.raised.connection_id,
+            user_id: notice.raised.user_id,
+            subprotocol: notice.raised.subprotocol,
+            content_type: "application/json",
+            body,
+            metadata: Metadata::default(),
+        };
+        let turn = notice.raised.turn;
+        let handlers = self.clone();
+        let tracked = self.0.notices.token();
+        self.spawn(async move {
+            let _tracked = tracked;
+            let judge = |answer: Answer| match answer.status.is_success() {
+                true => Ok(()),
+                false => Err(Unusable::Status(answer.status)),
+            };
+            // A failure is logged, and nobody else wants to know.
+            let _ = handlers.ask(&handler, &event, turn, judge).await;
+        });
+    }
+}
+
+fn keep_state(session: &Session, state: Option<HeaderValue>) {
+    if let Some(state) = state {
+        session.set_state(state);
+    }
+}
+
+fn json(data: &impl serde::Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(data).expect("strings and lists always serialise"))
+}

@@ -1,0 +1,266 @@
+//! Abuse protection: no handler gets events before it has said that it wants them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use http::{HeaderMap, Method, Response, StatusCode};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use url::Url;
+use webpubsub_protocol::cloud_event::header::WEBHOOK_ALLOWED_ORIGIN;
+use webpubsub_protocol::cloud_event::{AllowedOrigin, allowed_origin};
+
+use super::client::{Client, NoAnswer, Tries};
+use super::request;
+use super::settings::Target;
+use crate::clock::Clock;
+
+/// How long a handler has for each request of the probe.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a success counts, and the longest time that a failure does.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long a first failure counts. Doubled with each one that follows.
+const FIRST_FAILURE: Duration = Duration::from_secs(1);
+
+/// Handlers that are remembered. Origins come from clients, so there may be many.
+const MOST: usize = 1000;
+
+/// Why a handler gets no events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// 2xx, but no line names the origin. Holds the lines.
+    MissingAllowedOrigin(Vec<String>),
+    /// Anything but 2xx.
+    InvalidStatusCode(StatusCode),
+    NoAnswer(NoAnswer),
+}
+
+/// The answers of all handlers that were asked.
+#[derive(Default)]
+pub(super) struct Probes(Mutex<BTreeMap<Asked, Arc<Slot>>>);
+
+/// Who was asked what.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    /// A service in this process.
+    service: Option<u64>,
+    url: String,
+    origin: String,
+}
+
+#[derive(Default)]
+struct Slot {
+    last: watch::Sender<Option<Heard>>,
+    asking: AtomicBool,
+}
+
+/// An answer, and how long it counts.
+#[derive(Clone)]
+struct Heard {
+    verdict: Result<(), Refused>,
+    until: Instant,
+    /// How long it counts in all.
+    kept: Duration,
+}
+
+/// A handler to be asked, and by whom.
+#[derive(Clone)]
+pub(super) struct Question {
+    pub(super) target: Target,
+    pub(super) url: Url,
+    pub(super) origin: String,
+}
+
+impl Probes {
+    /// Whether the handler wants events. The first one who asks waits for the answer, and so does everybody until it has
+    /// come; later the last answer counts, while an old one is renewed in the background by `spawn`.
+    pub(super) async fn allowed(
+        &self,
+        clock: &Clock,
+        client: &Arc<Client>,
+        question: Question,
+        spawn: impl FnOnce(Asking),
+    ) -> Result<(), Refused> {
+        let slot = self.slot(&question);
+        let mut heard = slot.last.subscribe();
+        let is_fresh = {
+            let last = heard.borrow();
+            last.as_ref()
+                .is_some_and(|last| clock.now().mono < last.until)
+        };
+        if !is_fresh && !slot.asking.swap(true, Ordering::AcqRel) {
+            spawn(Asking {
+                slot: Arc::clone(&slot),
+                clock: clock.clone(),
+                client: Arc::clone(client),
+                question,
+            });
+        }
+        let known = heard.wait_for(Option::is_some).await;
+        let known = known.expect("the slot lives here").clone();
+        known.map_or(Ok(()), |heard| heard.verdict)
+    }
+
+    fn slot(&self, question: &Question) -> Arc<Slot> {
+        let asked = Asked {
+            service: match &question.target {
+                Target::Url(_) => None,
+                Target::Service { id, .. } => Some(*id),
+            },
+            url: question.url.to_string(),
+            origin: question.origin.clone(),
+        };
+        let mut slots = self.0.lock();
+        if slots.len() >= MOST && !slots.contains_key(&asked) {
+            // Rare enough to start afresh: each handler is asked once more.
+            slots.clear();
+        }
+        Arc::clone(slots.entry(asked).or_default())
+    }
+}
+
+/// A probe that is to be run.
+pub(super) struct Asking {
+    slot: Arc<Slot>,
+    clock: Clock,
+    client: Arc<Client>,
+    question: Question,
+}
+
+impl Asking {
+    pub(super) async fn run(self) {
+        let verdict = ask(&self.client, &self.clock, &self.question, Tries::Several).await;
+        self.question.log(&verdict);
+        let failed_for = {
+            let last = self.slot.last.borrow();
+            last.as_ref()
+                .filter(|last| last.verdict.is_err())
+                .map(|last| last.kept)
+        };
+        let kept = match (&verdict, failed_for) {
+            (Ok(()), _) => LONGEST,
+            (Err(_), None) => FIRST_FAILURE,
+            (Err(_), Some(before)) => LONGEST.min(before * 2),
+        };
+        let heard = Heard {
+            verdict,
+            until: self.clock.now().mono + kept,
+            kept,
+        };
+        self.slot.asking.store(false, Ordering::Release);
+        self.slot.last.send_replace(Some(heard));
+    }
+}
+
+/// Asks without remembering the answer, once, and says what came of it.
+pub(super) async fn try_out(client: &Client, clock: &Clock, question: &Question) {
+    let verdict = ask(client, clock, question, Tries::One).await;
+    question.log(&verdict);
+}
+
+async fn ask(
+    client: &Client,
+    clock: &Clock,
+    question: &Question,
+    tries: Tries,
+) -> Result<(), Refused> {
+    let mut response = send(client, clock, question, Method::OPTIONS, tries).await?;
+    if response.status() == StatusCode::NOT_FOUND {
+        response = send(client, clock, question, Method::GET, tries).await?;
+    }
+    judge(response.status(), response.headers(), question)
+}
+
+async fn send(
+    client: &Client,
+    clock: &Clock,
+    question: &Question,
+    method: Method,
+    tries: Tries,
+) -> Result<Response<Body>, Refused> {
+    let request = request::probe(method, &question.url, &question.origin)
+        .map_err(|error| Refused::NoAnswer(error.into()))?;
+    let deadline = clock.now().mono + TIMEOUT;
+    let sending = client.send(&question.target, &request, tries);
+    let answer = client.before(deadline, sending).await;
+    answer
+        .unwrap_or(Err(NoAnswer::TimedOut(TIMEOUT)))
+        .map_err(Refused::NoAnswer)
+}
+
+fn judge(status: StatusCode, headers: &HeaderMap, question: &Question) -> Result<(), Refused> {
+    if !status.is_success() {
+        return Err(Refused::InvalidStatusCode(status));
+    }
+    let lines = headers.get_all(WEBHOOK_ALLOWED_ORIGIN).iter();
+    let lines: Vec<String> = lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
+        .collect();
+    match allowed_origin(lines.iter().map(String::as_str), &question.origin) {
+        AllowedOrigin::Yes => Ok(()),
+        AllowedOrigin::InList => {
+            tracing::warn!(
+                handler = ?question.target,
+                "the handler lists several hosts in one WebHook-Allowed-Origin line. That works here, but Azure does \
+                 not split such lines: answer one line per host, or `*`"
+            );
+            Ok(())
+        }
+        AllowedOrigin::No => Err(Refused::MissingAllowedOrigin(lines)),
+    }
+}
+
+impl Question {
+    fn log(&self, verdict: &Result<(), Refused>) {
+        let (handler, origin) = (&self.target, &self.origin);
+        match verdict {
+            Ok(()) => tracing::info!(?handler, origin, "the event handler takes events"),
+            Err(refused) => tracing::warn!(
+                ?handler,
+                origin,
+                "the event handler gets no events: {refused}. {}",
+                refused.remedy(origin)
+            ),
+        }
+    }
+}
+
+impl Refused {
+    /// What to do about it.
+    fn remedy(&self, origin: &str) -> String {
+        match self {
+            Self::MissingAllowedOrigin(_) | Self::InvalidStatusCode(_) => format!(
+                "It must answer `OPTIONS` on its URL with 200 and the header `WebHook-Allowed-Origin: *` (or `{origin}`)"
+            ),
+            Self::NoAnswer(NoAnswer::Unreachable(_)) => {
+                "Start it, or correct its URL; it is asked again with the next events".to_owned()
+            }
+            Self::NoAnswer(_) => "It must answer `OPTIONS` on its URL at once".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingAllowedOrigin(lines) if lines.is_empty() => f.write_str(
+                "AbuseProtectionResponseMissingAllowedOrigin: it answered without WebHook-Allowed-Origin",
+            ),
+            Self::MissingAllowedOrigin(lines) => write!(
+                f,
+                "AbuseProtectionResponseMissingAllowedOrigin: its WebHook-Allowed-Origin is {lines:?}"
+            ),
+            Self::InvalidStatusCode(status) => write!(
+                f,
+                "AbuseProtectionResponseInvalidStatusCode: it answered {status}"
+            ),
+            Self::NoAnswer(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Event handlers: what they are told over HTTP or in this process, and what their answers do.
+
+mod connect;
+mod handler;
+mod lifecycle;
+#[path = "../support/mod.rs"]
+mod support;
+mod user_events;
+
+use std::time::Duration;
+
+use handler::{Handler, Reply, Seen};
+use support::{Client, World};
+use webpubsub_emulator::{EventHandler, HubOptions, SystemEvent};
+use webpubsub_protocol::access::ClientTokenOptions;
+
+const JSON: &str = "json.webpubsub.azure.v1";
+const RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
+
+/// Far longer than anything here takes; only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const ALL_EVENTS: [SystemEvent; 5] = [
+    SystemEvent::Connect,
+    SystemEvent::Connected,
+    SystemEvent::Disconnected,
+    SystemEvent::GroupJoined,
+    SystemEvent::GroupLeft,
+];
+
+/// An emulator whose hub `chat` has this one handler.
+async fn world(handler: EventHandler) -> World {
+    World::with(|builder| builder.hub("chat", HubOptions::new().event_handler(handler))).await
+}
+
+/// A user who may do everything.
+fn user(name: &str) -> ClientTokenOptions {
+    ClientTokenOptions::default()
+        .user_id(name)
+        .role("webpubsub.joinLeaveGroup")
+        .role("webpubsub.sendToGroup")
+}
