@@ -268,7 +268,8 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         self.set("*", handler, |handlers| &mut handlers.any_user_event)
     }
 
-    /// Takes all events that no other handler takes by the methods of a trait.
+    /// Takes all events by the methods of a trait. Beside it, [`on_user_event`](Self::on_user_event) can take some of the
+    /// user events.
     pub fn event_handler(self, handler: impl EventHandler) -> Self {
         macro_rules! call {
             ($handler:ident.$method:ident($request:ty)) => {{

@@ -1,6 +1,6 @@
 //! The event handler of one or several hubs.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::Router;
 use http::request::Parts;
@@ -46,11 +46,24 @@ impl WebPubSubEventHandler {
 
     /// A router that takes the events and answers 404 to all other requests.
     ///
-    /// It can be merged into one without fallback, and nested: a prefix that the router strips may be part of
-    /// [`path`](WebPubSubEventHandlerBuilder::path) or not. It works by a fallback, because paths of events compare without
-    /// case; beside a fallback of your own use the handler as layer.
+    /// It can be merged and nested. A prefix that routers strip may be part of
+    /// [`path`](WebPubSubEventHandlerBuilder::path) or not; when it is, nest once only. To nest at exactly the path, prefer
+    /// `nest_service(path, handler)`, which unlike `nest` also takes the path with a slash at its end.
+    ///
+    /// Routes compare with regard to case and events without, so the router also has a fallback. Beside a fallback of your
+    /// own use the handler as layer: axum merges no two fallbacks.
     pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
-        Router::new().fallback_service(self)
+        let routes: BTreeSet<String> = self
+            .hubs
+            .iter()
+            .flat_map(|hub| hub.prefix.routes())
+            .collect();
+        // A path may hold what other versions of axum took for parameters.
+        let router = Router::new()
+            .without_v07_checks()
+            .fallback_service(self.clone());
+        let add = |router: Router<S>, route: String| router.route_service(&route, self.clone());
+        routes.into_iter().fold(router, add)
     }
 
     /// Waits until the events that were acknowledged are handled. From now on, events that the service does not wait for

@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 /// A bounded queue. Jobs of one key run one after the other in the order in which they came, others side by side.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ type Waiting = Arc<Mutex<HashMap<String, VecDeque<Job>>>>;
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
+    // A shutdown waits for whoever has a place, also before the job is there.
+    _awaited: TaskTrackerToken,
 }
 
 /// The queue takes no more jobs.
@@ -57,7 +59,10 @@ impl Queue {
     pub(crate) async fn place(&self) -> Result<Place, Closed> {
         let permit = Arc::clone(&self.places).acquire_owned().await;
         match permit {
-            Ok(_permit) => Ok(Place { _permit }),
+            Ok(_permit) => Ok(Place {
+                _permit,
+                _awaited: self.tasks.token(),
+            }),
             Err(_) => Err(Closed),
         }
     }
@@ -126,9 +131,19 @@ mod tests {
         queue.push(queue.place().await.unwrap(), "b", send("b1"));
         assert_eq!(entries.recv().await, Some("b1"));
         release.send(()).unwrap();
-        queue.drain().await;
-        assert_eq!(entries.recv().await, Some("a1"));
-        assert_eq!(entries.recv().await, Some("a2"));
+        let early = queue.place().await.unwrap();
+        let mut drained = Box::pin(queue.drain());
+        assert!(futures_util::poll!(&mut drained).is_pending());
+        queue.push(early, "c", send("c1"));
+        drained.await;
+        drop(log);
+        let mut order = Vec::new();
+        while let Some(entry) = entries.recv().await {
+            order.push(entry);
+        }
+        assert!(order.contains(&"c1"), "{order:?}");
+        order.retain(|entry| entry.starts_with('a'));
+        assert_eq!(order, ["a1", "a2"]);
         assert!(queue.waiting.lock().is_empty());
         assert_eq!(queue.place().await.unwrap_err(), Closed);
     }

@@ -17,20 +17,42 @@ pub(crate) enum Task {
 
 /// The path that a handler listens on, and everything below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prefix(String);
+pub(crate) struct Prefix {
+    spelled: String,
+    lower_case: String,
+}
 
 impl Prefix {
     /// Case does not count, nor does a slash at the end.
     pub(crate) fn new(path: &str) -> Self {
-        Self(with_slash(&path.to_lowercase()))
+        let spelled = with_slash(path);
+        let lower_case = spelled.to_lowercase();
+        Self {
+            spelled,
+            lower_case,
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.lower_case
+    }
+
+    /// What it covers as routes of axum, as far as those can say: they know one spelling only.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = String> {
+        [&self.spelled, &self.lower_case]
+            .into_iter()
+            .flat_map(|path| {
+                let path = path.replace('{', "{{").replace('}', "}}");
+                let bare = path.trim_end_matches('/').to_owned();
+                let below = format!("{path}{{*below}}");
+                [bare, path, below]
+                    .into_iter()
+                    .filter(|route| !route.is_empty())
+            })
     }
 
     fn covers(&self, path: &str) -> bool {
-        with_slash(&path.to_lowercase()).starts_with(&self.0)
+        with_slash(&path.to_lowercase()).starts_with(&self.lower_case)
     }
 }
 

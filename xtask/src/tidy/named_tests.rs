@@ -3,8 +3,9 @@
 use super::{Finding, tree::Tree};
 
 /// The documents with such tables, each with the folder from which it names tests.
-const DOCUMENTS: [(&str, &str); 2] = [
+const DOCUMENTS: [(&str, &str); 3] = [
     ("docs/compatibility.md", ""),
+    ("crates/webpubsub-axum/README.md", "crates/webpubsub-axum/"),
     (
         "crates/webpubsub-client/README.md",
         "crates/webpubsub-client/",
