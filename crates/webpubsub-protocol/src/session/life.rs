@@ -290,9 +290,9 @@ impl Session {
         let longer = Duration::from_secs(3 * u64::from(planted(Plant::WindowLong)));
         let window = self.config.recovery_window + longer;
         // Otherwise recoveries that all end before their replay is complete would go on for ever.
-        let earlier = link
-            .forgotten_at
-            .filter(|_| !planted(Plant::WindowBeginsAnew));
+        // But who does not read cannot know whether it was complete.
+        let is_unknown = self.stalled || planted(Plant::WindowBeginsAnew);
+        let earlier = link.forgotten_at.filter(|_| !is_unknown);
         let forgotten_at = earlier.or_else(|| now.after(window));
         link.forgotten_at = forgotten_at;
         if forgotten_at.is_some_and(|at| at <= now.mono) {
@@ -409,11 +409,6 @@ impl Session {
                 }
             }
             Timer::Dial => self.abandon(now, self.config.dial_timeout),
-            Timer::Handshake if self.stalled => {
-                // Nothing is read, so silence says nothing.
-                let at = now.after(self.config.handshake_timeout);
-                self.timers.set(Timer::Handshake, at);
-            }
             Timer::Handshake => self.abandon(now, self.config.handshake_timeout),
             Timer::Recovery => {
                 if self.phase.has_transport() {
@@ -444,8 +439,9 @@ impl Session {
         let timeout = self.config.keep_alive_timeout;
         let heard = self.last_received.unwrap_or(now.mono);
         let silent = now.mono.saturating_duration_since(heard);
-        if self.stalled || silent < timeout || planted(Plant::SilenceKept) {
-            let from = if self.stalled { now.mono } else { heard };
+        let is_excused = self.stalled || planted(Plant::SilenceKept);
+        if is_excused || silent < timeout {
+            let from = if is_excused { now.mono } else { heard };
             return self.timers.set(Timer::Idle, from.checked_add(timeout));
         }
         if now.mono.saturating_duration_since(due) >= SLEPT {

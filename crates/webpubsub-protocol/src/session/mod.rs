@@ -293,7 +293,8 @@ impl Session {
     }
 
     /// Tells whether the application has stopped taking events, so that nothing is read from the
-    /// socket. Then answers cannot arrive: what waits for one is settled as [`Outcome::Stalled`],
+    /// socket; but read it until the session is [connected](State::Connected), which takes a frame
+    /// or two, so that a slow application does not cost a recovery. While it is stalled, answers cannot arrive: what waits for one is settled as [`Outcome::Stalled`],
     /// and new requests are refused, so that an application that waits for its own request in the
     /// task that should read events goes on.
     pub fn set_stalled(&mut self, now: Now, stalled: bool) {

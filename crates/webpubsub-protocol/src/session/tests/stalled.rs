@@ -98,15 +98,28 @@ fn silence_says_nothing() {
 }
 
 #[test]
-fn a_socket_that_is_not_read_cannot_fail_its_handshake() {
-    let mut w = World::new(SessionConfig::default());
-    w.start();
-    w.dialled();
+fn a_socket_is_read_until_a_connection_stands_so_a_silent_one_is_given_up() {
+    let mut w = World::connected(SessionConfig::default());
+    w.stall(true);
+    w.close(1008);
+    assert_eq!(w.redial(), None);
     w.input(Input::Opened);
+    w.advance(SECOND * 10);
+    assert!(matches!(w.actions()[..], [Action::Hangup { .. }]));
+    w.reconnect("c2");
+}
+
+// req: C-7.2-4
+#[test]
+fn a_replay_that_nobody_reads_does_not_count_as_incomplete() {
+    let mut w = World::connected(SessionConfig::default());
+    w.cut();
+    assert!(w.redial().is_some());
+    w.input(Input::Opened);
+    w.message(1);
     w.stall(true);
     w.advance(SECOND * 60);
-    assert_eq!(w.actions(), []);
-    w.stall(false);
-    w.receive(CONNECTED);
-    assert_eq!(w.session.state(), State::Connected);
+    w.cut();
+    assert_eq!(w.session.state(), State::Recovering);
+    w.recover();
 }
