@@ -148,6 +148,8 @@ happenings! {
         /// News of an old attempt came late.
         StaleInput,
         /// A consumer stopped to read.
+        ConsumerBlocked,
+        /// … for so long that its session was told.
         ConsumerStalled,
         /// A host slept and its clock stood still.
         HostSlept,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use webpubsub_emulator::driven::ConnectSpec;
-use webpubsub_protocol::session::{Attempt, Request, RequestId, Session};
+use webpubsub_protocol::session::{Attempt, Request, RequestId, Session, State};
 
 use super::conduct::Conduct;
 use super::mark::Mark;
@@ -32,7 +32,9 @@ pub(super) struct Client {
     /// For how long its monotonic clock stood still.
     pub(super) stood_still: Duration,
     pub(super) asleep: bool,
-    /// Nothing is read from the socket.
+    /// Since when its application does not take what arrives.
+    pub(super) blocked_since: Option<Duration>,
+    /// … and the session was told of it.
     pub(super) stalled: bool,
     /// No dial reaches the service before this time.
     pub(super) offline_until: Duration,
@@ -137,6 +139,7 @@ impl Client {
             transport: None,
             stood_still: Duration::ZERO,
             asleep: false,
+            blocked_since: None,
             stalled: false,
             offline_until: Duration::ZERO,
             wanted: true,
@@ -158,6 +161,12 @@ impl Client {
         self.spec
             .subprotocol
             .is_some_and(|subprotocol| subprotocol.is_reliable())
+    }
+
+    /// Whether the socket is read: by a driver that must stop to read, until a connection stands.
+    pub(super) fn reads(&self) -> bool {
+        let is_blocked = self.blocked_since.is_some() && self.session.state() == State::Connected;
+        !self.asleep && !is_blocked
     }
 
     pub(super) fn next_number(&mut self) -> u64 {

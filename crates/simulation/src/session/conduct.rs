@@ -96,6 +96,11 @@ impl Conduct {
         self.dropped_at.is_some()
     }
 
+    /// The replay of a recovery counts as complete.
+    pub(super) const fn recovered_unseen(&mut self) {
+        self.dropped_at = None;
+    }
+
     // Events.
 
     /// Whether this event may come now. `at_service` is the connection at the other end of the line.

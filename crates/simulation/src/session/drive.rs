@@ -336,7 +336,7 @@ impl World {
 
     /// A consumer reads again.
     pub(super) fn resume(&mut self, client: usize) -> Check {
-        if !self.clients[client].stalled {
+        if self.clients[client].blocked_since.is_none() {
             return Ok(());
         }
         if self.clients[client].asleep {
@@ -345,6 +345,7 @@ impl World {
         }
         self.note(|| format!("client {client} reads again"));
         let now = self.now_at(client);
+        self.clients[client].blocked_since = None;
         self.clients[client].stalled = false;
         self.clients[client].session.set_stalled(now, false);
         self.read_on(client);
@@ -363,6 +364,12 @@ impl World {
         let at_service = line.and_then(|line| self.lines[line].connection.clone());
         let conduct = &mut self.clients[client].conduct;
         let is_unverified = matches!(event, Event::Recovering { .. }) && conduct.is_recovering();
+        let is_stalled = self.clients[client].stalled;
+        let conduct = &mut self.clients[client].conduct;
+        if is_stalled && is_unverified {
+            // The replay could not be read, so nobody knows that it was not complete.
+            conduct.recovered_unseen();
+        }
         conduct.event(self.now, &event, at_service.as_ref())?;
         if is_unverified {
             self.saw(Happening::RecoveryUnverified);

@@ -260,7 +260,7 @@ impl World {
     pub(super) fn drain(&mut self, line: usize) -> Check {
         self.lines[line].drain_is_set = false;
         let client = self.lines[line].client;
-        let reads = !self.clients[client].stalled && !self.clients[client].asleep;
+        let reads = self.clients[client].reads();
         let is_full = !reads && self.lines[line].waiting() >= IN_LINE;
         let Some(socket) = self.lines[line].socket else {
             return Ok(());
@@ -308,7 +308,7 @@ impl World {
         loop {
             let state = &self.clients[client];
             let is_current = state.transport.is_some_and(|t| t.attempt == attempt);
-            if state.asleep || (state.stalled && is_current) {
+            if state.asleep || (is_current && !state.reads()) {
                 return Ok(());
             }
             let Some(input) = self.lines[line].take_down(self.now) else {
@@ -346,7 +346,7 @@ impl World {
             client, attempt, ..
         } = self.lines[line];
         let state = &self.clients[client];
-        if state.asleep || state.stalled {
+        if !state.reads() {
             self.schedule_in(300..600, Event::ClientNotices(line));
             return Ok(());
         }

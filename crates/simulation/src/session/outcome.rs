@@ -84,6 +84,7 @@ impl World {
         self.clients[client].streams.clear();
         self.clients[client].own_states.clear();
         // Stopping ends the pause, too.
+        self.clients[client].blocked_since = None;
         self.clients[client].stalled = false;
         if self.phase == Phase::Healing {
             self.schedule_in(0..1000, world::Event::Act(client));

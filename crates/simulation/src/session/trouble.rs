@@ -14,6 +14,9 @@ use super::world::{Event, Phase, World};
 use crate::coverage::Happening;
 use crate::failure::{Check, Finding};
 
+/// After this time the driver tells its session that nobody takes what arrives.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl World {
     pub(super) fn trouble(&mut self, client: usize) -> Check {
         if self.phase != Phase::Busy {
@@ -45,7 +48,10 @@ impl World {
                 self.close_by_rest(client);
                 Ok(())
             }
-            (6 | 7, _) => self.stall(client),
+            (6 | 7, _) => {
+                self.block(client);
+                Ok(())
+            }
             (8, _) => {
                 self.sleep(client);
                 Ok(())
@@ -89,19 +95,35 @@ impl World {
         }
     }
 
-    /// The application stops to read its events.
-    fn stall(&mut self, client: usize) -> Check {
-        if self.clients[client].stalled || self.clients[client].conduct.is_stopped {
+    /// The application stops to take its events.
+    fn block(&mut self, client: usize) {
+        let state = &mut self.clients[client];
+        if state.blocked_since.is_some() || state.conduct.is_stopped {
+            return;
+        }
+        state.blocked_since = Some(self.now);
+        self.saw(Happening::ConsumerBlocked);
+        self.note(|| format!("client {client} reads nothing"));
+        self.schedule(self.now + PATIENCE, Event::Patience(client, self.now));
+        self.schedule_in(300..15_000, Event::Resume(client));
+    }
+
+    /// … for so long that its session is told.
+    pub(super) fn lose_patience(&mut self, client: usize, blocked_since: Duration) -> Check {
+        if self.clients[client].blocked_since != Some(blocked_since) {
+            return Ok(());
+        }
+        if self.clients[client].asleep {
+            self.schedule_in(0..300, Event::Patience(client, blocked_since));
             return Ok(());
         }
         self.saw(Happening::ConsumerStalled);
-        self.note(|| format!("client {client} reads nothing"));
+        self.note(|| format!("client {client} is stalled"));
         let now = self.now_at(client);
         self.clients[client].stalled = true;
         self.clients[client].session.set_stalled(now, true);
         let waits = self.clients[client].session.has_pending_requests();
         Finding::unless_same("who does not read waits for nothing", &false, &waits)?;
-        self.schedule_in(300..15_000, Event::Resume(client));
         self.pump(client)
     }
 

@@ -63,6 +63,8 @@ pub(super) enum Event {
     Stale(usize, Attempt, Input),
     /// A slow socket takes frames again.
     Write(usize),
+    /// A consumer has read nothing since this time.
+    Patience(usize, Duration),
     /// A consumer reads again.
     Resume(usize),
     /// A host wakes up; for how long its clock stood still.
@@ -206,6 +208,7 @@ impl World {
             Event::Cut(line) => self.cut(line),
             Event::Stale(client, attempt, input) => self.input_or_later(client, attempt, input),
             Event::Write(client) => self.write_slowly(client),
+            Event::Patience(client, since) => self.lose_patience(client, since),
             Event::Resume(client) => self.resume(client),
             Event::Wake(client, stood_still) => self.wake(client, stood_still),
             Event::Answer(call, generation) => self.answer(call, generation),
