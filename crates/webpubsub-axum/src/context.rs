@@ -106,7 +106,7 @@ impl ConnectionContext {
             user_id: optional(names::CE_USER_ID)?,
             event_name: optional(names::CE_EVENT_NAME)?.unwrap_or_else(|| event.name().to_owned()),
             event_id: optional(names::CE_ID)?,
-            origin: required(names::WEBHOOK_REQUEST_ORIGIN)?,
+            origin: optional(names::WEBHOOK_REQUEST_ORIGIN)?.unwrap_or_default(),
             signature: optional(names::CE_SIGNATURE)?,
             states: states(headers)?,
             subprotocol,

@@ -25,7 +25,6 @@ impl WebPubSubEventHandler {
     /// Begins a handler of the hub. Names of hubs compare without case.
     ///
     /// `S` is the state of the handlers, given later by [`with_state`](WebPubSubEventHandlerBuilder::with_state).
-    #[must_use]
     pub fn builder<S>(hub: impl Into<String>) -> WebPubSubEventHandlerBuilder<S, MissingKeys> {
         WebPubSubEventHandlerBuilder::new(hub.into())
     }

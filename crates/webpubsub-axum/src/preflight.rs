@@ -33,15 +33,19 @@ impl AllowedOrigins {
     pub(crate) fn add(&mut self, endpoint: &str) -> Result<(), ConnectionStringError> {
         let url = parse_endpoint(endpoint)?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let with_port = url.port().map(|port| format!("{host}:{port}"));
-        for line in with_port.into_iter().chain([host]) {
-            // Other characters were turned into punycode, or refused.
-            let line = HeaderValue::try_from(line).expect("the host of a URL is visible ASCII");
-            if !self.0.contains(&line) {
-                self.0.push(line);
-            }
+        if let Some(port) = url.port() {
+            self.add_host(format!("{host}:{port}"));
         }
+        self.add_host(host);
         Ok(())
+    }
+
+    fn add_host(&mut self, host: String) {
+        // Other characters were turned into punycode, or refused.
+        let line = HeaderValue::try_from(host).expect("the host of a URL is visible ASCII");
+        if !self.0.contains(&line) {
+            self.0.push(line);
+        }
     }
 
     /// The answer to the question in `headers`.

@@ -2,15 +2,16 @@
 
 mod support;
 
+use axum::extract::FromRequestParts as _;
 use http::StatusCode;
 use serde::Deserialize;
 use support::{
     CONNECTION, Call, KEY, bare, chat, connect, event, mqtt_connect, preflight, user_event,
 };
 use webpubsub_axum::{
-    BodyRejection, ConnectRequest, ConnectResponse, ConnectedRequest, GroupJoinedRequest,
-    HeaderProblem, RawPayload, Rejection, SignatureRejection, UserEventRequest, UserEventResponse,
-    WebPubSubEventHandler,
+    BodyRejection, ConnectRequest, ConnectResponse, ConnectedRequest, ExtractRejection,
+    GroupJoinedRequest, HeaderProblem, RawPayload, Rejection, SignatureRejection, UserEventRequest,
+    UserEventResponse, WebPubSubEventHandler,
 };
 use webpubsub_protocol::{access::AccessKey, cloud_event::signature};
 
@@ -24,7 +25,7 @@ fn all() -> WebPubSubEventHandler {
             UserEventResponse::from(event.data.0)
         })
         .build()
-        .unwrap()
+        .expect("the configuration is right")
 }
 
 /// Status, text and the error in the extensions of the answer.
@@ -484,6 +485,14 @@ async fn extractors_outside_of_their_event_say_so() {
     assert_eq!(
         answer.text(),
         "ConnectedRequest was used in the handler of another event"
+    );
+    let mut outside = connect().request().into_parts().0;
+    let extractor = "ConnectRequest";
+    assert_eq!(
+        ConnectRequest::from_request_parts(&mut outside, &())
+            .await
+            .unwrap_err(),
+        ExtractRejection::NoEvent { extractor }
     );
 }
 
