@@ -108,6 +108,7 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         request.reliable = spoken.reliable;
         request.protocol = Some(spoken.name);
     }
+    let offers = !offered.is_empty();
     let introduction = Introduction {
         claims,
         query: &query,
@@ -118,6 +119,14 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let attachment = open(service, Arc::clone(&hub), request, introduction).await?;
     let upgrade = match &attachment.protocol {
         Some(spelled) => upgrade.protocols([spelled.to_string()]),
+        None if offers => {
+            tracing::warn!(
+                hub = %hub_name, connection = %attachment.connection_id,
+                "no subprotocol that the client offers is known, so it gets none, which browsers do not accept: an own \
+                 subprotocol needs a `connect` handler that chooses it"
+            );
+            upgrade
+        }
         None => upgrade,
     };
     let guard = SocketGuard::new(Arc::clone(service), hub, attachment);

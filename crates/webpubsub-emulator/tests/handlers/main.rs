@@ -1,17 +1,20 @@
 //! Event handlers: what they are told over HTTP or in this process, and what their answers do.
 
 mod connect;
+mod failures;
 mod handler;
 mod lifecycle;
+mod membership;
 #[path = "../support/mod.rs"]
 mod support;
 mod user_events;
+mod validation;
 
 use std::time::Duration;
 
 use handler::{Handler, Reply, Seen};
-use support::{Client, World};
-use webpubsub_emulator::{EventHandler, HubOptions, SystemEvent};
+use support::World;
+use webpubsub_emulator::{EventHandler, HubOptions, Limit, SystemEvent};
 use webpubsub_protocol::access::ClientTokenOptions;
 
 const JSON: &str = "json.webpubsub.azure.v1";
@@ -30,7 +33,13 @@ const ALL_EVENTS: [SystemEvent; 5] = [
 
 /// An emulator whose hub `chat` has this one handler.
 async fn world(handler: EventHandler) -> World {
-    World::with(|builder| builder.hub("chat", HubOptions::new().event_handler(handler))).await
+    World::with(|builder| {
+        builder
+            .hub("chat", HubOptions::new().event_handler(handler))
+            // Time that a test lets pass at once is no silence.
+            .limit(Limit::SilenceLimit, 24 * 60 * 60)
+    })
+    .await
 }
 
 /// A user who may do everything.
