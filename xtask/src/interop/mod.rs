@@ -29,11 +29,13 @@ enum Choice {
     Wire,
     /// Both real-time clients play the same scripts; frames and reactions must be equal
     Frames,
+    /// The same requests to both event handlers; answers must be equal
+    Webhook,
     /// The npm packages against the emulator
     Js,
     /// The PyPI package against the emulator
     Python,
-    /// The chat page in Chromium
+    /// The pages of the examples in Chromium
     Browser,
     /// All of them
     All,
@@ -46,19 +48,22 @@ pub(crate) enum Suite {
     Wire,
     /// Frames and reactions of both real-time clients, compared.
     Frames,
+    /// Answers of both event handlers, compared.
+    Webhook,
     /// npm packages.
     Js,
     /// PyPI package.
     Python,
-    /// Chat page.
+    /// Pages of the examples.
     Browser,
 }
 
 impl Suite {
     /// Every suite, in the order in which they run.
-    pub(crate) const EACH: [Self; 5] = [
+    pub(crate) const EACH: [Self; 6] = [
         Self::Wire,
         Self::Frames,
+        Self::Webhook,
         Self::Js,
         Self::Python,
         Self::Browser,
@@ -68,6 +73,7 @@ impl Suite {
         match self {
             Self::Wire => "interop wire",
             Self::Frames => "interop frames",
+            Self::Webhook => "interop webhook",
             Self::Js => "interop js",
             Self::Python => "interop python",
             Self::Browser => "interop browser",
@@ -78,6 +84,7 @@ impl Suite {
         let run = match self {
             Self::Wire => wire,
             Self::Frames => frames,
+            Self::Webhook => webhook,
             Self::Js => js,
             Self::Python => python,
             Self::Browser => browser,
@@ -95,6 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let chosen: &[Suite] = match args.suite {
         Choice::Wire => &[Suite::Wire],
         Choice::Frames => &[Suite::Frames],
+        Choice::Webhook => &[Suite::Webhook],
         Choice::Js => &[Suite::Js],
         Choice::Python => &[Suite::Python],
         Choice::Browser => &[Suite::Browser],
@@ -165,6 +173,19 @@ fn frames(tools: &Tools) -> Result<Outcome> {
     Ok(Outcome::of(&finished, counts::script(&finished.output)))
 }
 
+fn webhook(tools: &Tools) -> Result<Outcome> {
+    let folder = tools.npm_ci("tests/interop/js")?;
+    let driver = tools.program("webhook-driver")?;
+    let finished = process::run(
+        tools
+            .node()?
+            .current_dir(&folder)
+            .arg("webhook/main.mjs")
+            .arg(driver),
+    )?;
+    Ok(Outcome::of(&finished, counts::script(&finished.output)))
+}
+
 fn js(tools: &Tools) -> Result<Outcome> {
     let folder = tools.npm_ci("tests/interop/js")?;
     let mut node = tools.node()?;
@@ -204,6 +225,8 @@ fn browser(tools: &Tools) -> Result<Outcome> {
             .arg("run.mjs")
             .arg("--chat-bin")
             .arg(chat)
+            .arg("--notifications-bin")
+            .arg(tools.program("notifications")?)
             .arg("--emulator-bin")
             .arg(emulator),
     )?;
