@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
+use std::env;
+use std::net::SocketAddr;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -280,9 +283,8 @@ async fn wss_needs_a_certificate_that_is_trusted() {
     assert!(text.contains("certificate"), "{text}");
 }
 
-#[tokio::test]
-async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
-    let emulator = Emulator::start().await.expect("an emulator");
+/// A proxy for one tunnel, whatever host is asked for. It tells what it was asked.
+async fn tunnelling(service: SocketAddr) -> (u16, oneshot::Receiver<String>) {
     let (listener, port) = listener().await;
     let (asked, request) = oneshot::channel();
     tokio::spawn(async move {
@@ -292,15 +294,21 @@ async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
             request.push(client.read_u8().await.expect("a request"));
         }
         let request = String::from_utf8(request).expect("text");
-        let target = request.split(' ').nth(1).expect("a target").to_owned();
         asked.send(request).expect("the test waits");
-        let mut service = TcpStream::connect(target).await.expect("the emulator");
+        let mut service = TcpStream::connect(service).await.expect("the emulator");
         client
             .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
             .await
             .expect("answered");
         let _ = copy_bidirectional(&mut client, &mut service).await;
     });
+    (port, request)
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
+    let emulator = Emulator::start().await.expect("an emulator");
+    let (port, request) = tunnelling(emulator.addresses()[0]).await;
     let proxy = format!("http://ana:open%20sesame@127.0.0.1:{port}");
     let connector = WebSocketConnector::builder()
         .proxy(&proxy)
@@ -338,4 +346,57 @@ async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
         .await
         .expect_err("no tunnel");
     assert!(matches!(failure, DialFailure::Network(_)), "{failure:?}");
+}
+
+/// The URL that the copy of this program dials. A process cannot change its own environment safely, so the test below
+/// starts itself again.
+const DIAL: &str = "CONNECTOR_TEST_DIAL";
+
+#[tokio::test]
+async fn the_proxies_of_the_environment_are_used_but_for_hosts_that_it_excepts() {
+    if let Ok(url) = env::var(DIAL) {
+        let connected = WebPubSubClient::builder(url).connect().await;
+        connected.expect("connected through the environment's proxy");
+        return;
+    }
+    let emulator = Emulator::builder()
+        .public_endpoint("http://pubsub.invalid:8080")
+        .start()
+        .await
+        .expect("an emulator");
+    let connection: ConnectionString = emulator.connection_string().parse().expect("its own");
+    let endpoint = "http://pubsub.invalid:8080".parse().expect("a URL");
+    let options = ClientTokenOptions::default();
+    let now = std::time::SystemTime::now();
+    let token = sign_client_token(&endpoint, "chat", connection.access_key(), &options, now);
+    let dialled = async |variables: Vec<(&'static str, String)>| -> Output {
+        let mut copy = Command::new(env::current_exe().expect("this program"));
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            copy.env_remove(name).env_remove(name.to_lowercase());
+        }
+        let test = "the_proxies_of_the_environment_are_used_but_for_hosts_that_it_excepts";
+        copy.args(["--exact", test, "--nocapture"])
+            .env(DIAL, token.url())
+            .envs(variables);
+        let ended = tokio::task::spawn_blocking(move || copy.output()).await;
+        ended.expect("no panic").expect("started")
+    };
+
+    let (port, request) = tunnelling(emulator.addresses()[0]).await;
+    let proxy = format!("http://127.0.0.1:{port}");
+    let ended = dialled(vec![("http_proxy", proxy)]).await;
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{errors}");
+    let request = request.await.expect("asked");
+    assert!(
+        request.starts_with("CONNECT pubsub.invalid:8080 HTTP/1.1\r\n"),
+        "{request}"
+    );
+
+    let (port, mut request) = tunnelling(emulator.addresses()[0]).await;
+    let proxy = format!("http://127.0.0.1:{port}");
+    let excepted = ("NO_PROXY", "other.invalid, .invalid".to_owned());
+    let ended = dialled(vec![("ALL_PROXY", proxy), excepted]).await;
+    assert!(!ended.status.success(), "no such host exists");
+    assert!(request.try_recv().is_err(), "the proxy was not asked");
 }
