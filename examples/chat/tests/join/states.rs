@@ -180,6 +180,50 @@ fn a_service_that_restarts_is_joined_anew() {
     }
 }
 
+#[test]
+fn a_line_whose_answer_was_lost_for_good_is_sent_again_and_heard_once() {
+    let service = serve();
+    let wires = [Wire::to(&service.service), Wire::to(&service.service)];
+    let servers = [serve_on(&wires[0].url()), serve_on(&wires[1].url())];
+    let mut ana = join(&servers[0], "Ana", &[]);
+    ana.until_arrival("Ana");
+    let mut ben = join(&servers[1], "Ben", &[]);
+    ben.until_arrival("Ben");
+    ana.until_arrival("Ben");
+
+    // The service takes the line and tells Ben, but Ana never learns of it.
+    wires[0].lose_answers();
+    ana.say("did you hear?");
+    ben.until_heard("did you hear?");
+    service.program.signal("KILL");
+    service.program.ended();
+    let successor = serve();
+    ben.until_event("recovering");
+    wires[1].connect_to(&successor.service);
+    ben.say("back again");
+    ben.until_sent("back again");
+    wires[0].connect_to(&successor.service);
+    ana.until_sent("did you hear?");
+    say_goodbye(&mut ana, &mut ben);
+
+    let ana = ana.end();
+    let states = ana.went_well().states();
+    assert_eq!(
+        states[2..5],
+        [
+            "recovering: closed",
+            "disconnected: recoveryRefused 1008",
+            "connecting 1"
+        ]
+    );
+    let sent = ana.lines.iter().filter(|line| line["event"] == "sent");
+    let sent: Vec<_> = sent.filter_map(|line| line["text"].as_str()).collect();
+    assert_eq!(sent, ["did you hear?", "goodbye"]);
+    let ben = ben.end();
+    let heard = ["Ana: did you hear?", "Ana: goodbye"];
+    assert_eq!(ben.went_well().heard(), heard);
+}
+
 /// One message each way, after which nothing else can come.
 fn say_goodbye(ana: &mut Program, ben: &mut Program) {
     ben.say("goodbye");

@@ -1,6 +1,6 @@
 //! A TCP proxy that can be cut.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -22,6 +22,8 @@ struct State {
     target: Option<SocketAddr>,
     sockets: Vec<TcpStream>,
     refusals: usize,
+    /// Whether what the service says is dropped.
+    losing_answers: bool,
 }
 
 impl Wire {
@@ -60,10 +62,18 @@ impl Wire {
         }
     }
 
+    /// Drops what the service says from now on, and lets pass what is said to it. For sockets that end after it: there is
+    /// no way back.
+    pub(crate) fn lose_answers(&self) {
+        self.shared.lock().losing_answers = true;
+    }
+
     /// Leads to a service from now on.
     pub(crate) fn connect_to(&self, service: &str) {
         let authority = service.trim_start_matches("http://").trim_end_matches('/');
-        self.shared.lock().target = Some(authority.parse().expect("an address"));
+        let mut state = self.shared.lock();
+        state.target = Some(authority.parse().expect("an address"));
+        state.losing_answers = false;
     }
 
     /// Waits until that many sockets were refused since the cut.
@@ -79,7 +89,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(&self, near: TcpStream) {
+    fn accept(self: &Arc<Self>, near: TcpStream) {
         let mut state = self.lock();
         let far = state
             .target
@@ -89,16 +99,30 @@ impl Shared {
             self.refused.notify_all();
             return;
         };
-        for (from, to) in [(&near, &far), (&far, &near)] {
+        for (from, to, answers) in [(&near, &far, false), (&far, &near, true)] {
             let clone = |socket: &TcpStream| socket.try_clone().expect("a handle");
             state.sockets.push(clone(from));
-            let (mut from, mut to) = (clone(from), clone(to));
+            let (from, to) = (clone(from), clone(to));
+            let shared = Arc::clone(self);
             thread::spawn(move || {
                 // The end of one direction ends both.
-                let _ = io::copy(&mut from, &mut to);
+                let _ = shared.pass_on(&from, &to, answers);
                 let _ = from.shutdown(Shutdown::Both);
                 let _ = to.shutdown(Shutdown::Both);
             });
+        }
+    }
+
+    fn pass_on(&self, mut from: &TcpStream, mut to: &TcpStream, answers: bool) -> io::Result<()> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            if !(answers && self.lock().losing_answers) {
+                to.write_all(&buffer[..read])?;
+            }
         }
     }
 }
