@@ -189,7 +189,9 @@ fn webhook(tools: &Tools) -> Result<Outcome> {
 fn js(tools: &Tools) -> Result<Outcome> {
     let folder = tools.npm_ci("tests/interop/js")?;
     let mut node = tools.node()?;
-    node.env("FRAMES_DRIVER", tools.program("frames-driver")?);
+    node.env("FRAMES_DRIVER", tools.program("frames-driver")?)
+        .env("WEBHOOK_DRIVER", tools.program("webhook-driver")?)
+        .env("EMULATOR_BIN", tools.program("webpubsub-emulator")?);
     node.current_dir(&folder).args([
         "--test",
         "--test-reporter=spec",
@@ -197,6 +199,7 @@ fn js(tools: &Tools) -> Result<Outcome> {
         "service.test.mjs",
         "client.test.mjs",
         "events.test.mjs",
+        "handlers.test.mjs",
         "protobuf.test.mjs",
         "protobuf-vectors.test.mjs",
         "reliable.test.mjs",

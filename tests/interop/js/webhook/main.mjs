@@ -6,15 +6,14 @@
 //
 // With a part of a case's name, sends only those and prints all that came back.
 
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import http from "node:http";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 
-import { cases, KEY, STATUS } from "./cases.mjs";
-import { EVENTS, startOfficial } from "./official.mjs";
+import { cases, STATUS } from "./cases.mjs";
+import { startOfficial } from "./official.mjs";
+import { startOurs } from "./ours.mjs";
 
 const LIST = fileURLToPath(new URL("../../../../crates/webpubsub-axum/IMPROVEMENTS.md", import.meta.url));
 const MINIMUM = 300;
@@ -141,28 +140,6 @@ function collect(raw) {
     }
   }
   return headers;
-}
-
-/** Our handler. It learns the key and the answers, says its port, and at the end what its handlers saw. */
-async function startOurs(driver) {
-  const child = spawn(driver, { stdio: ["pipe", "pipe", "inherit"] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => {
-    const { value, done } = await lines.next();
-    if (done) {
-      throw new Error("our driver ended early");
-    }
-    return JSON.parse(value);
-  };
-  child.stdin.write(`${JSON.stringify({ key: KEY, events: EVENTS })}\n`);
-  const { port } = await next();
-  return {
-    port,
-    async end() {
-      child.stdin.end();
-      return new Map(Object.entries(await next()));
-    },
-  };
 }
 
 process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;
