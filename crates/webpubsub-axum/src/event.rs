@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap};
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use webpubsub_protocol::{
     cloud_event::{ConnectData, DisconnectedData, EventType, GroupData, data_type},
@@ -53,7 +54,7 @@ impl Event {
     ) -> Result<Self, Rejection> {
         let data = match event {
             EventType::Connect => EventData::Connect(connect(&body, &context)?),
-            EventType::Connected => json(&body).map(|IgnoredAny| EventData::Connected)?,
+            EventType::Connected => json(&body).map(|Empty {}| EventData::Connected)?,
             EventType::Disconnected => EventData::Disconnected(json(&body)?),
             EventType::GroupJoined => EventData::GroupJoined(json(&body)?),
             EventType::GroupLeft => EventData::GroupLeft(json(&body)?),
@@ -73,6 +74,10 @@ impl Event {
             .ok_or(ExtractRejection::NoEvent { extractor })
     }
 }
+
+/// An object whose members do not matter.
+#[derive(Deserialize)]
+struct Empty {}
 
 fn connect(body: &[u8], context: &ConnectionContext) -> Result<ConnectData, BodyRejection> {
     let data: ConnectData = json(body)?;

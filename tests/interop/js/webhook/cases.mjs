@@ -10,14 +10,24 @@ export const KEY = "a key for the comparison of event handlers";
 
 /** What ours answers where an improvement refuses. */
 export const STATUS = {
-  "body-limit": 413,
-  "content-encoding": 415,
-  "content-type": 415,
-  "malformed-headers": 400,
-  "malformed-json": 400,
-  "malformed-state": 400,
-  "signature": 401,
+  "answer-500": 500,
+  "body-limit-413": 413,
+  "connection-id-400": 400,
+  "content-encoding-415": 415,
+  "content-type-415": 415,
+  "header-400": 400,
+  "json-400": 400,
+  "metadata-400": 400,
+  "mqtt-connect-400": 400,
+  "preflight-400-text": 400,
+  "shape-400": 400,
+  "signature-401": 401,
+  "state-400": 400,
+  "utf8-400": 400,
 };
+
+/** Improvements that one request to these handlers cannot show; tests of the crate do. */
+export const ELSEWHERE = ["mqtt-error-body", "nested-path", "not-ours-404", "order", "panic-500", "payload-400", "queue", "user-event-404"];
 
 const PATH = "/api/webpubsub/hubs/chat/";
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -126,13 +136,13 @@ function events() {
     user(`event with ${what}`, "order", { contentType, body }),
     user(`event with ${what}, anonymous`, "order", { contentType, body, set: { "ce-userid": undefined } }),
     user(`event with ${what}, without handler`, "order", { contentType, body, hub: "bare", path: "/api/webpubsub/hubs/bare" }),
-    user(`event with ${what}, empty`, "order", { contentType, body: "", improvement: what === "JSON" ? "malformed-json" : undefined }),
+    user(`event with ${what}, empty`, "order", { contentType, body: "", improvement: what === "JSON" ? "json-400" : undefined }),
   ]);
   const full = {
     claims: { sub: ["ana"], role: ["a", "b"], iat: ["1"] }, query: { room: ["a", "b"], q: [""] }, headers: { "X-A": ["1"], Cookie: ["a=b"] },
     subprotocols: ["a", "b"], clientCertificates: [{ thumbprint: "AB", content: "-----BEGIN CERTIFICATE-----\n" }],
   };
-  return [...each, ...sent, post("event connect, all members", { body: JSON.stringify(full) }), post("event connect, empty object", { body: "{}", improvement: "connect-members" })];
+  return [...each, ...sent, post("event connect, all members", { body: JSON.stringify(full) }), post("event connect, empty object", { body: "{}", improvement: "members" })];
 }
 
 function connects() {
@@ -194,7 +204,7 @@ function states() {
     system(`state ${what}, connected`, "connected", { set: { "ce-connectionState": value }, improvement }),
   ]);
   return [
-    ...each(good), ...each(bad, "malformed-state"),
+    ...each(good), ...each(bad, "state-400"),
     user("state empty", "state", { set: { "ce-connectionState": "" } }),
     user("state with spaces in its JSON", "state", { set: { "ce-connectionState": base64("{ \"a\" : 1.0 }") }, improvement: "state-verbatim" }),
     user("state with numbers as names", "state", { set: { "ce-connectionState": base64("{\"b\":1,\"2\":1,\"1\":1}") }, improvement: "state-verbatim" }),
@@ -207,7 +217,7 @@ function headers() {
     .map((one) => ({ ...one, headers: one.headers.map(([name, value]) => [change(name), value]) })));
   const optional = ["ce-specversion", "ce-source", "ce-id", "ce-time"];
   const passedOn = ["ce-awpsversion", "webhook-request-origin", "ce-type", "ce-hub"];
-  const needed = { "ce-connectionid": "malformed-headers", "ce-eventname": "malformed-headers", "ce-signature": "signature" };
+  const needed = { "ce-connectionid": "connection-id-400", "ce-eventname": "event-name", "ce-signature": "signature-401" };
   const missing = [
     ...optional.map((name) => system(`without ${name}`, "connect", { set: { [name]: undefined } })),
     ...passedOn.flatMap((name) => SYSTEM.map((event) => system(`${event} without ${name}`, event, { set: { [name]: undefined } }))),
@@ -219,13 +229,15 @@ function headers() {
     system("connect without content type", "connect", { set: { "content-type": undefined } }),
     system("connect with another content type", "connect", { contentType: "text/plain" }),
   ];
-  const doubled = ["WebHook-Request-Origin", "ce-awpsversion", "ce-id", "ce-time"].map((name) => system(`two lines of ${name}`, "connected", { more: [[name, "other"]], improvement: name === "WebHook-Request-Origin" ? "repeated-headers" : undefined }));
-  const unclear = ["ce-type", "ce-hub", "ce-connectionId", "ce-userId"].map((name) => system(`two lines of ${name}`, "connect", { more: [[name, "other"]], improvement: ["ce-type", "ce-hub"].includes(name) ? undefined : "repeated-headers" }));
+  const doubled = ["WebHook-Request-Origin", "ce-awpsversion", "ce-id", "ce-time"].map((name) => system(`two lines of ${name}`, "connected", { more: [[name, "other"]], improvement: ["WebHook-Request-Origin", "ce-id"].includes(name) ? "header-400" : undefined }));
+  const unclear = ["ce-type", "ce-hub", "ce-connectionId", "ce-userId"].map((name) => system(`two lines of ${name}`, "connect", { more: [[name, "other"]], improvement: ["ce-type", "ce-hub"].includes(name) ? undefined : "header-400" }));
   const extra = [
     system("a header that nobody knows", "connect", { more: [["x-other", "1"]] }),
     system("traceparent", "connect", { more: [["traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]] }),
     system("cookies", "connect", { more: [["Cookie", "a=b"]] }),
     user("metadata", "text", { more: [["x-webpubsub-metadata-a", "1"]] }),
+    user("metadata with a tab", "text", { more: [["x-webpubsub-metadata-a", "1\t2"]], improvement: "metadata-400" }),
+    user("metadata of 1,025 bytes", "text", { more: [["x-webpubsub-metadata-a", "x".repeat(1025)]], improvement: "metadata-400" }),
   ];
   return [...cased, ...missing, ...doubled, ...unclear, ...extra];
 }
@@ -275,24 +287,24 @@ function methods() {
 }
 
 function preflight(name, { path = PATH, method = "OPTIONS", origin = "localhost", version = "1.0", more = [], improvement } = {}) {
-  const list = [["WebHook-Request-Origin", origin], ["ce-awpsversion", version]].filter(([, value]) => value !== undefined);
+  const list = [["WebHook-Request-Origin", origin], ["ce-awpsversion", version]].filter(([, value]) => value !== null);
   return { name, method, path, headers: [...list, ...more], body: "", improvement };
 }
 
 function preflights() {
-  const origins = ["localhost", "localhost:8080", "a.webpubsub.azure.com", "A.WEBPUBSUB.AZURE.COM", "other.webpubsub.azure.com", "b.example", "*", "null", "http://localhost", undefined];
+  const origins = ["localhost", "localhost:8080", "a.webpubsub.azure.com", "A.WEBPUBSUB.AZURE.COM", "other.webpubsub.azure.com", "b.example", "*", "null", "http://localhost", null];
   const on = ["chat", "bare", "allowed", "nobody"].flatMap((hub) =>
-    origins.map((origin) => preflight(`preflight of ${hub} for ${origin}`, {
-      path: `/api/webpubsub/hubs/${hub}/`, origin, improvement: origin === undefined ? "errors-in-words" : { allowed: "preflight-origin", nobody: "preflight-origin" }[hub],
+    origins.map((origin) => preflight(`preflight of ${hub} for ${origin ?? "no origin"}`, {
+      path: `/api/webpubsub/hubs/${hub}/`, origin, improvement: origin === null ? "preflight-400-text" : { allowed: "allowed-origin-port" }[hub],
     })));
   return [
     ...on,
-    preflight("preflight without version", { version: undefined }),
-    preflight("preflight without anything", { version: undefined, origin: undefined }),
+    preflight("preflight without version", { version: null }),
+    preflight("preflight without anything", { version: null, origin: null }),
     preflight("preflight of another version", { version: "2.0" }),
     preflight("preflight with an empty version", { version: "" }),
     preflight("preflight with a hub", { more: [["ce-hub", "other"]] }),
-    preflight("preflight of a browser", { version: undefined, origin: undefined, more: [["Origin", "http://localhost"], ["Access-Control-Request-Method", "POST"]] }),
+    preflight("preflight of a browser", { version: null, origin: null, more: [["Origin", "http://localhost"], ["Access-Control-Request-Method", "POST"]] }),
     preflight("preflight with two origins", { more: [["WebHook-Request-Origin", "other"]] }),
   ];
 }
@@ -303,12 +315,12 @@ function contentTypes() {
   const cased = ["Text/Plain", "APPLICATION/JSON", "Application/Octet-Stream"];
   return [
     ...same.map((contentType) => user(`content type "${contentType}"`, "text", { contentType, body: "1" })),
-    ...other.map((contentType) => user(`content type "${contentType}"`, "text", { contentType, body: "1", improvement: "content-type" })),
-    ...cased.map((contentType) => user(`content type "${contentType}"`, "text", { contentType, body: "1", improvement: "content-type" })),
-    user("no content type", "text", { set: { "content-type": undefined }, improvement: "content-type" }),
+    ...other.map((contentType) => user(`content type "${contentType}"`, "text", { contentType, body: "1", improvement: "content-type-415" })),
+    ...cased.map((contentType) => user(`content type "${contentType}"`, "text", { contentType, body: "1", improvement: "content-type-case" })),
+    user("no content type", "text", { set: { "content-type": undefined }, improvement: "content-type-415" }),
     user("content type of protobuf", "text", { contentType: "application/x-protobuf", body: Buffer.from("0a017412020801", "hex"), improvement: "protobuf" }),
     user("content type of protobuf, not one", "text", { contentType: "application/x-protobuf", body: Buffer.from([255]), improvement: "protobuf" }),
-    ...["gzip", "br", "identity, gzip"].map((value) => user(`content encoding ${value}`, "text", { more: [["Content-Encoding", value]], improvement: "content-encoding" })),
+    ...["gzip", "br", "identity, gzip"].map((value) => user(`content encoding ${value}`, "text", { more: [["Content-Encoding", value]], improvement: "content-encoding-415" })),
     user("content encoding identity", "text", { more: [["Content-Encoding", "identity"]] }),
   ];
 }
@@ -316,27 +328,28 @@ function contentTypes() {
 function bodies() {
   const broken = ["{", "", "not json", "{}x", "{\"a\":}", "[", "\u0000"];
   const odd = ["null", "1", "\"x\"", "true"];
-  const blocking = [...broken, ...odd].map((body) => post(`connect with ${JSON.stringify(body)}`, { body, improvement: "malformed-json" }));
-  const later = SYSTEM.filter((event) => event !== "connect").flatMap((event) => [...broken.slice(0, 3), ...odd.slice(0, 2)].map((body) => post(`${event} with ${JSON.stringify(body)}`, { event, body, improvement: "malformed-json" })));
-  const json = broken.map((body) => user(`JSON event with ${JSON.stringify(body)}`, "text", { contentType: "application/json", body, improvement: "malformed-json" }));
+  const better = (body) => (odd.includes(body) ? "shape-400" : "json-400");
+  const blocking = [...broken, ...odd].map((body) => post(`connect with ${JSON.stringify(body)}`, { body, improvement: better(body) }));
+  const later = SYSTEM.filter((event) => event !== "connect").flatMap((event) => [...broken.slice(0, 3), ...odd.slice(0, 2)].map((body) => post(`${event} with ${JSON.stringify(body)}`, { event, body, improvement: better(body) })));
+  const json = broken.map((body) => user(`JSON event with ${JSON.stringify(body)}`, "text", { contentType: "application/json", body, improvement: "json-400" }));
   const values = odd.concat("[]", " {\"a\" : 1} ").map((body) => user(`JSON event with ${body}`, "text", { contentType: "application/json", body }));
   const wrong = [["claims", 1], ["claims", { a: "b" }], ["query", []], ["subprotocols", "x"], ["headers", { a: [1] }], ["clientCertificates", [1]]]
-    .map(([member, value]) => post(`connect with ${member} ${JSON.stringify(value)}`, { body: JSON.stringify({ ...BODIES.connect, [member]: value }), improvement: "malformed-json" }));
+    .map(([member, value]) => post(`connect with ${member} ${JSON.stringify(value)}`, { body: JSON.stringify({ ...BODIES.connect, [member]: value }), improvement: "shape-400" }));
   return [
     ...blocking, ...later, ...json, ...values, ...wrong,
-    post("connect with null members", { body: JSON.stringify({ claims: null, query: null, headers: null, subprotocols: null, clientCertificates: null }), improvement: "connect-members" }),
-    post("connect with more members", { body: JSON.stringify({ ...BODIES.connect, other: 1 }), improvement: "connect-members" }),
-    post("connected with members", { event: "connected", body: "{\"other\":1}", improvement: "connect-members" }),
+    post("connect with null members", { body: JSON.stringify({ claims: null, query: null, headers: null, subprotocols: null, clientCertificates: null }), improvement: "members" }),
+    post("connect with more members", { body: JSON.stringify({ ...BODIES.connect, other: 1 }), improvement: "members" }),
+    post("connected with members", { event: "connected", body: "{\"other\":1}", improvement: "members" }),
     post("disconnected without a reason", { event: "disconnected", body: "{}" }),
-    post("disconnected with null for a reason", { event: "disconnected", body: "{\"reason\":null}", improvement: "connect-members" }),
+    post("disconnected with null for a reason", { event: "disconnected", body: "{\"reason\":null}", improvement: "members" }),
     post("disconnected with an empty reason", { event: "disconnected", body: "{\"reason\":\"\"}" }),
-    post("joined without a group", { event: "joined", body: "{}", improvement: "malformed-json" }),
-    post("left with a number for a group", { event: "left", body: "{\"group\":1}", improvement: "malformed-json" }),
+    post("joined without a group", { event: "joined", body: "{}", improvement: "shape-400" }),
+    post("left with a number for a group", { event: "left", body: "{\"group\":1}", improvement: "shape-400" }),
     user("a text of 1 MiB", "empty", { body: "x".repeat(1024 * 1024) }),
-    user("a text of 2 MiB", "empty", { body: "x".repeat(2 * 1024 * 1024), improvement: "body-limit" }),
-    user("JSON with a byte order mark", "text", { contentType: "application/json", body: "\ufeff{}", improvement: "malformed-json" }),
-    user("text that is not UTF-8", "text", { body: Buffer.from([0x61, 0xff]), improvement: "invalid-utf8" }),
-    user("JSON that is not UTF-8", "text", { contentType: "application/json", body: Buffer.from([0x22, 0xff, 0x22]), improvement: "invalid-utf8" }),
+    user("a text of 2 MiB", "empty", { body: "x".repeat(2 * 1024 * 1024), improvement: "body-limit-413" }),
+    user("JSON with a byte order mark", "text", { contentType: "application/json", body: "\ufeff{}", improvement: "json-400" }),
+    user("text that is not UTF-8", "text", { body: Buffer.from([0x61, 0xff]), improvement: "utf8-400" }),
+    user("JSON that is not UTF-8", "text", { contentType: "application/json", body: Buffer.from([0x22, 0xff, 0x22]), improvement: "utf8-400" }),
   ];
 }
 
@@ -360,9 +373,9 @@ function mqtt() {
     mqttConnect("MQTT in upper case", [["fail", 401, "no"]], 5, { set: { ...MQTT, "ce-subprotocol": "MQTT" } }),
     mqttConnect("MQTT with a version in its name", [["fail", 401, "no"]], 5, { set: { ...MQTT, "ce-subprotocol": "mqttv5" } }),
     mqttConnect("MQTT without a physical connection", [["fail", 401, "no"]], 5, { set: { "ce-subprotocol": "mqtt" } }),
-    mqttConnect("a physical connection without MQTT", [["fail", 401, "no"]], 5, { set: { "ce-physicalConnectionId": "p1" }, improvement: "mqtt-body-only" }),
-    connect("MQTT without its member", [["fail", 401, "no"]], { set: MQTT, improvement: "mqtt-without-body" }),
-    connect("MQTT without its member, accepted", [["success"]], { set: MQTT, improvement: "mqtt-without-body" }),
+    mqttConnect("a physical connection without MQTT", [["fail", 401, "no"]], 5, { set: { "ce-physicalConnectionId": "p1" } }),
+    connect("MQTT without its member", [["fail", 401, "no"]], { set: MQTT, improvement: "mqtt-connect-400" }),
+    connect("MQTT without its member, accepted", [["success"]], { set: MQTT, improvement: "mqtt-connect-400" }),
     mqttConnect("MQTT connect with a session", [["success"]], 5, { set: after }),
     system("MQTT connected", "connected", { set: after }),
     post("MQTT disconnected by the client", { event: "disconnected", set: after, body: packet({ initiatedByClient: true, disconnectPacket: { code: 0, userProperties: properties } }) }),
@@ -370,6 +383,7 @@ function mqtt() {
     post("MQTT disconnected with a code", { event: "disconnected", set: after, body: packet({ initiatedByClient: true, disconnectPacket: { code: 142 } }) }),
     user("MQTT event", "text", { set: after }),
     user("MQTT event with bytes", "order", { set: after, contentType: "application/octet-stream", body: Buffer.from([1, 2]) }),
+    user("MQTT event of another content type", "text", { set: after, contentType: "application/cbor", body: Buffer.from([1, 2]), improvement: "mqtt-content-type" }),
     user("MQTT event with a property", "text", { set: after, more: [["mqtt-a", "1"]] }),
     ...SYSTEM.map((event) => system(`MQTT ${event} without handler`, event, { set: MQTT, hub: "bare", path })),
   ];
@@ -382,22 +396,22 @@ function signatures() {
     key("with blanks", `${signature("x", "other")} , {sign}`),
     key("in upper case", "{sign}"),
     ...[["of another key", signature("x", "other")], ["empty", ""], ["cut", "sha256=00"], ["no hash", "{id}"]].flatMap(([what, value]) =>
-      [...SYSTEM.map((event) => system(`${event}, signature ${what}`, event, { set: { "ce-signature": value }, improvement: "signature" })),
-        user(`user event, signature ${what}`, "text", { set: { "ce-signature": value }, improvement: "signature" })]),
-    system("signature of another connection", "connect", { set: { "ce-signature": signature("other") }, improvement: "signature" }),
-    system("no signature, without handler", "connect", { hub: "bare", path: "/api/webpubsub/hubs/bare/", set: { "ce-signature": undefined }, improvement: "signature" }),
+      [...SYSTEM.map((event) => system(`${event}, signature ${what}`, event, { set: { "ce-signature": value }, improvement: "signature-401" })),
+        user(`user event, signature ${what}`, "text", { set: { "ce-signature": value }, improvement: "signature-401" })]),
+    system("signature of another connection", "connect", { set: { "ce-signature": signature("other") }, improvement: "signature-401" }),
+    system("no signature, without handler", "connect", { hub: "bare", path: "/api/webpubsub/hubs/bare/", set: { "ce-signature": undefined }, improvement: "signature-401" }),
   ];
 }
 
 function texts() {
   const raw = (text) => Buffer.from(text).toString("latin1");
   return [
-    system("a user id in unicode", "connect", { set: { "ce-userid": raw("åsa 👋") }, improvement: "utf8-headers" }),
-    user("a user id in unicode, event", "text", { set: { "ce-userid": raw("åsa") }, improvement: "utf8-headers" }),
-    system("a user id that is not UTF-8", "connect", { set: { "ce-userid": "\u00ff" }, improvement: "malformed-headers" }),
+    system("a user id in unicode", "connect", { set: { "ce-userid": raw("åsa 👋") }, improvement: "user-id-utf8" }),
+    user("a user id in unicode, event", "text", { set: { "ce-userid": raw("åsa") }, improvement: "user-id-utf8" }),
+    system("a user id that is not UTF-8", "connect", { set: { "ce-userid": "\u00ff" }, improvement: "header-400" }),
     system("an empty user id", "connect", { set: { "ce-userid": "" }, improvement: "empty-user" }),
-    system("a user id with a tab", "connect", { set: { "ce-userid": "a\tb" }, improvement: "control-characters" }),
+    system("a user id with a tab", "connect", { set: { "ce-userid": "a\tb" }, improvement: "header-400" }),
     system("a user id with blanks", "connect", { set: { "ce-userid": "a b" } }),
-    system("an answer with a control character", "connect", { body: JSON.stringify({ ...BODIES.connect, query: { do: ["[[\"success\",{\"userId\":\"a\\u0001b\"}]]"] } }), improvement: "control-characters" }),
+    system("an answer with a control character", "connect", { body: JSON.stringify({ ...BODIES.connect, query: { do: ["[[\"success\",{\"userId\":\"a\\u0001b\"}]]"] } }), improvement: "answer-500" }),
   ];
 }

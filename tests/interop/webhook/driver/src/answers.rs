@@ -1,109 +1,106 @@
 //! What the handlers answer: steps in JSON, as both sides read them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::Json;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use webpubsub_axum::mqtt::{MqttUserProperty, MqttV311ConnectReturnCode};
 use webpubsub_axum::{ConnectResponse, UserEventResponse};
 
-type Steps = Vec<Vec<Value>>;
+/// Values as text: they keep the order of their members.
+type Step = Vec<Box<RawValue>>;
 
 /// The first line of the input.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Setup {
-    key: Arc<str>,
+    key: String,
     /// Steps by the name of a user event.
-    events: Arc<BTreeMap<String, Steps>>,
+    events: BTreeMap<String, Vec<Step>>,
 }
 
 impl Setup {
     pub(crate) fn key(&self) -> String {
-        self.key.to_string()
+        self.key.clone()
     }
 
     pub(crate) fn user_event(&self, name: &str) -> UserEventResponse {
-        let default = vec![vec![Value::from("success")]];
-        let steps = self.events.get(name).unwrap_or(&default);
-        let mut states = Vec::new();
-        for step in steps {
-            let argument = |index: usize| step.get(index);
-            let text = |index: usize| argument(index).and_then(Value::as_str);
-            let answer = match text(0) {
-                Some("state") => {
-                    states.push((text(1).expect("a name"), argument(2).expect("a value")));
-                    continue;
+        let Some((last, states)) = self.events.get(name).and_then(|steps| steps.split_last())
+        else {
+            return UserEventResponse::empty();
+        };
+        let answer = match verb(last).as_str() {
+            "fail" => UserEventResponse::fail(status(last), detail(last)),
+            _ => match (argument::<String>(last, 1), argument::<String>(last, 2)) {
+                (None, _) => UserEventResponse::empty(),
+                (Some(data), Some(kind)) if kind == "text" => UserEventResponse::text(data),
+                (Some(data), Some(kind)) if kind == "json" => {
+                    let raw: &RawValue = serde_json::from_str(&data).expect("JSON");
+                    UserEventResponse::json(raw)
                 }
-                Some("fail") => UserEventResponse::fail(status(argument(1)), text(2).unwrap_or_default()),
-                _ => match (text(1), text(2)) {
-                    (Some(data), Some("text")) => UserEventResponse::text(data),
-                    (Some(data), Some("json")) => {
-                        let raw: &RawValue = serde_json::from_str(data).expect("JSON");
-                        UserEventResponse::json(raw)
-                    }
-                    (Some(data), _) => {
-                        UserEventResponse::binary(BASE64_STANDARD.decode(data).expect("base64"))
-                    }
-                    (None, _) => UserEventResponse::empty(),
-                },
-            };
-            let with_state = |answer: UserEventResponse, (name, value)| answer.state(name, value);
-            return states.into_iter().fold(answer, with_state);
-        }
-        unreachable!("the last step answers")
+                (Some(data), _) => {
+                    UserEventResponse::binary(BASE64_STANDARD.decode(data).expect("base64"))
+                }
+            },
+        };
+        states.iter().fold(answer, |answer, step| {
+            let (name, value) = state(step);
+            answer.state(name, value)
+        })
     }
 }
 
 /// The answer to `connect` that the client asks for.
 pub(crate) fn connect(wish: Option<&str>) -> Response {
-    let steps: Steps = match wish {
+    let steps: Vec<Step> = match wish {
         Some(text) => serde_json::from_str(text).expect("steps"),
-        None => vec![vec![Value::from("success")]],
+        None => return ConnectResponse::accept().into_response(),
     };
-    let mut states = Vec::new();
-    for step in &steps {
-        let argument = |index: usize| step.get(index);
-        let text = |index: usize| argument(index).and_then(Value::as_str);
-        let answer = match text(0) {
-            Some("state") => {
-                states.push((text(1).expect("a name"), argument(2).expect("a value")));
-                continue;
-            }
-            Some("fail") => ConnectResponse::fail(status(argument(1)), text(2).unwrap_or_default()),
-            Some("failWith") => fail_with(argument(1).expect("a failure")),
-            // What `accept` without changes does not say.
-            _ if argument(1).is_some_and(|value| *value == serde_json::json!({})) && states.is_empty() => {
-                return Json(serde_json::json!({})).into_response();
-            }
-            _ => accept(argument(1)),
-        };
-        let with_state = |answer: ConnectResponse, (name, value)| answer.state(name, value);
-        return states.into_iter().fold(answer, with_state).into_response();
+    let (last, states) = steps.split_last().expect("a step");
+    let answer = match verb(last).as_str() {
+        "fail" => ConnectResponse::fail(status(last), detail(last)),
+        "failWith" => fail_with(last),
+        _ => accept(argument(last, 1).unwrap_or_default()),
+    };
+    let answer = states.iter().fold(answer, |answer, step| {
+        let (name, value) = state(step);
+        answer.state(name, value)
+    });
+    let mut response = answer.into_response();
+    if last.get(1).is_some_and(|value| value.get() == "{}") {
+        // An answer that changes nothing is empty here; the official library can also say so at length.
+        *response.status_mut() = StatusCode::OK;
+        *response.body_mut() = Body::from("{}");
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
     }
-    unreachable!("the last step answers")
+    response
 }
 
-fn accept(response: Option<&Value>) -> ConnectResponse {
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase", default)]
-    struct Success {
-        groups: Option<Vec<String>>,
-        roles: Option<Vec<String>>,
-        user_id: Option<String>,
-        subprotocol: Option<String>,
-        mqtt: Option<Properties>,
-    }
-    let success: Success = match response {
-        Some(value) => serde_json::from_value(value.clone()).expect("a response"),
-        None => Success::default(),
-    };
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Success {
+    groups: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
+    user_id: Option<String>,
+    subprotocol: Option<String>,
+    mqtt: Mqtt,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Mqtt {
+    code: u8,
+    reason: Option<String>,
+    user_properties: Vec<MqttUserProperty>,
+}
+
+fn accept(success: Success) -> ConnectResponse {
     let mut answer = ConnectResponse::accept();
     if let Some(groups) = success.groups {
         answer = answer.groups(groups);
@@ -117,33 +114,54 @@ fn accept(response: Option<&Value>) -> ConnectResponse {
     if let Some(subprotocol) = success.subprotocol {
         answer = answer.subprotocol(subprotocol);
     }
-    for MqttUserProperty { name, value } in success.mqtt.unwrap_or_default().user_properties {
+    for MqttUserProperty { name, value } in success.mqtt.user_properties {
         answer = answer.mqtt_user_property(name, value);
     }
     answer
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Properties {
-    code: u8,
-    reason: Option<String>,
-    user_properties: Vec<MqttUserProperty>,
-}
-
-fn fail_with(failure: &Value) -> ConnectResponse {
-    if failure["mqtt"].is_null() {
-        let detail = failure["detail"].as_str().unwrap_or_default();
-        return ConnectResponse::fail(status(failure.get("code")), detail);
+fn fail_with(step: &Step) -> ConnectResponse {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Failure {
+        code: u16,
+        detail: String,
+        mqtt: Option<Mqtt>,
     }
-    let properties = serde_json::from_value(failure["mqtt"].clone());
-    let Properties { code, reason, user_properties } = properties.expect("a failure");
-    // Any number: the newtype of one version takes those of the other as well.
-    ConnectResponse::fail_with(MqttV311ConnectReturnCode(code), reason.as_deref(), user_properties)
+    let failure: Failure = argument(step, 1).expect("a failure");
+    match failure.mqtt {
+        None => {
+            let status = StatusCode::from_u16(failure.code).expect("a status");
+            ConnectResponse::fail(status, failure.detail)
+        }
+        // Any number: the type for one version takes those of the other as well.
+        Some(mqtt) => ConnectResponse::fail_with(
+            MqttV311ConnectReturnCode(mqtt.code),
+            mqtt.reason.as_deref(),
+            mqtt.user_properties,
+        ),
+    }
 }
 
-fn status(code: Option<&Value>) -> StatusCode {
-    let code = code.and_then(Value::as_u64).expect("a status");
-    let code = u16::try_from(code).expect("a status");
+fn verb(step: &Step) -> String {
+    argument(step, 0).expect("a verb")
+}
+
+fn status(step: &Step) -> StatusCode {
+    let code = argument(step, 1).expect("a status");
     StatusCode::from_u16(code).expect("a status")
+}
+
+fn detail(step: &Step) -> String {
+    argument(step, 2).unwrap_or_default()
+}
+
+fn state(step: &Step) -> (String, &RawValue) {
+    let name = argument(step, 1).expect("a name");
+    (name, step.get(2).expect("a value"))
+}
+
+fn argument<T: DeserializeOwned>(step: &Step, index: usize) -> Option<T> {
+    let raw = step.get(index)?;
+    Some(serde_json::from_str(raw.get()).expect("the right kind of value"))
 }

@@ -66,7 +66,10 @@ impl Log {
             }
         };
         let data_type = json!(request.data_type.as_str());
-        let entry = [("data".to_owned(), data), ("dataType".to_owned(), data_type)];
+        let entry = [
+            ("data".to_owned(), data),
+            ("dataType".to_owned(), data_type),
+        ];
         self.note(&request.context, Map::from_iter(entry));
     }
 
