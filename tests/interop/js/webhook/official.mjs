@@ -95,6 +95,7 @@ function answerEvent(name, response) {
 export const EVENTS = {
   "empty": [["success"]],
   "text": [["success", "hi", "text"]],
+  "message": [["success", "heard", "text"]],
   "text-empty": [["success", "", "text"]],
   "text-unicode": [["success", "héllo 👋", "text"]],
   "json": [["success", "{\"a\":1}", "json"]],
