@@ -206,8 +206,8 @@ function states() {
   return [
     ...each(good), ...each(bad, "state-400"),
     user("state empty", "state", { set: { "ce-connectionState": "" } }),
-    user("state with spaces in its JSON", "state", { set: { "ce-connectionState": base64("{ \"a\" : 1.0 }") }, improvement: "state-verbatim" }),
-    user("state with numbers as names", "state", { set: { "ce-connectionState": base64("{\"b\":1,\"2\":1,\"1\":1}") }, improvement: "state-verbatim" }),
+    user("state with spaces in its JSON", "state", { set: { "ce-connectionState": base64("{ \"a\" : 1.0 }") }, improvement: "state-text" }),
+    user("state with numbers as names", "state", { set: { "ce-connectionState": base64("{\"b\":1,\"2\":1,\"1\":1}") }, improvement: "state-text" }),
   ];
 }
 
