@@ -93,9 +93,7 @@ impl Event {
         }
         headers.put(own(name::CLIENT_REQUEST_ID), stamp.request_id)?;
         for (key, value) in self.metadata.iter() {
-            let key = format!("{HEADER_PREFIX}{}", key.to_ascii_lowercase());
-            let key = HeaderName::try_from(key).expect("metadata keys are header names");
-            headers.put(key, value)?;
+            headers.put(of_metadata(key), value)?;
         }
         if let Some(state) = stamp.state {
             headers.put_value(own(name::CE_CONNECTION_STATE), state)?;
@@ -155,6 +153,11 @@ impl Headers {
         self.0.insert(name, value);
         Ok(())
     }
+}
+
+fn of_metadata(key: &str) -> HeaderName {
+    let name = format!("{HEADER_PREFIX}{}", key.to_ascii_lowercase());
+    HeaderName::try_from(name).expect("metadata keys are header names")
 }
 
 const fn own(name: &'static str) -> HeaderName {

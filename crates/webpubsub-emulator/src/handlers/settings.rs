@@ -19,6 +19,9 @@ use webpubsub_protocol::cloud_event::EventType;
 use super::pattern::{EventPattern, InvalidPattern};
 use super::template::{InvalidTemplate, UrlTemplate};
 
+/// Keeps times from overflowing.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where a handler in this process seems to be.
 const SERVICE_URL: &str = "http://localhost/api/webpubsub/hubs/{hub}/";
 
@@ -240,10 +243,16 @@ impl EventHandler {
         self
     }
 
-    /// How long one event may take, with retries and pauses. Default: [`TIMEOUT`](Self::TIMEOUT).
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+    /// How long one event may take up to the head of its answer, with retries and pauses; the rest of the answer may take
+    /// as long. At most a day. Default: [`TIMEOUT`](Self::TIMEOUT).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.min(LONGEST_TIMEOUT);
         self
+    }
+
+    /// How long one event may take in all.
+    pub(crate) fn longest(&self) -> Duration {
+        2 * self.timeout
     }
 
     /// Sends events without asking first whether the handler wants them. Azure always asks.

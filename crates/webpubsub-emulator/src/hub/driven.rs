@@ -301,6 +301,7 @@ impl DrivenHub {
                 .map_or(super::RawMode::SendEvent, |(group, no_echo)| {
                     super::RawMode::SendToGroup { group, no_echo }
                 }),
+            patience: super::OPEN_TIMEOUT,
             session: Arc::default(),
         };
         let attachment = self.act(now, |state, now, effects| {

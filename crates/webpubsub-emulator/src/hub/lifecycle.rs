@@ -19,8 +19,8 @@ use crate::clock::Now;
 use crate::handlers::Session;
 use crate::planted::{Plant, planted};
 
-/// How long a connection that is being opened may wait for its `connect` answer.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(100);
+/// How long a connection that is being opened may wait for its `connect` answer, unless its handler may take longer.
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// What the `disconnected` event says when the transport was lost, or closed in a way that is not the client's last
 /// word.
@@ -47,6 +47,8 @@ pub(crate) struct OpenRequest {
     /// The negotiated subprotocol as the client spelled it.
     pub(crate) protocol: Option<ByteString>,
     pub(crate) raw_mode: RawMode,
+    /// How long it may take until it is accepted.
+    pub(crate) patience: Duration,
     /// What event handlers leave with the connection.
     pub(crate) session: Arc<Session>,
 }
@@ -181,9 +183,10 @@ impl HubState {
             .take()
             .unwrap_or_else(|| self.ids.connection_id());
         request.id = Some(id.clone());
+        let patience = request.patience;
         let ticket = self.new_ticket();
         self.pending.insert(ticket, request);
-        self.set_deadline(now.mono + OPEN_TIMEOUT, Due::Open(ticket), effects);
+        self.set_deadline(now.mono + patience, Due::Open(ticket), effects);
         (ticket, id)
     }
 

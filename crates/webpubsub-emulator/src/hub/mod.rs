@@ -42,7 +42,8 @@ use webpubsub_protocol::permission::Permission;
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
 pub(crate) use effect::{CallToken, Effects, HandlerFailed, News, Notice, Reply, UpstreamCall};
 pub(crate) use lifecycle::{
-    Attachment, CONNECTION_ENDED, End, Gone, NotRecoverable, OpenRequest, Overrides, Spoken, Ticket,
+    Attachment, CONNECTION_ENDED, End, Gone, NotRecoverable, OPEN_TIMEOUT, OpenRequest, Overrides,
+    Spoken, Ticket,
 };
 pub(crate) use membership::{Change, Presence};
 pub(crate) use message::{Frame, WireForm};

@@ -9,7 +9,7 @@ use webpubsub_protocol::name::{ConnectionId, UserId};
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::query::Query;
-use crate::handlers::{Accepted, ConnectRefused, Connecting, Session};
+use crate::handlers::{Accepted, ConnectRefused, Connecting, EventHandler, Session};
 use crate::hub::{Hub, Overrides, Spoken, Ticket, WireForm};
 use crate::service::Service;
 
@@ -45,20 +45,21 @@ impl Drop for Opening {
     }
 }
 
-/// Asks the hub's handler, if one takes `connect` events, and says what it changes.
+/// Asks the handler that takes `connect` events, if there is one, and says what it changes.
 ///
 /// # Errors
 ///
 /// The status and text of the refusal.
 pub(super) async fn ask(
     service: &Service,
+    handler: Option<EventHandler>,
     opening: &Opening,
     client: Client,
     introduction: Introduction<'_>,
 ) -> Result<Overrides, (StatusCode, &'static str)> {
     let handlers = service.handlers();
     let hub = opening.hub.name();
-    let Some(handler) = handlers.of_connect(hub) else {
+    let Some(handler) = handler else {
         return Ok(Overrides::default());
     };
     let offered = introduction.offered.clone();
@@ -69,7 +70,8 @@ pub(super) async fn ask(
         session: client.session,
         data: introduction.data(),
     };
-    let answer = handlers.connect(&handler, client).await;
+    // Boxed: few requests need the room that it takes.
+    let answer = Box::pin(handlers.connect(&handler, client)).await;
     let accepted = answer.map_err(|refused| match refused {
         ConnectRefused::ByHandler(status) => (status, REJECTED),
         ConnectRefused::HandlerFailed => (StatusCode::INTERNAL_SERVER_ERROR, FAILED),

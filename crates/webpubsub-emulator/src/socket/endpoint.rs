@@ -23,7 +23,7 @@ use webpubsub_protocol::subprotocol::Subprotocol;
 use super::connect_event::{self, Client, Introduction, Opening};
 use super::query::Query;
 use super::task::{self, SocketGuard};
-use crate::hub::{Attachment, Hub, NotRecoverable, OpenRequest, RawMode, WireForm};
+use crate::hub::{Attachment, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest, RawMode, WireForm};
 use crate::service::Service;
 
 /// Reading and writing in small pieces: the default of 128 KiB per connection is for few and large.
@@ -137,9 +137,14 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
 async fn open(
     service: &Service,
     hub: Arc<Hub>,
-    request: OpenRequest,
+    mut request: OpenRequest,
     introduction: Introduction<'_>,
 ) -> Result<Attachment, Refusal> {
+    let handler = service.handlers().of_connect(hub.name());
+    if let Some(handler) = &handler {
+        // Time-outs of the handler come first, so that the log names them.
+        request.patience = request.patience.max(handler.longest() + OPEN_TIMEOUT);
+    }
     let user = request.user.clone();
     let session = Arc::clone(&request.session);
     let (ticket, connection_id) = hub.open(request);
@@ -149,7 +154,7 @@ async fn open(
         user,
         session,
     };
-    let overrides = connect_event::ask(service, &opening, client, introduction)
+    let overrides = connect_event::ask(service, handler, &opening, client, introduction)
         .await
         .map_err(|(status, text)| Refusal::With(status, text.to_owned()))?;
     // Visible from here on: what is sent once the client knows of its 101 reaches it.
@@ -278,6 +283,7 @@ fn nobody() -> OpenRequest {
         reliable: false,
         protocol: None,
         raw_mode: RawMode::SendEvent,
+        patience: OPEN_TIMEOUT,
         session: Arc::default(),
     }
 }

@@ -14,7 +14,9 @@ use webpubsub_protocol::payload::Payload;
 
 use super::task::{self, SocketGuard};
 use crate::clock::Clock;
-use crate::hub::{Hub, OpenRequest, Outgoing, Overrides, RawMode, Selection, Target, WireForm};
+use crate::hub::{
+    Hub, OPEN_TIMEOUT, OpenRequest, Outgoing, Overrides, RawMode, Selection, Target, WireForm,
+};
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -110,6 +112,7 @@ fn connect(service: &Arc<Service>, hub: &Arc<Hub>, form: WireForm, reliable: boo
         reliable,
         protocol: None,
         raw_mode: RawMode::SendEvent,
+        patience: OPEN_TIMEOUT,
         session: Arc::default(),
     };
     let (ticket, _) = hub.open(request);

@@ -108,7 +108,7 @@ async fn every_end_is_told_once_with_its_reason() {
     });
     let only = [SystemEvent::Disconnected];
     let world = world(handler.in_process().system_events(only)).await;
-    let close = format!("/api/hubs/chat/:closeConnections?api-version=2024-12-01");
+    let close = "/api/hubs/chat/:closeConnections?api-version=2024-12-01";
     let close_with = format!("{close}&reason=tired");
 
     let mut reasons = Vec::new();
@@ -121,7 +121,7 @@ async fn every_end_is_told_once_with_its_reason() {
             0 => client.close(1000, "").await,
             1 => client.close(4000, "not the last word").await,
             2 => drop(client),
-            3 => drop(world.call("POST", &close).send().await),
+            3 => drop(world.call("POST", close).send().await),
             4 => drop(world.call("POST", &close_with).send().await),
             5 => client.send("this fails").await,
             _ => client.send("no JSON").await,

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use webpubsub_emulator::Tapped;
 use webpubsub_protocol::frame::{ServerFrame, protobuf};
 use webpubsub_protocol::payload::Payload;
 
@@ -404,4 +405,65 @@ async fn the_end_of_a_connection_drops_its_request() {
     drop(client);
     let dropped = tokio::time::timeout(PATIENCE, drops.recv()).await;
     dropped.expect("in time").expect("dropped");
+}
+
+#[tokio::test]
+async fn a_closure_answers_what_no_handler_takes() {
+    let mut handler = Handler::new(answer);
+    let service = handler.in_process().system_events([]);
+    let service = service.user_events("echo").expect("a pattern");
+    let world = World::with(|builder| {
+        builder
+            .hub("chat", HubOptions::new().event_handler(service))
+            .on_user_event(async |event| {
+                Ok(webpubsub_emulator::UserEventReply::text(format!(
+                    "closure {} {}",
+                    event.event_name, event.event_id
+                )))
+            })
+    })
+    .await;
+    let mut client = world.client("chat", user("u")).await;
+    client
+        .send(r#"{"type":"event","event":"ECHO","data":1}"#)
+        .await;
+    client
+        .send(r#"{"type":"event","event":"other","data":1}"#)
+        .await;
+    assert_eq!(handler.event("ECHO").await.id(), 2);
+    assert_eq!(client.data().await, "closure other 3");
+}
+
+#[tokio::test]
+async fn the_tap_shows_calls_without_what_they_hold() {
+    let mut handler = Handler::new(|seen| match seen.event() {
+        "private" => Reply::status(400).with("ce-connectionstate", "private"),
+        _ => Reply::ok(),
+    });
+    let world = world(handler.in_process().system_events([])).await;
+    let mut tap = world.emulator.tap();
+    let mut client = world.client("chat", user("u")).await;
+    client
+        .send(r#"{"type":"event","event":"private","ackId":1,"data":"private data"}"#)
+        .await;
+    handler.event("private").await;
+    client.json().await;
+    let call = loop {
+        let entry = tap.recv().await.expect("an entry");
+        if matches!(entry, Tapped::HandlerCall { .. }) {
+            break entry;
+        }
+    };
+    let expected = Tapped::HandlerCall {
+        hub: "chat".try_into().expect("a name"),
+        connection_id: client.id.as_str().try_into().expect("an id"),
+        event: "private".to_owned(),
+        event_id: 2,
+        status: Some(400),
+        succeeded: false,
+    };
+    assert_eq!(call, expected);
+    let mut debug = format!("{call:?}");
+    debug.retain(|c| c != '"');
+    assert!(!debug.contains("private data"), "{debug}");
 }

@@ -6,6 +6,7 @@ mod groups;
 mod lifecycle;
 mod limits;
 mod messages;
+mod notices;
 mod recovery;
 mod streams;
 
@@ -197,6 +198,7 @@ fn request(id: &str, user: Option<&str>, groups: &[&str], form: WireForm) -> Ope
         reliable: false,
         protocol: (form == WireForm::Json).then(|| "json.webpubsub.azure.v1".into()),
         raw_mode: RawMode::SendEvent,
+        patience: OPEN_TIMEOUT,
         session: Arc::default(),
     }
 }
