@@ -98,7 +98,7 @@ fn each_end_has_its_reason() {
                     world.send(&Target::All, &Selection::default(), "x");
                 }
             },
-            "The outbound message queue is full.",
+            "The reliable message buffer is full.",
         ),
     ];
     for (end, reason) in ends {
