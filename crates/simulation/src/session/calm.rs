@@ -73,11 +73,12 @@ impl World {
             let own = own.map(|(_, value)| value.clone());
             match state.own_states.get(&index).map(|(_, own)| own) {
                 Some(OwnState::Unknown) => {}
-                Some(OwnState::Is(value)) => {
+                Some(OwnState::Is(value)) if is_joined => {
                     let expected = Some(value.to_string());
                     Finding::unless_same("own states are set", &expected, &own)?;
                 }
-                Some(OwnState::Cleared) | None => {
+                // A state without a membership is one whose join was lost.
+                Some(OwnState::Is(_) | OwnState::Cleared) | None => {
                     Finding::unless_same("no other states are set", &None, &own)?
                 }
             }
