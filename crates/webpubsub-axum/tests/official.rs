@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use support::{chat, connect, event, mqtt_connect, preflight, user_event};
 use webpubsub_axum::{
-    ConnectRequest, ConnectResponse, ConnectionContext, RawPayload, UserEventRequest,
-    UserEventResponse, WebPubSubClientProtocol,
-    mqtt::{MqttUserProperty, MqttV500ConnectReasonCode},
+    ConnectRequest, ConnectResponse, ConnectionContext, DisconnectedRequest, RawPayload,
+    UserEventRequest, UserEventResponse, WebPubSubClientProtocol,
+    mqtt::{MqttDisconnectReasonCode, MqttUserProperty, MqttV500ConnectReasonCode},
 };
 use webpubsub_protocol::cloud_event::ConnectionState;
 
@@ -353,6 +353,45 @@ async fn mqtt_clients_are_known_and_refused_in_their_codes() {
         )
     );
     assert_eq!(connect().to(&handler).await.seen(), (401, None, "no"));
+}
+
+#[tokio::test]
+async fn the_end_of_an_mqtt_session_is_told() {
+    let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let handler = chat()
+        .on_disconnected(move |event: DisconnectedRequest| async move {
+            send.send(event).expect("the test listens");
+        })
+        .build()
+        .unwrap();
+    let body = json!({
+        "reason": null,
+        "mqtt": {"initiatedByClient": true, "disconnectPacket": {"code": 4, "userProperties": [{"name": "a", "value": "b"}]}},
+    });
+    let call = event("azure.webpubsub.sys.disconnected", body.to_string()).mqtt();
+    assert_eq!(
+        call.with("ce-sessionid", "session-1")
+            .to(&handler)
+            .await
+            .seen(),
+        (200, None, "")
+    );
+    let event = seen.recv().await.unwrap();
+    let ids = event.context.mqtt.unwrap();
+    assert_eq!(ids.physical_connection_id, "physical-1");
+    assert_eq!(ids.session_id.as_deref(), Some("session-1"));
+    assert_eq!(
+        (event.reason, event.context.subprotocol.as_deref()),
+        (None, Some("mqtt"))
+    );
+    let end = event.mqtt.unwrap();
+    let packet = end.disconnect_packet.unwrap();
+    assert!(end.initiated_by_client);
+    assert_eq!(
+        packet.code,
+        MqttDisconnectReasonCode::DISCONNECT_WITH_WILL_MESSAGE
+    );
+    assert_eq!(packet.user_properties.unwrap()[0].value, "b");
 }
 
 #[tokio::test]
