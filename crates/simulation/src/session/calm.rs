@@ -62,7 +62,8 @@ impl World {
             let is_joined = state.session.joined_groups().any(|joined| joined == group);
             Finding::unless_same("joined groups are joined", &is_member, &is_joined)?;
             let states = self.service.states(group);
-            if let Some(view) = state.session.group_states(group) {
+            // A subscription without a membership is one whose join was lost: it was not restored.
+            if let Some(view) = state.session.group_states(group).filter(|_| is_joined) {
                 let view = view
                     .into_iter()
                     .map(|member| (member.connection_id, member.state));
