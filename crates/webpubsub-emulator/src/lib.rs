@@ -22,8 +22,9 @@ pub use emulator::{
     UserEventFailed, UserEventReply,
 };
 pub use handlers::{
-    AnonymousConnectPolicy, EventHandler, EventPattern, HubOptions, InvalidPattern, InvalidPolicy,
-    InvalidTemplate, SystemEvent, UnknownSystemEvent, UrlTemplate,
+    AnonymousConnectPolicy, Check, Code, Diagnosis, Doctor, EventHandler, EventPattern, HubOptions,
+    InvalidPattern, InvalidPolicy, InvalidTemplate, Status, SystemEvent, UnknownSystemEvent,
+    UrlTemplate,
 };
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]

@@ -11,15 +11,19 @@ use std::{
     process::ExitCode,
 };
 
-use tokio::{runtime::Runtime, task, time::MissedTickBehavior};
+use tokio::{
+    runtime::{self, Runtime},
+    task,
+    time::MissedTickBehavior,
+};
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer as _, filter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
-use webpubsub_emulator::{Emulator, StartError};
+use webpubsub_emulator::{Code, Emulator, StartError};
 
 use config::{
-    Command, Config, ConfigError,
+    Command, Config, ConfigError, Examination,
     reload::{self, Change, Reload},
 };
 
@@ -35,6 +39,7 @@ const FAILED: u8 = 1;
 fn main() -> ExitCode {
     let config = match Command::read(env::args_os(), env::vars_os()) {
         Ok(Command::Run(config)) => config,
+        Ok(Command::Examine(examination)) => return examine(&examination),
         Ok(Command::Show(text)) => {
             // Nobody is left to tell when stdout is closed.
             let _ = io::stdout().write_all(text.as_bytes());
@@ -59,6 +64,33 @@ fn main() -> ExitCode {
     // What is left, such as a connection that does not close, must not delay the exit.
     runtime.shutdown_background();
     code
+}
+
+/// Prints what a doctor finds. The exit status is for scripts.
+fn examine(examination: &Examination) -> ExitCode {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let text = format!("cannot start the runtime: {error}");
+            return fail(&ConfigError::text(text), FAILED);
+        }
+    };
+    let diagnosis = runtime.block_on(examination.doctor.examine());
+    let text = match examination.json {
+        true => serde_json::to_string(&diagnosis)
+            .map(|text| text + "\n")
+            .unwrap_or_default(),
+        false => diagnosis.to_string(),
+    };
+    // Nobody is left to tell when stdout is closed.
+    let _ = io::stdout().write_all(text.as_bytes());
+    if diagnosis.find(Code::Url).is_some() {
+        ExitCode::from(USAGE)
+    } else if diagnosis.is_fine() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
 }
 
 async fn run(config: &Config) -> ExitCode {

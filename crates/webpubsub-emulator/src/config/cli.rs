@@ -23,6 +23,8 @@ Examples:
                                                   the events of hub `chat` go to your server
   WEBPUBSUB_EMULATOR_ACCESS_KEY=... webpubsub-emulator --host 0.0.0.0
                                                   reachable from other machines, with a key of your own
+  webpubsub-emulator doctor --url 'http://127.0.0.1:3000/eventhandler/{event}'
+                                                  find out what is wrong with an event handler; `doctor --help`
 
 Each flag can also be set by a variable (`--access-key` by WEBPUBSUB_EMULATOR_ACCESS_KEY, and so on) or in the file of
 `--config`. Flags come before variables, variables before the file. Also read, after these variables: Urls,
@@ -113,7 +115,10 @@ pub(super) fn read(
         Err(error) if !error.use_stderr() => {
             return Ok(Arguments::Show(error.render().to_string()));
         }
-        Err(error) => return Err(describe(&error)),
+        Err(error) => {
+            let names: Vec<&str> = Key::names().chain(["config"]).collect();
+            return Err(describe(&error, &names));
+        }
     };
     let single = [
         (Key::Host, cli.host),
@@ -155,8 +160,8 @@ pub(super) fn read(
     })
 }
 
-/// Words for clap's errors without any value.
-fn describe(error: &clap::Error) -> ConfigError {
+/// Words for clap's errors without any value. `names` are the flags.
+pub(super) fn describe(error: &clap::Error, names: &[&str]) -> ConfigError {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => flag_of(argument),
         Some(ContextValue::Strings(arguments)) => {
@@ -166,7 +171,7 @@ fn describe(error: &clap::Error) -> ConfigError {
     };
     let see_help = "`--help` lists the flags";
     ConfigError::text(match (error.kind(), flag) {
-        (ErrorKind::UnknownArgument, Some(flag)) => unknown(flag),
+        (ErrorKind::UnknownArgument, Some(flag)) => unknown(flag, names),
         (ErrorKind::UnknownArgument, None) => {
             format!("there is an argument that belongs to no flag; {see_help}")
         }
@@ -189,9 +194,11 @@ fn flag_of(argument: &str) -> Option<&str> {
     flag.starts_with('-').then_some(flag)
 }
 
-fn unknown(flag: &str) -> String {
+fn unknown(flag: &str, names: &[&str]) -> String {
     let name = flag.trim_start_matches('-');
-    let glued = Key::names()
+    let names = names.iter().copied();
+    let glued = names
+        .clone()
         .filter(|known| name.len() > known.len() && name.starts_with(known))
         .max_by_key(|known| known.len());
     // Without this, a key that was written right after its flag would be shown as a part of the flag's name.
@@ -202,7 +209,7 @@ fn unknown(flag: &str) -> String {
             "there is no flag like this one that starts with `--{known}`; put a blank or `=` before the value"
         );
     }
-    let names = Key::names().chain(["config", "help", "version"]);
+    let names = names.chain(["help", "version"]);
     let suggestion = did_you_mean(name, names, |name| format!("--{name}"));
     format!("`{flag}`: there is no such flag{suggestion}")
 }

@@ -14,7 +14,7 @@ use super::{
 const PREFIX: &str = "WEBPUBSUB_EMULATOR_";
 
 /// Where applications keep the connection string of their resource; the first one that is set counts.
-const CONNECTION_STRINGS: [&str; 4] = [
+pub(super) const CONNECTION_STRINGS: [&str; 4] = [
     "WebPubSubConnectionString",
     "WEBPUBSUB_CONNECTION_STRING",
     "WEBPUBSUB_CONNECTIONSTRING",

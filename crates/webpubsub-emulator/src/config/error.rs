@@ -11,7 +11,7 @@ impl ConfigError {
         Self(format!("{place}: {problem}"))
     }
 
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }

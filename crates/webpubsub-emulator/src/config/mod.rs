@@ -4,6 +4,7 @@
 //! can be named with its flag, its variable, or its file and line.
 
 mod cli;
+mod doctor;
 mod environment;
 mod error;
 mod file;
@@ -22,6 +23,7 @@ use webpubsub_emulator::{
 use webpubsub_protocol::name::HubName;
 
 use cli::Arguments;
+pub(crate) use doctor::Examination;
 pub(crate) use error::ConfigError;
 pub(crate) use hubs::HubSummary;
 use reload::Reload;
@@ -34,6 +36,8 @@ const DEFAULT_LOG: &str = "info";
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(Box<Config>),
+    /// Play the service against an event handler.
+    Examine(Examination),
     /// Print this on stdout and end.
     Show(String),
 }
@@ -62,6 +66,17 @@ impl Command {
         arguments: impl IntoIterator<Item = OsString>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
+        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+        if arguments
+            .get(1)
+            .is_some_and(|argument| argument == "doctor")
+        {
+            arguments.remove(1);
+            return Ok(match doctor::read(arguments, variables)? {
+                doctor::Asked::Examination(examination) => Self::Examine(examination),
+                doctor::Asked::Show(text) => Self::Show(text),
+            });
+        }
         let (flags, config) = match cli::read(arguments)? {
             Arguments::Run { layer, config } => (*layer, config),
             Arguments::Show(text) => return Ok(Self::Show(text)),
@@ -232,7 +247,7 @@ mod tests {
             .map(|(name, value)| (name.into(), value.into()));
         match Command::read(arguments.map(OsString::from), variables)? {
             Command::Run(config) => Ok(*config),
-            Command::Show(text) => panic!("{text}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -3,12 +3,13 @@
 //! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts. [`dispatch`] tells
 //! handlers of events: [`request`] says how an event is told and [`answer`] what its answer means, both without IO;
 //! [`client`] sends, [`probe`] asks first whether a handler wants events, [`session`] and [`cookies`] are what handlers
-//! leave with a connection.
+//! leave with a connection. [`doctor`] finds out what is wrong with a handler.
 
 mod answer;
 mod client;
 mod cookies;
 mod dispatch;
+mod doctor;
 mod pattern;
 mod probe;
 mod request;
@@ -19,6 +20,7 @@ mod template;
 pub(crate) use answer::Accepted;
 pub(crate) use dispatch::{ConnectRefused, Connecting, Handlers, Surroundings};
 
+pub use doctor::{Check, Code, Diagnosis, Doctor, Status};
 pub use pattern::{EventPattern, InvalidPattern};
 pub(crate) use session::{Session, Turn};
 pub use settings::{
