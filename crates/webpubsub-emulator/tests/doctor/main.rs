@@ -450,7 +450,16 @@ async fn answers_that_cannot_be_used() {
     assert_eq!(all[0], "connect: failed E_STATUS");
     assert_eq!(all[4], "disconnected: failed E_STATUS");
     assert_eq!(all[5..], ["wrong signature: skipped", "other hub: skipped"]);
-    // An error page where an answer belongs is shown, an answer to a client is not.
+    let page_not_found = |seen: Seen| async move {
+        let is_event = seen.method == Method::POST;
+        is_event
+            .then(|| answer(404, &[("content-type", "text/html")], "<p>sEcReT</p>"))
+            .flatten()
+    };
+    let examined = examine(&Handler::start(page_not_found).await, &[]).await;
+    assert_eq!(examined.findings(), and_no_more("connect: failed E_HUB", 6));
+    assert!(!examined.stdout.contains("<p>"), "{}", examined.stdout);
+    // What a client would get is not shown.
     let handler = Handler::start(move |seen| async move {
         (seen.event() == "message")
             .then(|| answer(200, &page, "sEcReT"))

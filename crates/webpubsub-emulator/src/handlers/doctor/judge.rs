@@ -188,7 +188,8 @@ pub(super) fn wrong_signature(heard: &Heard, strict: bool) -> Verdict {
               be the service"
             .to_owned(),
         fix: "compare `ce-signature` with the HMAC-SHA256 of `ce-connectionId` under your access keys, and answer 401 when \
-              none matches"
+              none matches; the official library for \
+              express leaves this check to you"
             .to_owned(),
     }
     };

@@ -189,8 +189,10 @@ fn in_short(answer: &Answer) -> String {
         let shown = location.split(['?', '#']).next().unwrap_or_default();
         parts.push(format!("location: {shown}"));
     }
-    // What a handler says about a refusal is meant to be read; an answer to a client is not ours to show.
-    if !answer.status.is_success() && !answer.body.is_empty() {
+    // What a handler says about a refusal is meant to be read, unless it is a page for browsers; an answer to a client is
+    // not ours to show.
+    let is_page = parts.iter().any(|part| part.contains("text/html"));
+    if !answer.status.is_success() && !answer.body.is_empty() && !is_page {
         let body = String::from_utf8_lossy(&answer.body);
         let line = body.lines().next().unwrap_or_default();
         let shown: String = line
