@@ -2,8 +2,10 @@
 
 import { Refused, RoomConnection } from "./connection.js";
 import { MessageLog, el, paintAvatar, personLabel } from "./log.js";
+import { People } from "./people.js";
 
 const STORAGE_KEY = "chat";
+const UNANSWERED_LIMIT = 200; // without handler mode nobody answers
 
 const $ = (id) => document.getElementById(id);
 const finePointer = matchMedia("(pointer: fine)");
@@ -73,7 +75,7 @@ async function enterRoom(name) {
 
 /** `first` is a grant that is at hand already; its ticket lets the server announce us, once. */
 function openRoom(name, first) {
-  const room = { name, log: new MessageLog(name), unread: 0, draft: "", status: { name: "connecting" } };
+  const room = { name, log: new MessageLog(name), people: new People(), unanswered: new Map(), unread: 0, draft: "", status: { name: "connecting" } };
   room.label = el("span", { class: "room-name" }, name);
   room.badge = el("span", { class: "badge", hidden: "" });
   room.button = el("button", { type: "button", click: () => select(room) }, el("span", { class: "dot", "aria-hidden": "true" }), room.label, room.badge);
@@ -90,7 +92,8 @@ function openRoom(name, first) {
       const change = status.name !== room.status.name;
       room.status = status;
       room.item.dataset.state = status.name;
-      if (status.name === "connected" && ticket) {
+      if (status.how === "renewed") room.people.reset();
+      if (status.name === "connected" && ticket && first.mode !== "handler") {
         post("/announce", { ticket }).catch((error) => console.warn("The join was not announced:", error.message));
         ticket = null;
       }
@@ -106,7 +109,7 @@ function openRoom(name, first) {
   });
   rooms.set(name, room);
   $("rooms").append(room.item);
-  $("logs").append(room.log.element);
+  $("logs").append(room.people.element, room.log.element);
   room.log.show(false);
   room.connection.start();
   remember();
@@ -117,6 +120,7 @@ function leaveRoom(room) {
   rooms.delete(room.name);
   room.item.remove();
   room.log.element.remove();
+  room.people.element.remove();
   remember();
   if (room !== current) return;
   current = null;
@@ -129,9 +133,11 @@ function select(room) {
   if (current) {
     current.draft = $("message").value;
     current.log.show(false);
+    current.people.show(false);
     current.button.removeAttribute("aria-current");
   }
   current = room;
+  room.people.show(true);
   room.log.show(true);
   room.button.setAttribute("aria-current", "true");
   $("welcome").hidden = true;
@@ -151,17 +157,32 @@ function select(room) {
 
 // ---- messages
 
-function receive(room, from, data) {
-  if (from === null) {
-    // Only the chat's server sends without a user id: its REST calls, which take the key.
-    if (data?.kind === "joined" && typeof data.user === "string") {
-      if (data.user === me.userId) room.log.addNotice("You joined");
-      else room.log.addNotice(personLabel(data.user), " joined");
-    }
-    return;
+/** What the chat's server says: nobody else sends without a user id, since it takes the key. */
+function receiveFromServer(room, data) {
+  if (data?.kind === "joined" && typeof data.user === "string") noticeArrival(room, data.user);
+  if (data?.kind === "said" && typeof data.from === "string") receive(room, data.from, data);
+  if (data?.kind === "receipt" && room.unanswered.has(data.id) && Number.isSafeInteger(data.at)) {
+    room.log.setTime(room.unanswered.get(data.id), new Date(data.at));
+    room.unanswered.delete(data.id);
   }
+  if (data?.kind === "presence") {
+    const { came, went } = room.people.update(data, me.userId);
+    for (const user of came) noticeArrival(room, user);
+    for (const user of went) room.log.addNotice(personLabel(user), " left");
+    room.people.show(room === current);
+  }
+}
+
+function noticeArrival(room, user) {
+  if (user === me.userId) room.log.addNotice("You joined");
+  else room.log.addNotice(personLabel(user), " joined");
+}
+
+function receive(room, from, data) {
+  if (from === null) return receiveFromServer(room, data);
   if (typeof data?.text !== "string") return;
-  room.log.addMessage({ from, text: data.text, mine: from === me.userId });
+  const at = Number.isSafeInteger(data.at) ? new Date(data.at) : new Date();
+  room.log.addMessage({ from, text: data.text, mine: from === me.userId, at });
   if (room === current && document.visibilityState === "visible") return;
   room.unread += 1;
   showUnread();
@@ -170,7 +191,10 @@ function receive(room, from, data) {
 function send(text) {
   const room = current;
   const message = { id: `${pageId}-${++lastMessage}`, text, view: room.log.addMessage({ from: me.userId, text, mine: true }) };
+  room.unanswered.set(message.id, message.view);
+  if (room.unanswered.size > UNANSWERED_LIMIT) room.unanswered.delete(room.unanswered.keys().next().value);
   if (room.connection.send(message)) return true;
+  room.unanswered.delete(message.id);
   room.log.remove(message.view);
   return false;
 }

@@ -11,6 +11,9 @@
 // answers those it knows with `Duplicate`. When that time is over, or the service has ended the
 // connection, a new one is negotiated. Ack ids end with the old one, so messages carry an id of
 // their own, by which receivers drop repeats.
+//
+// In handler mode nobody sends to the group but the chat's server: what is said goes to it as the
+// event `say`, and comes back from the group without a sender, and `data.from` says who it was.
 
 import { Link } from "./link.js";
 import { Sequence } from "./sequence.js";
@@ -34,7 +37,7 @@ export class Refused extends Error {}
 /**
  * Joins one group and stays in it until `stop()`, or until the chat's server closes the connection.
  *
- * `negotiate(signal)` resolves to `{ url, group, userId }` and throws `Refused` when the answer is
+ * `negotiate(signal)` resolves to `{ url, group, userId, mode }` and throws `Refused` when the answer is
  * final. Handlers: `state({ name, ... })`, see below; `message({ from, data })` with `from` null for
  * what the chat's server said; `delivery(message)` when a message's `status` changes (`waiting`,
  * `sending`, `sent`, `failed`).
@@ -118,6 +121,7 @@ export class RoomConnection {
     this.#session = {
       url: grant.url,
       group: grant.group,
+      mode: grant.mode,
       id: null,
       token: null,
       joined: false,
@@ -192,10 +196,12 @@ export class RoomConnection {
   }
 
   #message(frame) {
+    // Answers of the chat's server to this connection alone.
+    if (frame.from === "server") return this.#handlers.message({ from: null, data: frame.data });
     if (frame.from !== "group" || frame.group !== this.#session.group) return;
     const from = typeof frame.fromUserId === "string" ? frame.fromUserId : null;
     const id = frame.data?.id;
-    if (id !== undefined && !(isMessageId(id) && this.#firstTime(`${from}\n${id}`))) return;
+    if (id !== undefined && !(isMessageId(id) && this.#firstTime(`${from ?? frame.data.from}\n${id}`))) return;
     this.#handlers.message({ from, data: frame.data });
   }
 
@@ -213,7 +219,9 @@ export class RoomConnection {
       message.ackId ??= ++this.#session.lastAckId;
       this.#deliver(message, "sending");
       const { ackId, id, text } = message;
-      this.#link.send({ type: "sendToGroup", group: this.#session.group, ackId, noEcho: true, dataType: "json", data: { id, text } });
+      const content = { ackId, dataType: "json", data: { id, text } };
+      if (this.#session.mode === "handler") this.#link.send({ type: "event", event: "say", ...content });
+      else this.#link.send({ type: "sendToGroup", group: this.#session.group, noEcho: true, ...content });
     }
   }
 

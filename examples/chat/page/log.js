@@ -60,7 +60,8 @@ export class MessageLog {
     const time = clock.format(at);
     const grouped = this.#previous?.from === from && this.#previous.time === time;
     this.#previous = { from, time };
-    const meta = el("p", { class: "meta" }, personLabel(from), el("time", { datetime: at.toISOString(), title: calendar.format(at) }, time));
+    const when = el("time", { datetime: at.toISOString(), title: calendar.format(at) }, time);
+    const meta = el("p", { class: "meta" }, personLabel(from), when);
     const body = el("p", { class: "text", dir: "auto" }, text.length > TEXT_LIMIT ? `${text.slice(0, TEXT_LIMIT)}…` : text);
     const delivery = el("p", { class: "delivery", hidden: "" });
     const entry = el(
@@ -71,7 +72,14 @@ export class MessageLog {
       delivery,
     );
     this.#append(entry, mine);
-    return { entry, delivery };
+    return { entry, delivery, when };
+  }
+
+  /** Corrects the time of a message: the server's, where it tells. */
+  setTime({ when }, at) {
+    when.dateTime = at.toISOString();
+    when.title = calendar.format(at);
+    when.textContent = clock.format(at);
   }
 
   /** What happened to a message of one's own: `retry` and `discard` are offered when it failed. */

@@ -1,10 +1,12 @@
 //! A chat on Azure Web PubSub. See `README.md` for what it shows.
 
 mod guard;
+mod handler;
 mod join;
 mod names;
 mod negotiate;
 mod refusal;
+mod rooms;
 mod serve;
 mod server;
 mod signal;

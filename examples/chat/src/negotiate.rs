@@ -29,10 +29,10 @@ pub(crate) struct Person {
     user_id: String,
 }
 
-/// A join that may be announced once.
+/// A join that may be announced once, or in handler mode a login that may be used once.
 pub(crate) struct Join {
-    user_id: String,
-    group: String,
+    pub(crate) user_id: String,
+    pub(crate) group: String,
 }
 
 /// No `Debug`: the session is a secret.
@@ -48,6 +48,7 @@ pub(crate) struct Question {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Grant {
+    pub(crate) mode: Mode,
     pub(crate) url: String,
     group: String,
     user_id: String,
@@ -55,7 +56,18 @@ pub(crate) struct Grant {
     pub(crate) ticket: String,
 }
 
-/// `POST /negotiate`: answers with a client access URL whose token joins and writes to one group.
+/// Who decides what a connection may do, and who publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Mode {
+    /// The token: clients send to their group themselves.
+    Token,
+    /// The event handler: clients say things to the server, which publishes them.
+    Handler,
+}
+
+/// `POST /negotiate`: answers with a client access URL whose token joins and writes to one group. In handler mode the
+/// token is good for nothing, and the URL names a login for the event handler.
 pub(crate) async fn negotiate(
     State(shared): State<Shared>,
     body: Result<Json<Question>, JsonRejection>,
@@ -69,12 +81,14 @@ pub(crate) async fn negotiate(
     let group = RoomName::parse(&room)?.group();
 
     let (session, user_id) = recognise(&shared, name, session, Instant::now());
-    let token = shared
-        .service
-        .client_access_token()
-        .user_id(&user_id)
-        .role(Role::join_leave_group(&group).expect("rooms make legal group names"))
-        .role(Role::send_to_group(&group).expect("rooms make legal group names"))
+    let mut token = shared.service.client_access_token();
+    if shared.mode == Mode::Token {
+        token = token
+            .user_id(&user_id)
+            .role(Role::join_leave_group(&group).expect("rooms make legal group names"))
+            .role(Role::send_to_group(&group).expect("rooms make legal group names"));
+    }
+    let token = token
         .lifetime(TOKEN_LIFETIME)
         .await
         .map_err(|error| service_failed("a token could not be made", &error))?;
@@ -83,8 +97,13 @@ pub(crate) async fn negotiate(
         group: group.clone(),
     };
     let ticket = shared.joins.lock().issue(join, Instant::now());
+    let url = match shared.mode {
+        Mode::Token => token.url().to_owned(),
+        Mode::Handler => format!("{}&login={ticket}", token.url()),
+    };
     Ok(Json(Grant {
-        url: token.url().to_owned(),
+        mode: shared.mode,
+        url,
         group,
         user_id,
         session,
@@ -103,7 +122,23 @@ pub(crate) struct Arrival {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(crate) enum Announcement {
-    Joined { user: String },
+    Joined {
+        user: String,
+    },
+    /// Handler mode: somebody said something.
+    Said {
+        id: String,
+        from: String,
+        text: String,
+        /// In milliseconds of Unix time.
+        at: u64,
+    },
+    /// Handler mode: who is in the room. The greater version is the later one.
+    Presence {
+        version: u64,
+        users: Vec<String>,
+        count: usize,
+    },
 }
 
 /// `POST /announce`: tells the room who came. The ticket says who and where, so nobody can announce

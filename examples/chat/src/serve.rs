@@ -6,20 +6,20 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use axum::Router;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use webpubsub::WebPubSubServiceClient;
-use webpubsub_emulator::Emulator;
+use webpubsub_emulator::{Emulator, HubOptions};
 
-use crate::server;
+use crate::handler;
+use crate::server::{self, Shared};
 use crate::signal::stop_signal;
 
 /// Where the server listens unless it is told otherwise.
 pub(crate) const DEFAULT_PORT: u16 = 3000;
 
-const HUB: &str = "chat";
+pub(crate) const HUB: &str = "chat";
 
 /// The first of these that is set and not empty says which service to use.
 const CONNECTION_STRING_VARIABLES: [&str; 2] =
@@ -33,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// Port of the page on 127.0.0.1; 0 takes a free one
     #[arg(long, env = "PORT", default_value_t = DEFAULT_PORT)]
     port: u16,
+    /// Let this server decide who may connect and publish what is said, as the event handler of the service
+    #[arg(long)]
+    handler: bool,
     /// Print one line of JSON with the page's URL instead of a greeting
     #[arg(long)]
     json: bool,
@@ -41,27 +44,60 @@ pub(crate) struct ServeArgs {
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let listener = listen(args.port).await?;
     let url = format!("http://{}/", listener.local_addr()?);
-    let (emulator, client) = match connection_string() {
+    let (emulator, client, text) = match connection_string() {
         Some((variable, text)) => {
             let client = WebPubSubServiceClient::from_connection_string(&text, HUB)
                 .with_context(|| format!("the connection string in {variable} cannot be used"))?;
-            (None, client)
+            (None, client, text)
         }
         None => {
-            let emulator = Emulator::start()
-                .await
-                .context("the emulator did not start")?;
-            let client =
-                WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), HUB)?;
-            (Some(emulator), client)
+            let emulator = emulator(args.handler.then_some(url.as_str())).await?;
+            let text = emulator.connection_string();
+            let client = WebPubSubServiceClient::from_connection_string(&text, HUB)?;
+            (Some(emulator), client, text)
         }
     };
     greet(&args, &url, emulator.is_some(), client.endpoint().as_str())?;
-    serve(listener, server::app(client)).await?;
+    let shared = Shared::new(client, args.handler);
+    let mut app = server::app(shared.clone());
+    let events = match args.handler {
+        true => Some(handler::event_handler(&text, shared)?),
+        false => None,
+    };
+    if let Some(events) = &events {
+        // Outside the guard: the service is no page.
+        app = app.layer(events.clone());
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let graceful = axum::serve(listener, app).with_graceful_shutdown(async move {
+        let _ = stopped.await;
+    });
+    let mut serving = tokio::spawn(async move { graceful.await });
+    tokio::select! {
+        served = &mut serving => served?.context("the page's server failed")?,
+        () = stop_signal() => {}
+    }
+    // The last events of the service still reach the handler.
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
+    if let Some(events) = events {
+        events.shutdown().await;
+    }
+    drop(stop);
+    // Requests under way that take longer are cut off.
+    let _ = tokio::time::timeout(GRACE, serving).await;
     Ok(())
+}
+
+/// The service in this process. In handler mode it asks the page's server.
+pub(crate) async fn emulator(handler_of: Option<&str>) -> Result<Emulator> {
+    let mut builder = Emulator::builder();
+    if let Some(page) = handler_of {
+        let options = HubOptions::new().event_handler(handler::setting(page)?);
+        builder = builder.hub(HUB, options);
+    }
+    builder.start().await.context("the emulator did not start")
 }
 
 async fn listen(port: u16) -> Result<TcpListener> {
@@ -101,21 +137,21 @@ fn greet(args: &ServeArgs, url: &str, embedded: bool, endpoint: &str) -> Result<
         };
         writeln!(out, "\n  Chat     {url}")?;
         writeln!(out, "  Service  {place}{endpoint}")?;
+        if args.handler && !embedded {
+            let template = handler::template(url);
+            writeln!(
+                out,
+                "\n  Set up hub `{HUB}` of the service with this event handler (or where it reaches it):"
+            )?;
+            writeln!(out, "    {template}")?;
+            writeln!(
+                out,
+                "    user events `{}`; system events connect, groupJoined, groupLeft",
+                handler::SAY
+            )?;
+        }
         writeln!(out, "\n  Open the page in two windows. Ctrl-C stops.\n")?;
     }
     out.flush()?;
     Ok(())
-}
-
-/// Serves until the process is asked to stop, and then for as long as open requests need.
-async fn serve(listener: TcpListener, app: Router) -> Result<()> {
-    let (stopping, stopped) = oneshot::channel();
-    let graceful = axum::serve(listener, app).with_graceful_shutdown(async move {
-        stop_signal().await;
-        let _ = stopping.send(());
-    });
-    tokio::select! {
-        served = graceful => served.context("the page's server failed"),
-        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await; } => Ok(()),
-    }
 }

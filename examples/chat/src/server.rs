@@ -1,7 +1,7 @@
 //! The axum app: the page's files, the two calls, the guard around all of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use webpubsub::WebPubSubServiceClient;
 
 use crate::guard::{content_security_policy, guard};
-use crate::negotiate::{Join, Person, announce, negotiate};
+use crate::negotiate::{Join, Mode, Person, announce, negotiate};
 use crate::refusal::Refusal;
+use crate::rooms::Rooms;
 use crate::tickets::Tickets;
 
 const LARGEST_BODY: usize = 4 * 1024;
@@ -27,19 +28,32 @@ pub(crate) struct Shared {
     pub(crate) service: Arc<WebPubSubServiceClient>,
     pub(crate) people: Arc<Mutex<Tickets<Person>>>,
     pub(crate) joins: Arc<Mutex<Tickets<Join>>>,
+    pub(crate) mode: Mode,
+    /// Handler mode only.
+    pub(crate) rooms: Arc<Mutex<Rooms>>,
+}
+
+impl Shared {
+    pub(crate) fn new(service: WebPubSubServiceClient, handler: bool) -> Self {
+        Self {
+            service: Arc::new(service),
+            people: Arc::new(Mutex::new(Tickets::new(SESSION_LIFETIME, MOST_TICKETS))),
+            joins: Arc::new(Mutex::new(Tickets::new(TICKET_LIFETIME, MOST_TICKETS))),
+            mode: if handler { Mode::Handler } else { Mode::Token },
+            rooms: Arc::new(Mutex::new(Rooms::new(SystemTime::now()))),
+        }
+    }
 }
 
 /// The page and its server, on top of one hub of the service.
-pub(crate) fn app(service: WebPubSubServiceClient) -> Router {
-    let policy = content_security_policy(service.endpoint());
-    let shared = Shared {
-        service: Arc::new(service),
-        people: Arc::new(Mutex::new(Tickets::new(SESSION_LIFETIME, MOST_TICKETS))),
-        joins: Arc::new(Mutex::new(Tickets::new(TICKET_LIFETIME, MOST_TICKETS))),
-    };
-    let mut router = Router::new()
-        .route("/negotiate", post(negotiate))
-        .route("/announce", post(announce))
+pub(crate) fn app(shared: Shared) -> Router {
+    let policy = content_security_policy(shared.service.endpoint());
+    let mut router = Router::new().route("/negotiate", post(negotiate));
+    if shared.mode == Mode::Token {
+        // In handler mode the event handler tells who came, and a ticket is a login.
+        router = router.route("/announce", post(announce));
+    }
+    let mut router = router
         .with_state(shared)
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "There is nothing here."))
         .method_not_allowed_fallback(async || {
@@ -57,7 +71,7 @@ pub(crate) fn app(service: WebPubSubServiceClient) -> Router {
 }
 
 /// The page, inside the binary: one file to run, no folder to find.
-const PAGE: [(&str, &str, &str); 8] = [
+const PAGE: [(&str, &str, &str); 9] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -98,6 +112,11 @@ const PAGE: [(&str, &str, &str); 8] = [
         "text/javascript; charset=utf-8",
         include_str!("../page/log.js"),
     ),
+    (
+        "/people.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/people.js"),
+    ),
 ];
 
 #[cfg(test)]
@@ -120,10 +139,9 @@ mod tests {
     fn detached() -> Router {
         let text =
             format!("Endpoint=https://demo.webpubsub.azure.com;AccessKey={KEY};Version=1.0;");
-        app(
-            WebPubSubServiceClient::from_connection_string(&text, "chat")
-                .expect("a valid connection string"),
-        )
+        let service = WebPubSubServiceClient::from_connection_string(&text, "chat")
+            .expect("a valid connection string");
+        app(Shared::new(service, false))
     }
 
     fn post_request(path: &str, body: impl Into<Body>) -> Request<Body> {
@@ -423,8 +441,10 @@ mod tests {
     async fn a_join_is_announced_once_and_only_with_a_ticket() {
         let emulator = Emulator::start().await.expect("an emulator");
         let text = emulator.connection_string();
-        let app =
-            app(WebPubSubServiceClient::from_connection_string(&text, "chat").expect("valid"));
+        let app = app(Shared::new(
+            WebPubSubServiceClient::from_connection_string(&text, "chat").expect("valid"),
+            false,
+        ));
         let grant = negotiated(&app, json!({ "name": "Ana", "room": "lobby" })).await;
         let announce =
             |ticket: &Value| post_request("/announce", json!({ "ticket": ticket }).to_string());

@@ -9,6 +9,7 @@ import { section, summary } from "./checks.mjs";
 import { conversation } from "./conversation.mjs";
 import { cuts } from "./cuts.mjs";
 import { browser } from "./page.mjs";
+import { handler } from "./handler.mjs";
 import { notifications } from "./notifications.mjs";
 import { terminal } from "./terminal.mjs";
 
@@ -16,6 +17,7 @@ try {
   await section("conversation", conversation);
   await section("cuts", cuts);
   await section("terminal", terminal);
+  await section("handler", handler);
   await section("notifications", notifications);
 } finally {
   await browser.close();

@@ -73,6 +73,10 @@ pub(super) enum Line {
     Arrival {
         user: String,
     },
+    /// Handler mode: who is in the room.
+    Presence {
+        users: Vec<String>,
+    },
     Message {
         from: String,
         id: Option<String>,
@@ -182,6 +186,14 @@ impl fmt::Display for Line {
             Self::Stopped { reason } => write!(f, "* stopped: {}", Shown(&reason.text)),
             Self::RejoinFailed { reason } => {
                 write!(f, "* the room is not joined again: {}", Shown(reason))
+            }
+            Self::Presence { users } => {
+                f.write_str("* here:")?;
+                for (index, user) in users.iter().enumerate() {
+                    let separator = if index == 0 { " " } else { ", " };
+                    write!(f, "{separator}{}", Person(user))?;
+                }
+                Ok(())
             }
             Self::Arrival { user } => write!(f, "* {} joined", Person(user)),
             Self::Message { from, text, .. } => write!(f, "{}: {}", Person(from), Shown(text)),

@@ -21,7 +21,9 @@ use tokio::sync::mpsc;
 use url::Url;
 use webpubsub_client::{Json, Loss, SendError, State, WebPubSubClient, WebPubSubClientCredential};
 
+use crate::handler::SAY;
 use crate::names::{PersonName, RoomName};
+use crate::negotiate::Mode;
 use crate::refusal::describe;
 use crate::signal::stop_signal;
 
@@ -141,7 +143,7 @@ async fn converse(
             id: ids.next(),
             text,
         };
-        let line = match send(client, group, &message).await {
+        let line = match send(client, negotiator.mode(), group, &message).await {
             Ok(()) => Line::Sent(message),
             Err(error) => Line::Unsent {
                 reason: describe(&error),
@@ -160,11 +162,16 @@ async fn converse(
 /// Sends a message, on as many connections as it takes.
 async fn send(
     client: &WebPubSubClient,
+    mode: Mode,
     group: &str,
     message: &ChatMessage,
 ) -> Result<(), SendError> {
     loop {
-        match client.send_to_group(group, Json(message)).no_echo().await {
+        let sent = match mode {
+            Mode::Token => client.send_to_group(group, Json(message)).no_echo().await,
+            Mode::Handler => client.send_event(SAY, Json(message)).await,
+        };
+        match sent {
             Ok(_) => return Ok(()),
             // The next connection sends it, as soon as there is one.
             Err(SendError::Lost(loss)) if loss != Loss::Stopped => {}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::names::{PersonName, RoomName};
-use crate::negotiate::{Arrival, Grant, Question};
+use crate::negotiate::{Arrival, Grant, Mode, Question};
 use crate::refusal::describe;
 use crate::serve::DEFAULT_PORT;
 
@@ -32,6 +32,7 @@ pub(super) struct Negotiator {
 struct Known {
     session: Option<String>,
     ticket: Option<String>,
+    mode: Option<Mode>,
 }
 
 pub(super) fn default_server() -> Url {
@@ -76,6 +77,11 @@ impl Negotiator {
         granted
     }
 
+    /// How the server wants to hear what is said; `Token` before it said so.
+    pub(super) fn mode(&self) -> Mode {
+        self.known.lock().mode.unwrap_or(Mode::Token)
+    }
+
     /// Has the server say in the room that we came. A room without that is still a room, so failures are only logged.
     pub(super) async fn announce(&self) {
         let Some(ticket) = self.known.lock().ticket.take() else {
@@ -101,7 +107,9 @@ impl Negotiator {
         let grant: Grant = serde_json::from_slice(&body).map_err(|_| self.stranger())?;
         *self.known.lock() = Known {
             session: Some(grant.session),
-            ticket: Some(grant.ticket),
+            // In handler mode it is a login, and part of the URL.
+            ticket: (grant.mode == Mode::Token).then_some(grant.ticket),
+            mode: Some(grant.mode),
         };
         Ok(grant.url)
     }

@@ -91,8 +91,11 @@ impl Transcript {
         }
         let Some(from) = &message.from_user_id else {
             // Only the chat's server sends without a user id: its REST calls, which take the key.
-            let Announcement::Joined { user } = message.json().ok()?;
-            return Some(Line::Arrival { user });
+            return match message.json().ok()? {
+                Announcement::Joined { user } => Some(Line::Arrival { user }),
+                Announcement::Presence { users, .. } => Some(Line::Presence { users }),
+                Announcement::Said { id, from, text, .. } => self.say(from, Some(id), text),
+            };
         };
         #[derive(Deserialize)]
         struct Heard {
@@ -100,13 +103,16 @@ impl Transcript {
             text: String,
         }
         let Heard { id, text } = message.json().ok()?;
+        self.say(from.to_string(), id, text)
+    }
+
+    fn say(&mut self, from: String, id: Option<String>, text: String) -> Option<Line> {
         if let Some(id) = &id {
             let is_legal = (1..=LONGEST_ID).contains(&id.len());
             if !is_legal || !self.seen.is_first(format!("{from}\n{id}")) {
                 return None;
             }
         }
-        let from = from.to_string();
         Some(Line::Message { from, id, text })
     }
 }

@@ -1,8 +1,11 @@
 //! How one comes in and goes, and what is said when that fails.
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::program::{Ended, Program, join, serve};
+use serde_json::Value;
+
+use crate::program::{Ended, Program, join, serve, serve_as_handler};
 
 #[test]
 fn what_was_typed_before_the_input_ends_is_sent() {
@@ -107,4 +110,34 @@ fn bad_arguments_are_refused_before_anything_is_asked() {
         &["r", "--keep-alive-timeout", "soon"],
         "--keep-alive-timeout",
     );
+}
+
+#[test]
+fn in_handler_mode_the_server_publishes_and_tells_who_is_here() {
+    let server = serve_as_handler();
+    let mut ana = join(&server, "Ana", &[]);
+    let present = |count: usize| {
+        move |line: &Value| {
+            line["event"] == "presence" && line["users"].as_array().map(Vec::len) == Some(count)
+        }
+    };
+    ana.until("Ana is here", present(1));
+    let mut ben = join(&server, "Ben", &[]);
+    for person in [&mut ana, &mut ben] {
+        person.until("both are here", present(2));
+    }
+    ana.say("hello");
+    ana.until_sent("hello");
+    ben.until_heard("hello");
+    ben.say("hello yourself");
+    ana.until_heard("hello yourself");
+    let ben = ben.end();
+    assert_eq!(ben.went_well().heard(), ["Ana: hello"]);
+    let alone = Cell::new(0);
+    ana.until("she is alone again", |line| {
+        alone.set(alone.get() + usize::from(present(1)(line)));
+        alone.get() == 2
+    });
+    let ana = ana.end();
+    assert_eq!(ana.went_well().heard(), ["Ben: hello yourself"]);
 }

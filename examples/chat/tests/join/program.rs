@@ -42,6 +42,11 @@ pub(crate) fn serve() -> Server {
     Server::of(Program::start(&["--port", "0", "--json"], &[]))
 }
 
+/// Serves in handler mode.
+pub(crate) fn serve_as_handler() -> Server {
+    Server::of(Program::start(&["--handler", "--port", "0", "--json"], &[]))
+}
+
 /// Serves in front of another process's emulator, or of a wire to it.
 pub(crate) fn serve_on(service: &str) -> Server {
     let connection_string = format!("Endpoint={service};AccessKey={WELL_KNOWN_KEY};Version=1.0;");
