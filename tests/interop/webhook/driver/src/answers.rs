@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -56,10 +54,10 @@ impl Setup {
 }
 
 /// The answer to `connect` that the client asks for.
-pub(crate) fn connect(wish: Option<&str>) -> Response {
+pub(crate) fn connect(wish: Option<&str>) -> ConnectResponse {
     let steps: Vec<Step> = match wish {
         Some(text) => serde_json::from_str(text).expect("steps"),
-        None => return ConnectResponse::accept().into_response(),
+        None => return ConnectResponse::accept(),
     };
     let (last, states) = steps.split_last().expect("a step");
     let answer = match verb(last).as_str() {
@@ -67,19 +65,11 @@ pub(crate) fn connect(wish: Option<&str>) -> Response {
         "failWith" => fail_with(last),
         _ => accept(argument(last, 1).unwrap_or_default()),
     };
-    let answer = states.iter().fold(answer, |answer, step| {
+    let with_state = |answer: ConnectResponse, step| {
         let (name, value) = state(step);
         answer.state(name, value)
-    });
-    let mut response = answer.into_response();
-    if last.get(1).is_some_and(|value| value.get() == "{}") {
-        // An answer that changes nothing is empty here; the official library can also say so at length.
-        *response.status_mut() = StatusCode::OK;
-        *response.body_mut() = Body::from("{}");
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-    }
-    response
+    };
+    states.iter().fold(answer, with_state)
 }
 
 #[derive(Default, Deserialize)]
