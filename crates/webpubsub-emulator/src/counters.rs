@@ -38,7 +38,8 @@ counters! {
     bytes_out,
     /// Events that event handlers over HTTP were told, whatever came of it. A retry is no other event.
     handler_calls,
-    /// Events whose handler could not be asked, or whose answer was no success.
+    /// Events whose handler could not be asked, or whose answer was no success. A client that is refused with 4xx is no
+    /// failure.
     handler_failures,
 }
 

@@ -95,6 +95,18 @@ enum Failure {
     Unusable(#[from] Unusable),
 }
 
+impl Failure {
+    /// Whether the handler did its work: it does not want this client.
+    fn refuses(&self, event: &EventType) -> bool {
+        match self {
+            Self::Unusable(Unusable::Status(status)) => {
+                *event == EventType::Connect && status.is_client_error()
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Handlers {
     /// On the current tokio runtime.
     pub(crate) fn new(around: Surroundings, options: BTreeMap<HubName, HubOptions>) -> Self {
@@ -245,12 +257,16 @@ impl Handlers {
         });
         self.0.around.counters.handler_calls.add(1);
         if let Err(failure) = &result {
-            self.0.around.counters.handler_failures.add(1);
-            let (hub, connection) = (&event.hub, &event.connection_id);
-            tracing::warn!(
-                %hub, %connection, event = %event.kind, handler = ?handler.target,
-                "the event handler failed: {failure}"
-            );
+            let (hub, connection, target) = (&event.hub, &event.connection_id, &handler.target);
+            if failure.refuses(&event.kind) {
+                tracing::info!(%hub, %connection, handler = ?target, "the client may not connect: {failure}");
+            } else {
+                self.0.around.counters.handler_failures.add(1);
+                tracing::warn!(
+                    %hub, %connection, event = %event.kind, handler = ?target,
+                    "the event handler failed: {failure}"
+                );
+            }
         }
         self.0.around.tap.emit(|| Tapped::HandlerCall {
             hub: event.hub.clone(),

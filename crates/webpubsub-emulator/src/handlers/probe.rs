@@ -264,3 +264,54 @@ impl fmt::Display for Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_was_answered_and_what_to_do() {
+        let question = Question {
+            target: Target::Url("http://h/{event}".parse().unwrap()),
+            url: "http://h/validate".parse().unwrap(),
+            origin: "localhost".to_owned(),
+        };
+        let told = |status, lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(WEBHOOK_ALLOWED_ORIGIN, HeaderValue::from_static(line));
+            }
+            let verdict = judge(StatusCode::from_u16(status).unwrap(), &headers, &question);
+            verdict.map_err(|refused| (refused.to_string(), refused.remedy("localhost")))
+        };
+        let answer = "It must answer `OPTIONS` on its URL with 200 and the header `WebHook-Allowed-Origin: *` (or `localhost`)";
+        for (status, lines, expected) in [
+            (
+                200,
+                &[][..],
+                "AbuseProtectionResponseMissingAllowedOrigin: it answered without WebHook-Allowed-Origin",
+            ),
+            (
+                204,
+                &["a", "localhost:1"],
+                r#"AbuseProtectionResponseMissingAllowedOrigin: its WebHook-Allowed-Origin is ["a", "localhost:1"]"#,
+            ),
+            (
+                405,
+                &["*"],
+                "AbuseProtectionResponseInvalidStatusCode: it answered 405 Method Not Allowed",
+            ),
+        ] {
+            assert_eq!(
+                told(status, lines),
+                Err((expected.to_owned(), answer.to_owned()))
+            );
+        }
+        assert_eq!(told(200, &["a", "LOCALHOST"]), Ok(()));
+        let gone = Refused::NoAnswer(NoAnswer::Unreachable("connection refused".to_owned()));
+        assert_eq!(gone.to_string(), "it cannot be reached: connection refused");
+        assert!(gone.remedy("localhost").contains("Start it"));
+    }
+}

@@ -132,6 +132,7 @@ async fn a_refused_client_is_never_mentioned_again() {
     let seen = handler.event("connected").await;
     assert!(!seen.headers.contains_key("ce-connectionstate"));
     assert_eq!(world.emulator.state().connections("chat"), 1);
+    assert_eq!(world.emulator.counts().handler_failures, 1);
 }
 
 #[tokio::test]

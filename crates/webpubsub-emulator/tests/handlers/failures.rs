@@ -142,8 +142,9 @@ async fn a_handler_that_is_not_there_refuses_clients() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    for validated in [true, false] {
-        let handler = EventHandler::url(&format!("http://{address}/{{event}}")).expect("a URL");
+    for (scheme, validated) in [("http", true), ("http", false), ("https", true)] {
+        let url = format!("{scheme}://{address}/{{event}}");
+        let handler = EventHandler::url(&url).expect("a URL");
         let handler = if validated {
             handler
         } else {
