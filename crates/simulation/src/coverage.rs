@@ -151,6 +151,12 @@ happenings! {
         ConsumerBlocked,
         /// … for so long that its session was told.
         ConsumerStalled,
+        /// An inbox had more than it may, and wanted nothing to be read.
+        InboxBlocked,
+        /// … and dropped the oldest.
+        InboxDropped,
+        /// … and was closed.
+        InboxClosed,
         /// A host slept and its clock stood still.
         HostSlept,
         /// A host slept and its clock went on.

@@ -146,7 +146,7 @@ impl Inbox {
     }
 
     /// The next event, and whether this made reading possible again.
-    fn poll(&self, cx: &Context<'_>) -> (Poll<Option<Event>>, bool) {
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> (Poll<Option<Event>>, bool) {
         let mut state = self.state.lock();
         if state.dropped > 0 {
             let messages = std::mem::take(&mut state.dropped);

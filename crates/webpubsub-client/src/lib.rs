@@ -20,6 +20,10 @@ mod router;
 mod send;
 mod shared;
 
+#[cfg(feature = "__simulation")]
+#[doc(hidden)]
+pub mod driven;
+
 pub use builder::WebPubSubClientBuilder;
 pub use client::{ConnectError, WebPubSubClient};
 pub use connector::{TlsConfigError, WebSocketConnector};

@@ -32,6 +32,7 @@ impl World {
             self.pump(client)?;
             let stopped = self.clients[client].session.state();
             Finding::unless_same("everyone stops", &State::Stopped, &stopped)?;
+            self.clients[client].consumers.catch_up()?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use webpubsub_emulator::driven::ConnectSpec;
 use webpubsub_protocol::session::{Attempt, Request, RequestId, Session, State};
 
 use super::conduct::Conduct;
+use super::consumers::Consumers;
 use super::mark::Mark;
 
 /// How fast its socket takes frames.
@@ -36,6 +37,7 @@ pub(super) struct Client {
     pub(super) blocked_since: Option<Duration>,
     /// … and the session was told of it.
     pub(super) stalled: bool,
+    pub(super) consumers: Consumers,
     /// No dial reaches the service before this time.
     pub(super) offline_until: Duration,
     /// Its application wants it to run.
@@ -131,6 +133,7 @@ impl Client {
         session: Session,
         pen: Pen,
         most_in_flight: usize,
+        consumers: Consumers,
     ) -> Self {
         Self {
             spec,
@@ -141,6 +144,7 @@ impl Client {
             asleep: false,
             blocked_since: None,
             stalled: false,
+            consumers,
             offline_until: Duration::ZERO,
             wanted: true,
             conduct: Conduct::new(),

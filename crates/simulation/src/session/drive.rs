@@ -374,6 +374,17 @@ impl World {
         if is_unverified {
             self.saw(Happening::RecoveryUnverified);
         }
+        self.clients[client].consumers.hear(&event)?;
+        let seen = std::mem::take(&mut self.clients[client].consumers.seen);
+        for (happened, happening) in [
+            (seen.blocked, Happening::InboxBlocked),
+            (seen.dropped, Happening::InboxDropped),
+            (seen.closed, Happening::InboxClosed),
+        ] {
+            if happened {
+                self.saw(happening);
+            }
+        }
         self.application_hears(client, event, drained)
     }
 }

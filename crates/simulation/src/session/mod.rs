@@ -17,6 +17,7 @@
 mod calm;
 mod client;
 mod conduct;
+mod consumers;
 mod drive;
 mod ledger;
 mod line;

@@ -14,6 +14,7 @@ use webpubsub_protocol::session::{Backoff, Session, SessionConfig, StreamOptions
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::client::{Client, Pen};
+use super::consumers::Consumers;
 
 /// How many groups there are.
 pub(super) const GROUPS: usize = 3;
@@ -38,7 +39,7 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    pub(super) fn draw(rng: &mut SmallRng) -> (Self, Vec<Client>) {
+    pub(super) fn draw(rng: &mut SmallRng, seed: u64) -> (Self, Vec<Client>) {
         let names = ["g0", "g1", "g2"].map(|name| GroupName::new(name).expect("a group name"));
         let frames = [64, 120, OUTBOX_FRAMES, OUTBOX_FRAMES];
         let scenario = Self {
@@ -63,13 +64,16 @@ impl Scenario {
             busy: Duration::from_secs(rng.random_range(20..90)),
         };
         let clients = rng.random_range(1..4);
-        let clients = (0..clients).map(|_| draw_client(rng, &scenario.groups));
+        let clients = (0..clients).map(|index| {
+            let consumers = Consumers::new(seed.wrapping_mul(8) + index);
+            draw_client(rng, &scenario.groups, consumers)
+        });
         let clients = clients.collect();
         (scenario, clients)
     }
 }
 
-fn draw_client(rng: &mut SmallRng, groups: &[GroupName]) -> Client {
+fn draw_client(rng: &mut SmallRng, groups: &[GroupName], consumers: Consumers) -> Client {
     let kinds = [
         Subprotocol::Json,
         Subprotocol::Protobuf,
@@ -112,7 +116,7 @@ fn draw_client(rng: &mut SmallRng, groups: &[GroupName]) -> Client {
         },
         _ => Pen::Quick,
     };
-    Client::new(spec, session, pen, most_in_flight)
+    Client::new(spec, session, pen, most_in_flight, consumers)
 }
 
 fn draw_config(rng: &mut SmallRng) -> SessionConfig {

@@ -115,7 +115,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let (scenario, clients) = Scenario::draw(&mut rng);
+        let (scenario, clients) = Scenario::draw(&mut rng, seed);
         let groups = &scenario.groups;
         let service = Service::new(Duration::ZERO, &scenario.settings, seed, groups);
         let mut world = Self {
