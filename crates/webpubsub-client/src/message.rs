@@ -123,3 +123,30 @@ impl From<Message> for Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // req: C-3-1
+    #[test]
+    fn json_is_read_from_text_as_well() {
+        for payload in [
+            Payload::Text("[1, 2]".into()),
+            Payload::Json("[1,2]".into()),
+        ] {
+            let message = Message {
+                sequence_id: None,
+                from: Sender::Server,
+                payload,
+                metadata: Metadata::default(),
+                stream: None,
+            };
+            let Event::ServerMessage(message) = Event::from(message) else {
+                panic!("it came from the server");
+            };
+            assert_eq!(message.json::<Vec<u8>>().unwrap(), [1, 2]);
+            assert!(message.json::<String>().is_err());
+        }
+    }
+}

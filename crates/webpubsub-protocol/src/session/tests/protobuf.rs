@@ -70,3 +70,32 @@ fn protobuf_can_carry_null_but_no_deeper_json_than_others_can_read() {
         Err(SubmitError::Invalid(_))
     ));
 }
+
+// req: C-12-1
+#[test]
+fn frames_that_others_would_write_differently_are_read() {
+    let mut w = World::of(Subprotocol::Protobuf, SessionConfig::default());
+    w.start();
+    w.dialled();
+    w.input(Input::Opened);
+    receive(&mut w, &connected());
+    let hello = Payload::Text("hello".into());
+    let request = w.submit(&send_payload(hello, Acknowledge::Auto));
+    assert!(next(&mut w).is_some());
+    let refusal: &[u8] = &[
+        0xea, 0x04, 0x01, b'x', // an unknown field beside the message
+        0x0a, 0x15, // the acknowledgement
+        0x08, 0x81, 0x00, // of 1, in two bytes
+        0x10, 0x00, // `success`, although false is what an absent one means
+        0x98, 0x06, 0x01, // an unknown field inside
+        0x1a, 0x0b, 0x0a, 0x09, b'F', b'o', b'r', b'b', b'i', b'd', b'd', b'e', b'n',
+    ];
+    // The length that was counted by hand above.
+    assert_eq!(usize::from(refusal[5]), refusal.len() - 6);
+    w.input(Input::Frame(WireFrame::Binary(refusal.into())));
+    let settled = w.settled();
+    assert!(
+        matches!(&settled[..], [(id, Outcome::Rejected { error, .. })] if *id == request && error.name == "Forbidden"),
+        "{settled:?}"
+    );
+}
