@@ -37,7 +37,6 @@ impl Consumer {
     }
 
     /// The next event: pending when there is none now, `None` when there will be none.
-    #[must_use]
     pub fn poll(&self) -> Poll<Option<Event>> {
         self.0.poll(&Context::from_waker(Waker::noop())).0
     }

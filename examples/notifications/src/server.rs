@@ -233,7 +233,6 @@ fn content_security_policy(service: &WebPubSubServiceClient) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use futures_util::StreamExt as _;
     use http_body_util::BodyExt as _;
     use serde_json::Value;
     use tower::ServiceExt as _;
