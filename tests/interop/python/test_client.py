@@ -226,7 +226,7 @@ class TestServer:
             "connectionId": client.connection_id,
             "userId": "ana",
             "eventName": "context",
-            "eventId": 1,
+            "eventId": 2,  # `connected` was the first
         }
 
     @pytest.mark.parametrize("handled", [True, False])
