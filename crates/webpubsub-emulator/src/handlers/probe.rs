@@ -89,18 +89,23 @@ impl Probes {
     ) -> Result<(), Refused> {
         let slot = self.slot(&question);
         let mut heard = slot.last.subscribe();
-        let is_fresh = {
-            let last = heard.borrow();
+        let is_fresh = || {
+            let last = slot.last.borrow();
             last.as_ref()
                 .is_some_and(|last| clock.now().mono < last.until)
         };
-        if !is_fresh && !slot.asking.swap(true, Ordering::AcqRel) {
-            spawn(Asking {
-                slot: Arc::clone(&slot),
-                clock: clock.clone(),
-                client: Arc::clone(client),
-                question,
-            });
+        if !is_fresh() && !slot.asking.swap(true, Ordering::AcqRel) {
+            // Looked at again: an answer may have come between the look and the claim.
+            if is_fresh() {
+                slot.asking.store(false, Ordering::Release);
+            } else {
+                spawn(Asking {
+                    slot: Arc::clone(&slot),
+                    clock: clock.clone(),
+                    client: Arc::clone(client),
+                    question,
+                });
+            }
         }
         let known = heard.wait_for(Option::is_some).await;
         let known = known.expect("the slot lives here").clone();
@@ -153,8 +158,9 @@ impl Asking {
             until: self.clock.now().mono + kept,
             kept,
         };
-        self.slot.asking.store(false, Ordering::Release);
+        // In this order: who may ask finds the answer.
         self.slot.last.send_replace(Some(heard));
+        self.slot.asking.store(false, Ordering::Release);
     }
 }
 
