@@ -16,6 +16,7 @@ pub mod permission;
 #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
 pub mod session;
 pub mod subprotocol;
+pub mod uri;
 
 pub use bytes;
 pub use bytestring;

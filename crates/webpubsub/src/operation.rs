@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use azure_core::{Error, error::ErrorKind, http::Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+use webpubsub_protocol::uri::COMPONENT;
 
 /// An operation of the REST API with its parameters.
 pub(crate) trait Operation {
@@ -34,20 +35,8 @@ pub(crate) trait Operation {
     }
 }
 
-/// What `encodeURIComponent` leaves alone.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
-
-/// The same without the apostrophe: URL parsers encode it in the query of `http` URLs.
-const QUERY: &AsciiSet = &PATH.add(b'\'');
+/// The apostrophe as well: URL parsers encode it in the query of `http` URLs.
+const QUERY: &AsciiSet = &COMPONENT.add(b'\'');
 
 /// Writer of a path and query.
 #[derive(Debug)]
@@ -91,7 +80,7 @@ impl Target {
                 ),
             ));
         }
-        self.text.extend(utf8_percent_encode(name, PATH));
+        self.text.extend(utf8_percent_encode(name, COMPONENT));
         Ok(())
     }
 

@@ -3,20 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use url::Url;
-
-/// As `encodeURIComponent` does it: what is filled in never becomes another part of the URL.
-const FILLED_IN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
+use webpubsub_protocol::uri::COMPONENT;
 
 /// An absolute `http` or `https` URL in which `{hub}` and `{event}` are filled in, percent-encoded. The names of the
 /// placeholders do not mind case. `Debug` and `Display` do not show the query, which may hold a key.
@@ -71,7 +60,7 @@ impl UrlTemplate {
             match text {
                 // Encoded dots are dots to a URL: they would leave their place.
                 "." | ".." => text.replace('.', "%252E"),
-                text => utf8_percent_encode(text, FILLED_IN).to_string(),
+                text => utf8_percent_encode(text, COMPONENT).to_string(),
             }
         };
         let texts = self.parts.iter().map(|part| match part {

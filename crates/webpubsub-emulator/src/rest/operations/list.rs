@@ -1,7 +1,8 @@
 //! The members of a group, page by page.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
+use webpubsub_protocol::uri::COMPONENT;
 
 use super::super::answer::Outcome;
 use super::super::cursor;
@@ -9,18 +10,6 @@ use super::super::error::RestError;
 use super::super::generated::{ListConnectionsInGroup, NEWEST_VERSION};
 use super::super::params::BadParameter;
 use super::Context;
-
-/// What `encodeURIComponent` leaves alone.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,8 +86,8 @@ fn next_link(
         "{}api/hubs/{}/groups/{}/connections?api-version={NEWEST_VERSION}&maxpagesize={}\
          &continuationToken={}",
         context.origin.endpoint(),
-        utf8_percent_encode(call.hub.as_str(), SEGMENT),
-        utf8_percent_encode(call.group.as_str(), SEGMENT),
+        utf8_percent_encode(call.hub.as_str(), COMPONENT),
+        utf8_percent_encode(call.group.as_str(), COMPONENT),
         call.max_page_size,
         cursor::seal(key, &call.hub, &call.group, last),
     );
