@@ -26,7 +26,7 @@ enum Task {
     Test,
     /// Run the official packages and a browser against the programs of this workspace.
     Interop(interop::Args),
-    /// Run the simulation of the hub and the session: many seeds, or planted bugs.
+    /// Run the simulation of the hub and the session: as many seeds as you like.
     Soak(soak::Args),
     /// Run all that a change must pass.
     Ci,

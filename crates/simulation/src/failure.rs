@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Plant, WorldName};
+use crate::WorldName;
 
 /// A check that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,6 @@ impl Finding {
 pub struct Failure {
     pub(crate) world: WorldName,
     pub(crate) seed: u64,
-    pub(crate) plant: Option<Plant>,
     /// The virtual time.
     pub(crate) at: Duration,
     pub(crate) finding: Finding,
@@ -92,12 +91,7 @@ impl fmt::Display for Failure {
         for line in &self.tail {
             writeln!(f, "    {line}")?;
         }
-        write!(f, "  again: cargo xtask soak --seed {seed}")?;
-        // A plant is at home in one world.
-        match self.plant {
-            Some(plant) => write!(f, " --plant {}", plant.name()),
-            None => write!(f, " --world {world}"),
-        }
+        write!(f, "  again: cargo xtask soak --seed {seed} --world {world}")
     }
 }
 

@@ -7,7 +7,6 @@ mod coverage;
 mod failure;
 mod link;
 mod network;
-mod plant;
 mod reference;
 mod scenario;
 mod session;
@@ -20,7 +19,6 @@ use std::time::Duration;
 
 pub use coverage::{Coverage, Happening};
 pub use failure::Failure;
-pub use plant::Plant;
 
 use failure::{Check, Finding};
 use trace::Trace;
@@ -57,7 +55,10 @@ impl WorldName {
 ///
 /// The first check that did not hold, with the steps before it.
 pub fn run(world: WorldName, seed: u64) -> Result<Coverage, Box<Failure>> {
-    run_with(world, seed, None)
+    match world {
+        WorldName::Hub => run_world(world, seed, |trace| world::World::new(seed, trace)),
+        WorldName::Session => run_world(world, seed, |trace| session::World::new(seed, trace)),
+    }
 }
 
 /// Runs one seed of a world, and tells each step of it.
@@ -76,19 +77,6 @@ pub fn trace(world: WorldName, seed: u64) -> Vec<String> {
     }
 }
 
-/// As [`run`], in the world of the bug that is planted.
-///
-/// # Errors
-///
-/// As [`run`]: here the plant was found.
-#[cfg(feature = "planted")]
-pub fn run_planted(seed: u64, plant: Plant) -> Result<Coverage, Box<Failure>> {
-    plant.select();
-    let result = run_with(plant.world(), seed, Some(plant));
-    Plant::select_none();
-    result
-}
-
 /// A world that is run.
 trait Run {
     fn run(&mut self) -> Check;
@@ -97,19 +85,9 @@ trait Run {
     fn into_coverage(self) -> Coverage;
 }
 
-fn run_with(name: WorldName, seed: u64, plant: Option<Plant>) -> Result<Coverage, Box<Failure>> {
-    match name {
-        WorldName::Hub => run_world(name, seed, plant, |trace| world::World::new(seed, trace)),
-        WorldName::Session => {
-            run_world(name, seed, plant, |trace| session::World::new(seed, trace))
-        }
-    }
-}
-
 fn run_world<W: Run>(
     name: WorldName,
     seed: u64,
-    plant: Option<Plant>,
     new: impl Fn(Trace) -> W,
 ) -> Result<Coverage, Box<Failure>> {
     let mut world = new(Trace::of(0));
@@ -125,7 +103,6 @@ fn run_world<W: Run>(
     Err(Box::new(Failure {
         world: name,
         seed,
-        plant,
         at: world.now(),
         finding,
         tail: world.into_trace().into_lines(),

@@ -8,7 +8,6 @@ mod handlers;
 mod http;
 mod hub;
 mod ids;
-mod planted;
 mod rest;
 mod service;
 mod settings;

@@ -1,10 +1,6 @@
 //! The program behind `cargo xtask soak`.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program talks to its terminal"
-)]
+#![allow(clippy::print_stdout, reason = "a program talks to its terminal")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -12,10 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use clap::Parser;
-use simulation::{Coverage, Failure, Happening, Plant, WorldName};
-
-/// Seeds within which each plant must be found.
-const SEEDS_PER_PLANT: u64 = 100;
+use simulation::{Coverage, Happening, WorldName, run};
 
 /// Seeds that are named for each check that failed.
 const SEEDS_NAMED: usize = 10;
@@ -36,40 +29,22 @@ struct Args {
     #[arg(long)]
     seed: Option<u64>,
     /// Run this world only: hub or session.
-    #[arg(long, conflicts_with_all = ["plant", "planted"], value_parser = world)]
+    #[arg(long, value_parser = world)]
     world: Option<WorldName>,
-    /// Plant each bug in turn, and fail unless all are found.
-    #[arg(long, conflicts_with_all = ["plant", "seed", "seeds"])]
-    planted: bool,
-    /// Plant this bug.
-    #[arg(long)]
-    plant: Option<String>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if args.planted {
-        return find_plants(args.first);
-    }
-    let plant = match args.plant.as_deref().map(named).transpose() {
-        Ok(plant) => plant,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
     let (first, seeds) = match args.seed {
         Some(seed) => (seed, 1),
         None => (args.first, args.seeds),
     };
-    let worlds: Vec<_> = match (plant, args.world) {
-        (Some(plant), _) => vec![plant.world()],
-        (None, Some(world)) => vec![world],
-        (None, None) => WorldName::ALL.to_vec(),
-    };
+    let worlds = args
+        .world
+        .map_or_else(|| WorldName::ALL.to_vec(), |world| vec![world]);
     let mut has_passed = true;
     for world in worlds {
-        has_passed &= soak(world, first, seeds, plant);
+        has_passed &= soak(world, first, seeds);
     }
     if has_passed {
         ExitCode::SUCCESS
@@ -79,9 +54,9 @@ fn main() -> ExitCode {
 }
 
 /// Runs seeds of one world on all cores; whether all passed.
-fn soak(world: WorldName, first: u64, seeds: u64, plant: Option<Plant>) -> bool {
+fn soak(world: WorldName, first: u64, seeds: u64) -> bool {
     let indexes = usize::try_from(seeds).unwrap_or(usize::MAX);
-    let results = on_all_cores(indexes, |index| run(world, first + index as u64, plant));
+    let results = on_all_cores(indexes, |index| run(world, first + index as u64));
     let mut coverage = Coverage::default();
     let mut failures = Vec::new();
     for result in results {
@@ -117,72 +92,6 @@ fn soak(world: WorldName, first: u64, seeds: u64, plant: Option<Plant>) -> bool 
         failures.len()
     );
     failures.is_empty()
-}
-
-/// Plants one bug after the other and looks for each.
-fn find_plants(first: u64) -> ExitCode {
-    let plants = Plant::all();
-    let found = on_all_cores(plants.len(), |index| {
-        let plant = plants[index];
-        let mut seeds = first..first + SEEDS_PER_PLANT;
-        seeds.find_map(|seed| run(plant.world(), seed, Some(plant)).err())
-    });
-    println!("{:<28} {:>5}  failed check", "plant", "seed");
-    let mut missed = 0;
-    for (plant, failure) in plants.iter().zip(found) {
-        match failure {
-            Some(failure) => {
-                println!(
-                    "{:<28} {:>5}  {}",
-                    plant.name(),
-                    failure.seed(),
-                    failure.check()
-                );
-            }
-            None => {
-                missed += 1;
-                println!(
-                    "{:<28} {:>5}  NOT FOUND in {SEEDS_PER_PLANT} seeds",
-                    plant.name(),
-                    "-"
-                );
-            }
-        }
-    }
-    println!("{} plants found, {missed} missed", plants.len() - missed);
-    if missed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-#[cfg(feature = "planted")]
-fn run(world: WorldName, seed: u64, plant: Option<Plant>) -> Result<Coverage, Box<Failure>> {
-    match plant {
-        Some(plant) => simulation::run_planted(seed, plant),
-        None => simulation::run(world, seed),
-    }
-}
-
-#[cfg(not(feature = "planted"))]
-fn run(world: WorldName, seed: u64, _: Option<Plant>) -> Result<Coverage, Box<Failure>> {
-    simulation::run(world, seed)
-}
-
-fn named(name: &str) -> Result<Plant, String> {
-    if !cfg!(feature = "planted") {
-        return Err("this program was built without plants; use the feature `planted`".to_owned());
-    }
-    let plants = Plant::all();
-    let plant = plants.iter().find(|plant| plant.name() == name);
-    plant.copied().ok_or_else(|| {
-        let names: Vec<_> = plants.iter().map(|plant| plant.name()).collect();
-        format!(
-            "no plant is called `{name}`; there are {}",
-            names.join(", ")
-        )
-    })
 }
 
 fn world(name: &str) -> Result<WorldName, String> {

@@ -31,9 +31,6 @@ use super::rest::Outgoing;
 use super::state::{HubSettings, HubState};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
-pub use crate::planted::Plant;
-#[cfg(feature = "__planted")]
-pub use crate::planted::select as select_plant;
 use crate::socket::{NOT_RECOVERABLE, decode};
 
 /// How a driven hub behaves.

@@ -17,7 +17,6 @@ use super::publish::{Selection, Target};
 use super::state::HubState;
 use super::upstream::internal_error;
 use crate::clock::Now;
-use crate::planted::{Plant, planted};
 
 /// Frames that may wait behind a handler call before the client is no longer read.
 pub(super) const WAITING_FRAMES: usize = 64;
@@ -49,11 +48,10 @@ impl HubState {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        if connection.epoch != epoch && !planted(Plant::OldSocketSpeaks) {
+        if connection.epoch != epoch {
             return;
         }
-        let goes_on = connection.in_flight.is_none() || planted(Plant::CallDoesNotBlock);
-        if goes_on || passes(&received) {
+        if connection.in_flight.is_none() || passes(&received) {
             self.process(now, key, received, effects);
         } else {
             connection.waiting.push_back(received);
@@ -80,7 +78,6 @@ impl HubState {
                 .connections
                 .get(key)
                 .is_some_and(|connection| connection.acks.contains(id))
-            && !planted(Plant::DuplicateRunsAgain)
         {
             let text = format!("Message with ack-id: {id} has been processed");
             return self.answer(
@@ -226,7 +223,7 @@ impl HubState {
         };
         let message = Shared::message(message, expiry(now, sent.ttl_seconds));
         let mut keys = self.select(&Target::Group(sent.group), &Selection::default());
-        if sent.no_echo && !planted(Plant::NoEchoIgnored) {
+        if sent.no_echo {
             keys.retain(|recipient| *recipient != key);
         }
         self.deliver(now, &keys, &message, effects);
@@ -266,7 +263,7 @@ impl HubState {
             }
             return;
         };
-        if (outcome.is_ok() || planted(Plant::FailureUsesAckId))
+        if outcome.is_ok()
             && let Some(connection) = self.connections.get_mut(key)
         {
             connection.acks.remember(ack_id);
@@ -332,7 +329,5 @@ fn passes(received: &Received) -> bool {
 
 /// When a message with this time to live is dropped; zero means never.
 pub(super) fn expiry(now: Now, ttl_seconds: u32) -> Option<std::time::Instant> {
-    let longer = u32::from(planted(Plant::TtlLong));
-    (ttl_seconds > 0)
-        .then(|| now.mono + std::time::Duration::from_secs((ttl_seconds + longer).into()))
+    (ttl_seconds > 0).then(|| now.mono + std::time::Duration::from_secs(ttl_seconds.into()))
 }

@@ -12,7 +12,6 @@ use super::effect::Effects;
 use super::message::Shared;
 use super::state::HubState;
 use crate::clock::Now;
-use crate::planted::{Plant, planted};
 
 /// A connection's state in one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,14 +125,12 @@ impl HubState {
         group: &GroupName,
         effects: &mut Effects,
     ) {
-        if !planted(Plant::SubscriptionKeptOnLeave) {
-            self.unsubscribe_group_state(key, group);
-        }
+        self.unsubscribe_group_state(key, group);
         let has_state = self
             .connections
             .get(key)
             .is_some_and(|connection| connection.states.contains_key(group));
-        if has_state && !planted(Plant::StateKeptOnLeave) {
+        if has_state {
             self.change_state(now, key, group, None, effects);
         }
     }

@@ -17,7 +17,6 @@ use super::outbox::{CLOSE_DRAIN, Close, Outbox, SLOW_DRAIN};
 use super::state::{Due, HubState};
 use crate::clock::Now;
 use crate::handlers::Session;
-use crate::planted::{Plant, planted};
 
 /// How long a connection that is being opened may wait for its `connect` answer, unless its handler may take longer.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(100);
@@ -287,9 +286,6 @@ impl HubState {
         if !connection.outbox.is_reliable() {
             return Err(NotRecoverable);
         }
-        if planted(Plant::RecoveryLosesGroups) {
-            self.groups.clear();
-        }
         connection.socket = Socket::Attached;
         connection.epoch = connection.epoch.next();
         self.drop_call(key, effects);
@@ -340,10 +336,7 @@ impl HubState {
         connection.outbox.detach();
         effects.changed = true;
         self.drop_call(key, effects);
-        let at = now.mono
-            + self.settings.recovery_window
-            + Duration::from_secs(planted(Plant::WindowLong).into())
-            - Duration::from_secs(planted(Plant::WindowShort).into());
+        let at = now.mono + self.settings.recovery_window;
         self.set_deadline(at, Due::Recovery(key, epoch), effects);
     }
 
@@ -373,8 +366,7 @@ impl HubState {
         let Some(connection) = self.connections.get(key) else {
             return;
         };
-        let is_this = connection.epoch == epoch || planted(Plant::WindowOfEarlierLoss);
-        if is_this && connection.socket == Socket::Detached {
+        if connection.epoch == epoch && connection.socket == Socket::Detached {
             tracing::debug!(connection = %connection.id, "the recovery window is over");
             self.remove(now, key, RECOVERY_EXPIRED, effects);
         }
@@ -385,11 +377,7 @@ impl HubState {
         let Some(outbox) = self.remove(now, key, end.event_reason(), effects) else {
             return;
         };
-        let farewell = end
-            .farewell
-            .as_ref()
-            .filter(|_| !planted(Plant::NoFarewell));
-        let last = farewell.and_then(|message| {
+        let last = end.farewell.as_ref().and_then(|message| {
             let frame = ServerFrame::Disconnected {
                 message: message.clone(),
             };
@@ -397,11 +385,7 @@ impl HubState {
         });
         let close = Close {
             code: end.code,
-            reason: if planted(Plant::CloseWithoutReason) {
-                String::new()
-            } else {
-                end.reason.to_string()
-            },
+            reason: end.reason.to_string(),
             abort_at: now.mono + end.drain,
         };
         outbox.close(last, close);
@@ -417,10 +401,7 @@ impl HubState {
     ) -> Option<Arc<Outbox>> {
         self.drop_call(key, effects);
         self.cancel_streams(now, key, effects);
-        let mut groups = self.connections.get(key)?.groups.clone();
-        if planted(Plant::EndKeepsMembership) {
-            groups.pop_last();
-        }
+        let groups = self.connections.get(key)?.groups.clone();
         for group in &groups {
             self.change_membership(now, key, group, Change::Leave, Cause::End, effects);
         }
@@ -434,9 +415,6 @@ impl HubState {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        if planted(Plant::CallSurvivesLoss) {
-            return;
-        }
         connection.waiting.clear();
         connection.outbox.pause(false);
         if let Some(call) = connection.in_flight.take() {

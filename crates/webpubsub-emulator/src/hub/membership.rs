@@ -8,7 +8,6 @@ use super::connection::ConnectionKey;
 use super::effect::{Effects, News};
 use super::state::HubState;
 use crate::clock::Now;
-use crate::planted::{Plant, planted};
 
 /// Which way a membership changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +63,7 @@ impl HubState {
             }
             Change::Leave => {
                 let left = connection.groups.remove(group);
-                let kept = planted(Plant::LeaveKeepsMembership) && cause != Cause::End;
-                if left
-                    && !kept
-                    && let Some(members) = self.groups.get_mut(group)
-                {
+                if left && let Some(members) = self.groups.get_mut(group) {
                     members.remove(&connection.id);
                     if members.is_empty() {
                         self.groups.remove(group);

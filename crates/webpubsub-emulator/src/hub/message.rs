@@ -11,8 +11,6 @@ use webpubsub_protocol::frame::{Message, SequenceId, ServerFrame, json, protobuf
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
-use crate::planted::{Plant, planted};
-
 /// How a connection's frames look on the wire. The reliable subprotocols share the form of the
 /// plain ones: only sequence ids come on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +96,7 @@ impl Shared {
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|expires| {
-            expires < now || (expires == now && !planted(Plant::TtlInclusive))
-        })
+        self.expires.is_some_and(|expires| expires <= now)
     }
 
     /// The bytes that this costs in an outbox, without what a sequence id adds.

@@ -14,7 +14,6 @@ use tokio::sync::Notify;
 use webpubsub_protocol::frame::SequenceId;
 
 use super::message::{Frame, Shared, WireForm};
-use crate::planted::{Plant, planted};
 
 /// How long a close waits for queued frames before the socket is aborted.
 pub(crate) const CLOSE_DRAIN: Duration = Duration::from_secs(5);
@@ -183,12 +182,7 @@ impl Outbox {
         let bytes = self.size(&item, id);
         let (frames_most, bytes_most) = self.waiting_limits();
         if queue.waiting.len() >= frames_most || queue.waiting_bytes + bytes > bytes_most {
-            if planted(Plant::SlowClientKept) {
-                return Ok(());
-            }
-            if !planted(Plant::QueueUnbounded) {
-                return Err(Full::Queue);
-            }
+            return Err(Full::Queue);
         }
         queue.waiting_bytes += bytes;
         queue.waiting.push_back((item, id));
@@ -209,10 +203,8 @@ impl Outbox {
     /// The client has everything up to `id`; a lower id than before changes nothing.
     pub(super) fn acknowledge(&self, id: SequenceId) {
         let mut queue = self.queue.lock();
-        let id = SequenceId(id.0.saturating_add(planted(Plant::AckDropsOneMore).into()));
-        let all = planted(Plant::LowerAckDropsAll);
         while let Some((first, shared)) = queue.unacknowledged.front()
-            && (*first <= id || all)
+            && *first <= id
         {
             let bytes = shared.len(self.form) + SEQUENCE_ID_BYTES;
             queue.unacknowledged_bytes = queue.unacknowledged_bytes.saturating_sub(bytes);
@@ -235,21 +227,14 @@ impl Outbox {
     pub(super) fn succeed(&self, now: Instant, first: Option<Frame>) -> Arc<Self> {
         let mut old = self.queue.lock();
         let mut queue = Queue {
-            last_id: old.last_id - u64::from(planted(Plant::SequenceIdReused) && old.last_id > 0),
+            last_id: old.last_id,
             ..Queue::default()
         };
         queue
             .waiting
             .extend(first.map(|frame| (Item::Control(frame), None)));
-        let mut kept = std::mem::take(&mut old.unacknowledged);
-        if planted(Plant::ReplaySkipsFirst) {
-            kept.pop_front();
-        }
-        if planted(Plant::ReplayOutOfOrder) && kept.len() > 1 {
-            kept.rotate_right(1);
-        }
-        for (id, shared) in kept {
-            if !shared.is_expired(now) || planted(Plant::TtlIgnoredInReplay) {
+        for (id, shared) in std::mem::take(&mut old.unacknowledged) {
+            if !shared.is_expired(now) {
                 queue.unacknowledged_bytes += shared.len(self.form) + SEQUENCE_ID_BYTES;
                 queue
                     .waiting
@@ -262,12 +247,8 @@ impl Outbox {
             .iter()
             .map(|(item, id)| self.size(item, *id))
             .sum();
-        if planted(Plant::OldSocketDrains) {
-            old.end = None;
-        } else {
-            old.waiting.clear();
-            old.end = Some(End::Superseded);
-        }
+        old.waiting.clear();
+        old.end = Some(End::Superseded);
         drop(old);
         self.wake();
         Arc::new(Self::with(
@@ -297,9 +278,7 @@ impl Outbox {
             queue.waiting_bytes = queue.waiting_bytes.saturating_sub(self.size(&item, id));
             match item {
                 Item::Control(frame) => into.push(frame),
-                Item::Shared(shared)
-                    if shared.is_expired(now)
-                        && !(id.is_some() && planted(Plant::TtlIgnoredInReplay)) => {}
+                Item::Shared(shared) if shared.is_expired(now) => {}
                 Item::Shared(shared) => into.extend(shared.frame(self.form, id)),
             }
         }
@@ -379,9 +358,8 @@ impl Outbox {
 impl Queue {
     /// Whether one more message fits into the replay queue.
     fn can_keep(&self, bytes: usize, limits: OutboxLimits) -> bool {
-        let frames = limits.frames + usize::from(planted(Plant::BufferLarge))
-            - usize::from(planted(Plant::BufferSmall));
-        self.unacknowledged.len() < frames && self.unacknowledged_bytes + bytes <= limits.bytes
+        self.unacknowledged.len() < limits.frames
+            && self.unacknowledged_bytes + bytes <= limits.bytes
     }
 
     /// What will not be delivered any more needs no room. Its ids stay skipped.

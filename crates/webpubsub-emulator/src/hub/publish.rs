@@ -14,7 +14,6 @@ use super::message::{Frame, Shared};
 use super::outbox::{Full, Item};
 use super::state::HubState;
 use crate::clock::Now;
-use crate::planted::{Plant, planted};
 
 /// Whom a REST call addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl HubState {
             .collect();
         excluded.sort_unstable();
         let wanted = |key: &ConnectionKey, connection: &Connection| {
-            (excluded.binary_search(key).is_err() || planted(Plant::ExcludedHears))
+            excluded.binary_search(key).is_err()
                 && selection
                     .filter
                     .as_ref()
@@ -66,11 +65,7 @@ impl HubState {
                 .filter(|(key, connection)| wanted(key, connection))
                 .map(|(key, _)| key)
                 .collect(),
-            Target::User(user) => {
-                let keys = self.users.get(user).into_iter().flatten().copied();
-                let again = keys.clone().filter(|_| planted(Plant::UserHearsTwice));
-                among(&mut keys.chain(again))
-            }
+            Target::User(user) => among(&mut self.users.get(user).into_iter().flatten().copied()),
             Target::Group(group) => among(
                 &mut self
                     .groups
@@ -100,7 +95,6 @@ impl HubState {
                 .outbox
                 .push(now.mono, Item::Shared(Arc::clone(message)))
             {
-                Ok(()) if planted(Plant::WakeLost) => {}
                 Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
                 Err(full) => {
                     slow.insert(connection.id.clone(), (key, full));

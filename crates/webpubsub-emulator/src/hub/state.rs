@@ -19,7 +19,6 @@ use super::outbox::OutboxLimits;
 use super::streams::StreamKey;
 use crate::clock::Now;
 use crate::ids::Ids;
-use crate::planted::{Plant, planted};
 
 /// What a hub is told when it is made.
 #[derive(Debug, Clone)]
@@ -94,7 +93,7 @@ impl HubState {
     #[must_use]
     pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
         while let Some((at, due)) = self.deadlines.first() {
-            if self.is_awaited(due) || planted(Plant::TimerLeft) {
+            if self.is_awaited(due) {
                 return Some(at);
             }
             self.deadlines.drop_first();
@@ -106,8 +105,7 @@ impl HubState {
         match due {
             Due::Open(ticket) => self.pending.contains_key(&ticket),
             Due::Recovery(key, epoch) => self.connections.get(key).is_some_and(|connection| {
-                (connection.epoch == epoch && connection.socket == Socket::Detached)
-                    || planted(Plant::WindowOfEarlierLoss)
+                connection.epoch == epoch && connection.socket == Socket::Detached
             }),
             Due::StreamIdle(key, stream) => self
                 .connections

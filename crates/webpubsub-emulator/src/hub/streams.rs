@@ -19,7 +19,6 @@ use super::message::Shared;
 use super::publish::{Selection, Target};
 use super::state::{Due, HubState};
 use crate::clock::Now;
-use crate::planted::{Plant, planted};
 
 /// Tells a stream from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,13 +149,8 @@ impl HubState {
         };
         let expected = stream.expected;
         match fragment {
-            Ok(None) if planted(Plant::StreamKeepAliveIgnored) => {}
             Ok(None) => stream.active_at = now.mono,
-            Ok(Some((number, payload)))
-                if number == expected
-                    || (number > expected && planted(Plant::StreamGapAccepted))
-                    || (number < expected && planted(Plant::StreamDuplicatePublished)) =>
-            {
+            Ok(Some((number, payload))) if number == expected => {
                 if !connection
                     .permissions
                     .allows(Permission::SendToGroup, stream.group.as_str())
@@ -265,9 +259,6 @@ impl HubState {
             return;
         };
         for (id, stream) in std::mem::take(&mut connection.streams) {
-            if planted(Plant::StreamEndSilent) {
-                continue;
-            }
             let error = stream_error("Cancelled");
             // Not to itself: it is ending.
             let quiet = Stream {

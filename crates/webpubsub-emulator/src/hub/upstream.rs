@@ -14,7 +14,6 @@ use super::frames::WAITING_FRAMES;
 use super::message::Shared;
 use super::state::HubState;
 use crate::clock::Now;
-use crate::planted::{Plant, planted};
 
 impl HubState {
     /// Hands an event to the handler; the connection's next frames wait for the answer.
@@ -73,11 +72,6 @@ impl HubState {
         match call.reply_to {
             ReplyTo::Event(ack_id) => {
                 let outcome = match result {
-                    Ok(reply) if planted(Plant::AckBeforeAnswer) => {
-                        self.answer(now, key, ack_id, Ok(()), effects);
-                        self.reply(now, key, reply, effects);
-                        return self.go_on(now, key, effects);
-                    }
                     Ok(reply) => {
                         // The answer goes out before the ack.
                         self.reply(now, key, reply, effects);

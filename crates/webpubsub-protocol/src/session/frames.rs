@@ -7,7 +7,6 @@ use super::event::{Event, Ignored, Loss, Now, StopReason};
 use super::group_state::StateChange;
 use super::life::{Kind, Phase};
 use super::outbound_stream::Violation;
-use super::planted::{Plant, planted};
 use super::protocol::WireFrame;
 use super::timer::Timer;
 use crate::frame::{
@@ -143,8 +142,7 @@ impl Session {
         match &mut self.link {
             Some(link) if link.connection_id == connection_id => {
                 // The answer to a recovery; only its token is news.
-                let token = reconnection_token.filter(|_| !planted(Plant::TokenKept));
-                link.reconnection_token = token.or(link.reconnection_token.take());
+                link.reconnection_token = reconnection_token.or(link.reconnection_token.take());
             }
             Some(_) => self.ignore(Ignored::AnotherConnection),
             None => self.established(now, connection_id, user_id, reconnection_token),
@@ -167,7 +165,7 @@ impl Session {
             let at = now.after(self.config.sequence_ack_delay);
             self.timers.set_by(Timer::SequenceAck, at);
         }
-        let is_new = link.sequence.receive(id) || planted(Plant::ReplayTold);
+        let is_new = link.sequence.receive(id);
         match &mut link.replayed {
             Some(replayed) if is_new => *replayed += 1,
             _ => {}

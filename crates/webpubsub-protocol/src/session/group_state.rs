@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 
 use super::event::{Event, Now};
-use super::planted::{Plant, planted};
 use super::request::Outcome;
 use super::requests::Effect;
 use crate::frame::{ClientFrame, FrameError, GroupStateItem};
@@ -155,14 +154,11 @@ impl Groups {
         let ack_id = None;
         let mut joined: Vec<_> = self.joined.iter().collect();
         joined.sort_unstable_by_key(|(_, place)| **place);
-        joined.retain(|_| !planted(Plant::RejoinForgotten));
         let join = joined.into_iter().map(|(group, _)| {
             let (group, effect) = (group.clone(), Effect::Joined(group.clone()));
             (ClientFrame::JoinGroup { group, ack_id }, effect)
         });
-        let own_states = self.own_states.iter();
-        let own_states = own_states.filter(|_| !planted(Plant::OwnStateForgotten));
-        let set = own_states.map(|(group, state)| {
+        let set = self.own_states.iter().map(|(group, state)| {
             let (group, state) = (group.clone(), Some(state.clone()));
             let effect = Effect::StateSet(group.clone(), state.clone());
             let frame = ClientFrame::SetGroupState {
@@ -172,9 +168,7 @@ impl Groups {
             };
             (frame, effect)
         });
-        let views = self.views.keys().cloned();
-        let views = views.filter(|_| !planted(Plant::SubscriptionForgotten));
-        let subscribe = views.map(|group| {
+        let subscribe = self.views.keys().cloned().map(|group| {
             let effect = Effect::Subscribed(group.clone());
             (ClientFrame::SubscribeGroupState { group, ack_id }, effect)
         });

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 
 use super::event::{Action, Closure, DialFailure, Event, Loss, Now, Recovery, StopReason};
-use super::planted::{Plant, planted};
 use super::sequence::Sequence;
 use super::timer::Timer;
 use super::{SLEPT, Session};
@@ -170,9 +169,6 @@ impl Session {
         self.open_for_business(now);
         if let Some(link) = &mut self.link {
             link.replayed = Some(0);
-            if planted(Plant::SequenceForgotten) {
-                link.sequence = Sequence::default();
-            }
             // It was not the end.
             link.goodbye = None;
         }
@@ -280,19 +276,16 @@ impl Session {
         self.quiet();
         let is_final =
             matches!(&cause, Loss::Closed(closure) if closure.code == Some(POLICY_VIOLATION));
-        let is_final = is_final && !planted(Plant::RecoveredAfter1008);
         let is_recoverable = self.protocol.is_reliable() && !is_final;
         let link = self.link.as_mut().filter(|_| is_recoverable);
         let Some(link) = link.filter(|link| link.reconnection_token.is_some()) else {
             return self.replace(now, cause);
         };
         link.replayed = None;
-        let longer = Duration::from_secs(3 * u64::from(planted(Plant::WindowLong)));
-        let window = self.config.recovery_window + longer;
+        let window = self.config.recovery_window;
         // Otherwise recoveries that all end before their replay is complete would go on for ever.
         // But who does not read cannot know whether it was complete.
-        let is_unknown = self.stalled || planted(Plant::WindowBeginsAnew);
-        let earlier = link.forgotten_at.filter(|_| !is_unknown);
+        let earlier = link.forgotten_at.filter(|_| !self.stalled);
         let forgotten_at = earlier.or_else(|| now.after(window));
         link.forgotten_at = forgotten_at;
         if forgotten_at.is_some_and(|at| at <= now.mono) {
@@ -328,7 +321,7 @@ impl Session {
         if !self.config.auto_rejoin_groups {
             self.groups.forget();
         }
-        if let Some(link) = self.link.take().filter(|_| !planted(Plant::EndUntold)) {
+        if let Some(link) = self.link.take() {
             self.events.push_back(Event::Disconnected {
                 connection_id: link.connection_id,
                 cause: cause.clone(),
@@ -374,9 +367,7 @@ impl Session {
         self.inbound.end_all(&mut self.events);
         self.groups.forget();
         self.stalled = false;
-        if !planted(Plant::TimerLeft) {
-            self.timers.clear_all();
-        }
+        self.timers.clear_all();
         self.events.push_back(Event::Stopped { reason });
     }
 
@@ -439,9 +430,8 @@ impl Session {
         let timeout = self.config.keep_alive_timeout;
         let heard = self.last_received.unwrap_or(now.mono);
         let silent = now.mono.saturating_duration_since(heard);
-        let is_excused = self.stalled || planted(Plant::SilenceKept);
-        if is_excused || silent < timeout {
-            let from = if is_excused { now.mono } else { heard };
+        if self.stalled || silent < timeout {
+            let from = if self.stalled { now.mono } else { heard };
             return self.timers.set(Timer::Idle, from.checked_add(timeout));
         }
         if now.mono.saturating_duration_since(due) >= SLEPT {
@@ -461,9 +451,6 @@ impl Session {
 impl DialFailure {
     /// How long the service asks to wait.
     fn retry_after(&self) -> Option<Duration> {
-        if planted(Plant::RetryAfterIgnored) {
-            return None;
-        }
         match self {
             Self::Refused {
                 retry_after: Some(after),

@@ -101,7 +101,6 @@ mod group_state;
 mod inbound_stream;
 mod life;
 mod outbound_stream;
-mod planted;
 mod protocol;
 mod request;
 mod requests;
@@ -129,14 +128,6 @@ pub use event::{
 };
 pub use group_state::{MemberState, StateChange};
 pub use inbound_stream::{Fragment, StreamEnd, StreamKey, StreamOptions, SubscriptionId};
-#[cfg(feature = "__simulation")]
-#[doc(hidden)]
-pub use planted::Plant;
-#[cfg(not(feature = "__simulation"))]
-use planted::Plant;
-#[cfg(all(feature = "__planted", feature = "__simulation"))]
-#[doc(hidden)]
-pub use planted::select as select_plant;
 pub use protocol::{Protocol, WireFrame};
 pub use request::{Acknowledge, Outcome, Request, RequestId, SubmitError};
 
@@ -266,8 +257,7 @@ impl Session {
     /// Takes news of a transport. Those of an abandoned attempt change nothing.
     pub fn handle_input(&mut self, now: Now, attempt: Attempt, input: Input) {
         self.observe(now);
-        let is_stale = attempt != self.attempt && !planted::planted(Plant::StaleAttemptCounts);
-        if is_stale || !self.phase.has_transport() {
+        if attempt != self.attempt || !self.phase.has_transport() {
             return;
         }
         match input {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 
 use super::event::{Event, Loss};
-use super::planted::{Plant, planted};
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId, SubmitError};
 use crate::frame::FrameError;
@@ -315,9 +314,7 @@ impl OutboundStreams {
         }
         let is_passing = error.name != "InvalidSequenceId";
         if is_passing || stream.rewound_to != Some(expected) {
-            if !planted(Plant::StreamNotRewound) {
-                stream.rewind();
-            }
+            stream.rewind();
             stream.rewound_to = Some(expected);
         }
         if is_passing {
@@ -395,7 +392,7 @@ impl OutboundStreams {
     pub(super) fn pause(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
         // Whether the service knows such a stream cannot be found out.
         self.fail_where(cause, events, |stream| {
-            matches!(stream.start, Start::Written) && !planted(Plant::StreamOpeningWaits)
+            matches!(stream.start, Start::Written)
         });
         for stream in self.streams.values_mut() {
             stream.paused_until = None;
@@ -405,9 +402,7 @@ impl OutboundStreams {
     /// The connection was recovered: everything unacknowledged goes out again.
     pub(super) fn resume(&mut self) {
         for stream in self.streams.values_mut() {
-            if !planted(Plant::StreamNotResumed) {
-                stream.rewind();
-            }
+            stream.rewind();
             stream.rewound_to = None;
         }
     }

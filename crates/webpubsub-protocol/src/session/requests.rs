@@ -10,7 +10,6 @@ use super::backoff::Random;
 use super::config::SessionConfig;
 use super::event::{Event, Loss};
 use super::group_state::Groups;
-use super::planted::{Plant, planted, renumbered};
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId};
 use crate::frame::{AckId, FrameError};
@@ -223,16 +222,12 @@ impl Requests {
         let is_answered = !matches!(pending.kind, Kind::Forgotten);
         let is_new = pending.written.is_none();
         let is_full = self.in_flight >= most_in_flight.max(1);
-        if is_answered && is_new && is_full && !planted(Plant::InFlightUnlimited) {
+        if is_answered && is_new && is_full {
             return None;
         }
         next.remove();
         pending.queued = None;
-        let frame = if planted(Plant::ResentUnderNewId) && !is_new {
-            renumbered(&pending.frame)
-        } else {
-            pending.frame.clone()
-        };
+        let frame = pending.frame.clone();
         if is_new && pending.owner == Owner::Caller {
             self.outbox.subtract(&frame);
         }
@@ -275,9 +270,6 @@ impl Requests {
             None => Outcome::Accepted {
                 ack_id: Some(ack_id),
             },
-            Some(error) if error.name == "Duplicate" && planted(Plant::DuplicateIsLost) => {
-                Outcome::Lost(Loss::Stopped)
-            }
             Some(error) if error.name == "Duplicate" => Outcome::Duplicate { ack_id },
             Some(error) if may_pass(&error) && self.retry(now, request, config, random) => {
                 return true;
@@ -400,7 +392,7 @@ impl Requests {
                 self.remove(request);
             }
             // It may be done already; its answer still counts for what the session knows.
-            Kind::Acknowledged(..) if is_written || planted(Plant::CancelledIsWritten) => {
+            Kind::Acknowledged(..) if is_written => {
                 self.disown(request);
             }
             _ => {
@@ -414,9 +406,6 @@ impl Requests {
     /// The socket was lost, the connection lives on: invocations fail, the rest waits to be written
     /// again.
     pub(super) fn pause(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
-        if planted(Plant::InvocationResent) {
-            return;
-        }
         let invocations = self.find(|pending| {
             matches!(pending.kind, Kind::Invocation(_)) && pending.written.is_some()
         });
@@ -427,9 +416,6 @@ impl Requests {
 
     /// The connection was recovered: what is unanswered goes out again, in the same order.
     pub(super) fn resend(&mut self) {
-        if planted(Plant::NothingResent) {
-            return;
-        }
         for (id, pending) in &mut self.pending {
             if let (Some(order), None) = (pending.written, pending.queued) {
                 let place = (Lane::Again, order);
@@ -457,20 +443,13 @@ impl Requests {
 
     fn settle_lost(&mut self, request: RequestId, cause: &Loss, events: &mut VecDeque<Event>) {
         let removed = self.remove(request);
-        let Some(lost) = removed.filter(|pending| pending.owner == Owner::Caller) else {
-            return;
-        };
-        settled(request, Outcome::Lost(cause.clone()), events);
-        if planted(Plant::LostIsWritten) && matches!(lost.kind, Kind::Acknowledged(..)) {
-            self.insert(lost.frame, lost.kind, Owner::Nobody, Lane::Outbox);
+        if removed.is_some_and(|pending| pending.owner == Owner::Caller) {
+            settled(request, Outcome::Lost(cause.clone()), events);
         }
     }
 
     /// Answers cannot arrive: nobody shall wait for one.
     pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) {
-        if planted(Plant::StallUntold) {
-            return;
-        }
         let waiting = self.find(|pending| {
             pending.owner == Owner::Caller && !matches!(pending.kind, Kind::Forgotten)
         });

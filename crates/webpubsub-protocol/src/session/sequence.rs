@@ -1,6 +1,5 @@
 //! Which messages of a reliable connection arrived, and which of them the service knows about.
 
-use super::planted::{Plant, planted};
 use crate::frame::SequenceId;
 
 #[derive(Debug, Default)]
@@ -36,9 +35,7 @@ impl Sequence {
     pub(super) fn acknowledge(&mut self) -> Option<SequenceId> {
         std::mem::take(&mut self.unacknowledged).then(|| {
             self.acknowledged = self.largest;
-            let ahead = u64::from(planted(Plant::SequenceAckAhead));
-            let behind = u64::from(planted(Plant::SequenceAckBehind));
-            SequenceId((self.largest + ahead).saturating_sub(behind))
+            SequenceId(self.largest)
         })
     }
 }

@@ -6,7 +6,6 @@ use serde::de::IgnoredAny;
 use super::Session;
 use super::event::{Event, Now};
 use super::life::Phase;
-use super::planted::{Plant, planted};
 use super::protocol::WireFrame;
 use super::request::{Acknowledge, Outcome, Request, RequestId, SubmitError};
 use super::requests::{Effect, Kind};
@@ -208,7 +207,6 @@ impl Session {
         self.observe(now);
         if let Some(invocation_id) = self.requests.cancel(request, &mut self.events)
             && self.phase.is_open()
-            && !planted(Plant::CancelUntold)
         {
             let frame = ClientFrame::CancelInvocation { invocation_id };
             self.urgent.push_back(self.protocol.encode(&frame));
@@ -255,9 +253,7 @@ impl Session {
             frame.set_ack_id(id);
         }
         let frame = self.with_room(&frame)?;
-        if let (Acknowledge::Auto, Some(id)) = (acknowledge, ack_id)
-            && !planted(Plant::AckIdReused)
-        {
+        if let (Acknowledge::Auto, Some(id)) = (acknowledge, ack_id) {
             self.requests.take_ack_id(id);
         }
         let kind = ack_id.map_or(Kind::Forgotten, |id| Kind::Acknowledged(id, effect));
