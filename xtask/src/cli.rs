@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{ci, codegen, interop, soak, test, tidy};
+use crate::{ci, codegen, interop, release, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Task {
     Interop(interop::Args),
     /// Run the simulation of the hub and the session: as many seeds as you like.
     Soak(soak::Args),
+    /// Check that the crates can be published, or publish them.
+    Release(release::Args),
     /// Run all that a change must pass.
     Ci,
 }
@@ -45,6 +47,7 @@ impl Cli {
             Task::Test => test::run(),
             Task::Interop(args) => interop::run(&args),
             Task::Soak(args) => soak::run(&args),
+            Task::Release(args) => release::run(&args),
             Task::Ci => ci::run(),
         }
     }

@@ -10,7 +10,7 @@ use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
 use emulator::Emulator;
 use tools::Missing;
-pub(crate) use tools::Tools;
+pub(crate) use tools::{Tools, root, target_folder};
 
 mod emulator;
 mod tools;

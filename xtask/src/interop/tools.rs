@@ -203,7 +203,7 @@ fn prepare_python() -> Result<PathBuf> {
 }
 
 /// Where cargo builds; the same rule as cargo's own for what this workspace sets.
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
         None => root().join("target"),

@@ -1,0 +1,159 @@
+//! The crates that are published, as cargo knows them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::interop::Tools;
+
+/// A crate that is published.
+#[derive(Debug, Clone)]
+pub(super) struct Crate {
+    pub(super) name: String,
+    pub(super) version: String,
+    /// The folder of its manifest.
+    pub(super) folder: PathBuf,
+    needs: BTreeSet<String>,
+}
+
+impl Crate {
+    /// The tag of a version of this crate.
+    pub(super) fn tag(&self, version: &str) -> String {
+        format!("{}-v{version}", self.name)
+    }
+
+    /// Name and version, as in the name of its package.
+    pub(super) fn spec(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+}
+
+/// All published crates, each behind those that it depends on, also for its tests: a package must be complete when its
+/// dependants are packed.
+pub(super) fn published() -> Result<Vec<Crate>> {
+    let output = Tools::default()
+        .cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .context("cannot start `cargo metadata`")?;
+    if !output.status.success() {
+        bail!(
+            "`cargo metadata` failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("`cargo metadata` wrote something else")?;
+    in_order(metadata)
+}
+
+fn in_order(metadata: Metadata) -> Result<Vec<Crate>> {
+    let packages = metadata.packages.into_iter();
+    // `publish = false` is an empty list of registries.
+    let published =
+        packages.filter(|package| package.publish.as_ref().is_none_or(|to| !to.is_empty()));
+    let mut left: Vec<_> = published.map(Crate::from).collect();
+    let names: BTreeSet<_> = left.iter().map(|c| c.name.clone()).collect();
+    let mut ordered: Vec<Crate> = Vec::new();
+    while !left.is_empty() {
+        let is_ready = |c: &Crate| {
+            let mut ours = c.needs.iter().filter(|name| names.contains(*name));
+            ours.all(|name| ordered.iter().any(|done| done.name == *name))
+        };
+        let Some(next) = left.iter().position(is_ready) else {
+            let names: Vec<_> = left.iter().map(|c| c.name.as_str()).collect();
+            bail!(
+                "these crates depend on each other in a circle: {}",
+                names.join(", ")
+            );
+        };
+        ordered.push(left.remove(next));
+    }
+    Ok(ordered)
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    manifest_path: PathBuf,
+    publish: Option<Vec<String>>,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    req: String,
+    kind: Option<String>,
+}
+
+impl From<Package> for Crate {
+    fn from(package: Package) -> Self {
+        // A development dependency without a version is left out of the package.
+        let is_packed = |d: &Dependency| d.kind.as_deref() != Some("dev") || d.req != "*";
+        let needs = package.dependencies.into_iter().filter(is_packed);
+        Self {
+            name: package.name,
+            version: package.version,
+            folder: package
+                .manifest_path
+                .parent()
+                .map(Into::into)
+                .unwrap_or_default(),
+            needs: needs.map(|d| d.name).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, publish: Option<Vec<String>>, needs: &[(&str, &str, &str)]) -> Package {
+        let needs = needs.iter().map(|(name, req, kind)| Dependency {
+            name: (*name).to_owned(),
+            req: (*req).to_owned(),
+            kind: (!kind.is_empty()).then(|| (*kind).to_owned()),
+        });
+        Package {
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            manifest_path: format!("crates/{name}/Cargo.toml").into(),
+            publish,
+            dependencies: needs.collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_what_stays_here_is_left_out() {
+        let packages = vec![
+            package("b", None, &[("a", "^0.1", ""), ("serde", "^1", "")]),
+            package("tool", Some(vec![]), &[]),
+            package("c", None, &[("b", "^0.1", "dev"), ("d", "*", "dev")]),
+            package("a", None, &[]),
+            package("d", None, &[("c", "^0.1", "")]),
+        ];
+        let ordered = in_order(Metadata { packages }).unwrap();
+        let names: Vec<_> = ordered.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        assert_eq!(ordered[0].tag("1.2.3"), "a-v1.2.3");
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let packages = vec![
+            package("a", None, &[("b", "^0.1", "")]),
+            package("b", None, &[("a", "^0.1", "dev")]),
+        ];
+        let error = in_order(Metadata { packages }).unwrap_err().to_string();
+        assert_eq!(error, "these crates depend on each other in a circle: a, b");
+    }
+}
