@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{ci, codegen, interop, release, soak, test, tidy};
+use crate::{ci, codegen, interop, load, release, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Task {
     Soak(soak::Args),
     /// Check that the crates can be published, or publish them.
     Release(release::Args),
+    /// Put the emulator under load over real sockets.
+    Load(load::Args),
     /// Run all that a change must pass.
     Ci,
 }
@@ -48,6 +50,7 @@ impl Cli {
             Task::Interop(args) => interop::run(&args),
             Task::Soak(args) => soak::run(&args),
             Task::Release(args) => release::run(&args),
+            Task::Load(args) => load::run(&args),
             Task::Ci => ci::run(),
         }
     }

@@ -17,6 +17,7 @@ mod ci;
 mod cli;
 mod codegen;
 mod interop;
+mod load;
 mod release;
 mod soak;
 mod test;

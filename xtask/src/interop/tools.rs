@@ -65,6 +65,21 @@ impl Tools {
         Ok(path)
     }
 
+    /// Builds the programs of these packages in the release profile and returns the folder that holds them.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they do not build.
+    pub(crate) fn release(&self, packages: &[&str]) -> Result<PathBuf> {
+        let mut cargo = self.cargo();
+        cargo.args(["build", "--release", "--bins"]);
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
+        process::run_ok(&mut cargo)?;
+        Ok(target_folder().join("release"))
+    }
+
     /// Node.js, in the root of the workspace.
     ///
     /// # Errors
