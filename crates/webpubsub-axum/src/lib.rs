@@ -35,7 +35,7 @@ pub use request::{
 };
 pub use response::{ConnectResponse, UserEventResponse};
 pub use service::WebPubSubEventService;
-pub use user_event::{FromPayload, RawPayload, UserEventRequest};
+pub use user_event::UserEventRequest;
 pub use user_event_handler::UserEventHandler;
 
 pub use webpubsub_protocol::{
@@ -46,5 +46,5 @@ pub use webpubsub_protocol::{
     },
     metadata::{InvalidMetadata, Metadata},
     name::InvalidName,
-    payload::{DataType, Payload},
+    payload::{self, DataType, FromPayload, IntoPayload, Payload},
 };

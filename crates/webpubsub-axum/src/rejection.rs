@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use webpubsub_protocol::metadata::InvalidMetadata;
+use webpubsub_protocol::{metadata::InvalidMetadata, payload::PayloadMismatch};
 
 /// Why a request, or the answer of a handler, was refused.
 ///
@@ -180,6 +180,15 @@ pub struct PayloadRejection {
     pub position: Option<(usize, usize)>,
 }
 
+impl From<PayloadMismatch> for PayloadRejection {
+    fn from(mismatch: PayloadMismatch) -> Self {
+        Self {
+            found: mismatch.found.as_str(),
+            position: mismatch.position,
+        }
+    }
+}
+
 struct At(Option<(usize, usize)>);
 
 impl std::fmt::Display for At {
@@ -228,9 +237,6 @@ pub enum AnswerError {
     /// The payload cannot be written as JSON.
     #[error("the payload cannot be written as JSON")]
     Json,
-    /// The payload is not a serialised `google.protobuf.Any`.
-    #[error("the payload is not a serialised google.protobuf.Any")]
-    Protobuf,
     /// A failure needs a status from 400 to 599.
     #[error("a failure needs a status from 400 to 599")]
     Status,

@@ -19,7 +19,7 @@ fn handler() -> WebPubSubEventHandler {
             }
         })
         .on_any_user_event(|event: UserEventRequest| async {
-            UserEventResponse::from(event.data.0).state("n", &1)
+            UserEventResponse::success(event.data).state("n", &1)
         })
         .on_connected(|_: ConnectedRequest| async {})
         .on_disconnected(|_: DisconnectedRequest| async {})

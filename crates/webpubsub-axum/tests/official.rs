@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use support::{chat, connect, event, mqtt_connect, preflight, user_event};
 use webpubsub_axum::{
-    ConnectRequest, ConnectResponse, ConnectionContext, DisconnectedRequest, RawPayload,
-    UserEventRequest, UserEventResponse, WebPubSubClientProtocol,
+    ConnectRequest, ConnectResponse, ConnectionContext, DisconnectedRequest, UserEventRequest,
+    UserEventResponse, WebPubSubClientProtocol,
     mqtt::{MqttDisconnectReasonCode, MqttUserProperty, MqttV500ConnectReasonCode},
 };
 use webpubsub_protocol::cloud_event::ConnectionState;
@@ -151,7 +151,7 @@ async fn user_events_are_answered_in_kind() {
         .on_any_user_event(|event: UserEventRequest| async move {
             let kind = event.data_type;
             assert_eq!(event.data.data_type(), kind);
-            UserEventResponse::from(event.data.0)
+            UserEventResponse::success(event.data)
         })
         .build()
         .unwrap();
@@ -295,9 +295,9 @@ async fn state_is_merged_and_sent_only_when_something_was_set() {
 #[tokio::test]
 async fn metadata_travels_both_ways() {
     let handler = chat()
-        .on_any_user_event(|event: UserEventRequest<RawPayload>| async move {
+        .on_any_user_event(|event: UserEventRequest| async move {
             let trace = event.metadata.value("trace").unwrap_or_default().to_owned();
-            UserEventResponse::text("ok")
+            UserEventResponse::success("ok")
                 .metadata("Trace", trace)
                 .metadata("b", "2")
         })

@@ -17,7 +17,7 @@ fn all() -> WebPubSubEventHandler {
         .on_connected(|_: ConnectedRequest| async {})
         .on_group_joined(|_: GroupJoinedRequest| async {})
         .on_any_user_event(|event: UserEventRequest| async {
-            UserEventResponse::from(event.data.0)
+            UserEventResponse::success(event.data)
         })
         .build()
         .expect("the configuration is right")

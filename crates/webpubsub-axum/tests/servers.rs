@@ -238,7 +238,7 @@ impl EventHandler for Greeter {
     }
 
     async fn user_event(&self, event: UserEventRequest) -> UserEventResponse {
-        UserEventResponse::text(format!("{} bytes", event.data.as_bytes().len()))
+        UserEventResponse::success(format!("{} bytes", event.data.as_bytes().len()))
     }
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use webpubsub_axum::{
     ConnectRequest, ConnectResponse, ConnectedRequest, DisconnectedRequest, GroupJoinedRequest,
-    GroupLeftRequest, RawPayload, UserEventRequest, UserEventResponse, WebPubSubEventHandler,
+    GroupLeftRequest, UserEventRequest, UserEventResponse, WebPubSubEventHandler,
 };
 use webpubsub_client::WebPubSubClient;
 use webpubsub_emulator::{Emulator, EventHandler, HubOptions, SystemEvent};
@@ -46,11 +46,11 @@ fn greeter(log: UnboundedSender<String>) -> WebPubSubEventHandler {
                 .ok()
                 .flatten()
                 .unwrap_or_default();
-            UserEventResponse::text(format!("{}, {name} ({seen})", event.data))
+            UserEventResponse::success(format!("{}, {name} ({seen})", event.data))
                 .state("seen", &(seen + 1))
         })
-        .on_any_user_event(|event: UserEventRequest<RawPayload>| async {
-            UserEventResponse::from(event.data.0)
+        .on_any_user_event(|event: UserEventRequest| async {
+            UserEventResponse::success(event.data)
         })
         .on_connected(|event: ConnectedRequest, State(log): Log| async move {
             report(&log, format!("connected {:?}", event.context.user_id));
@@ -107,7 +107,7 @@ async fn conversation(emulator: &Emulator, mut log: mpsc::UnboundedReceiver<Stri
         assert_eq!(answer.text(), Some(format!("hello, ana ({seen})").as_str()));
     }
     let echo = client
-        .invoke_event("other", webpubsub_client::Binary(vec![1, 2]))
+        .invoke_event("other", vec![1, 2])
         .await
         .expect("answered");
     assert_eq!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use webpubsub_protocol::frame::StreamEndError;
 use webpubsub_protocol::name::{GroupName, InvalidName};
+use webpubsub_protocol::payload::IntoPayload;
 use webpubsub_protocol::session::{Acknowledge, MemberState, Request, State};
 
 use crate::builder::WebPubSubClientBuilder;
@@ -19,7 +20,6 @@ use crate::inbound::SubscribeGroupStreams;
 use crate::inbox::{Events, Inbox, Overflow};
 use crate::invoke::InvokeEvent;
 use crate::outbound::OpenGroupStream;
-use crate::payload::IntoPayload;
 use crate::send::{self, Acknowledged, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
 use crate::shared::Shared;
 
@@ -222,9 +222,9 @@ impl WebPubSubClient {
     /// ```
     /// # use std::time::Duration;
     /// # async fn example(client: webpubsub_client::WebPubSubClient) -> Result<(), Box<dyn std::error::Error>> {
-    /// use webpubsub_client::{Acknowledged, Json};
+    /// use webpubsub_client::{Acknowledged, payload};
     ///
-    /// let sent = client.send_to_group("room-7", Json(["a", "b"])).no_echo().ttl(Duration::from_secs(60)).await?;
+    /// let sent = client.send_to_group("room-7", payload::Json(["a", "b"])).no_echo().ttl(Duration::from_secs(60)).await?;
     /// assert!(matches!(sent, Acknowledged::Accepted { .. }));
     /// # Ok(())
     /// # }
@@ -252,9 +252,9 @@ impl WebPubSubClient {
     /// ```
     /// # use std::time::Duration;
     /// # async fn example(client: webpubsub_client::WebPubSubClient) -> Result<(), Box<dyn std::error::Error>> {
-    /// use webpubsub_client::Json;
+    /// use webpubsub_client::payload;
     ///
-    /// let answer = client.invoke_event("sum", Json([1, 2])).timeout(Duration::from_secs(5)).await?;
+    /// let answer = client.invoke_event("sum", payload::Json([1, 2])).timeout(Duration::from_secs(5)).await?;
     /// let sum: i32 = answer.json()?;
     /// # Ok(())
     /// # }

@@ -2,9 +2,8 @@
 
 use webpubsub_protocol::frame::{AckId, FrameError};
 use webpubsub_protocol::name::InvalidName;
+use webpubsub_protocol::payload::PayloadError;
 use webpubsub_protocol::session::{Loss, StopReason, SubmitError};
-
-use crate::payload::PayloadError;
 
 /// The client could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,12 +8,11 @@ use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::EventName;
-use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::payload::{Payload, PayloadError};
 use webpubsub_protocol::session::{Outcome, Request};
 
 use crate::client::WebPubSubClient;
 use crate::error::SendError;
-use crate::payload::PayloadError;
 use crate::send;
 
 /// Raises an event and waits for its answer when awaited. Dropping the future tells the service that nobody waits.

@@ -15,7 +15,6 @@ mod invoke;
 mod message;
 mod metrics;
 mod outbound;
-mod payload;
 mod router;
 mod send;
 mod shared;
@@ -37,7 +36,6 @@ pub use invoke::{AnswerError, InvokeEvent, InvokeEventResult};
 pub use message::{GroupMessage, ReadError, ServerMessage};
 pub use metrics::Metrics;
 pub use outbound::{GroupStreamWriter, OpenGroupStream};
-pub use payload::{Binary, IntoPayload, Json, PayloadError, Protobuf, Text};
 pub use router::{Context, MessageRouter};
 pub use send::{Acknowledged, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
 
@@ -46,7 +44,7 @@ pub use webpubsub_protocol::frame::{
 };
 pub use webpubsub_protocol::metadata::Metadata;
 pub use webpubsub_protocol::name::{EventName, GroupName, InvalidName};
-pub use webpubsub_protocol::payload::{DataType, Payload};
+pub use webpubsub_protocol::payload::{self, DataType, IntoPayload, Payload, PayloadError};
 pub use webpubsub_protocol::session::{
     Backoff, Closure, DialFailure, Fragment, Loss, MemberState, Protocol, SessionConfig, State,
     StateChange, StopReason,

@@ -9,11 +9,11 @@ use bytestring::ByteString;
 use tokio::sync::watch;
 use webpubsub_protocol::frame::{FrameError, StreamEndError};
 use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::payload::IntoPayload;
 use webpubsub_protocol::session::{Outcome, Request};
 
 use crate::client::WebPubSubClient;
 use crate::error::SendError;
-use crate::payload::IntoPayload;
 use crate::send;
 use crate::shared::Shared;
 

@@ -32,7 +32,7 @@ const CONCURRENCY: usize = 16;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let emulator = webpubsub_emulator::Emulator::start().await?;
 /// # let url = emulator.client_access_url("chat", "ana", &["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]);
-/// use webpubsub_client::{Context, Json, MessageRouter, WebPubSubClient};
+/// use webpubsub_client::{Context, MessageRouter, WebPubSubClient, payload};
 ///
 /// #[derive(serde::Deserialize, serde::Serialize)]
 /// struct Chat {
@@ -41,7 +41,7 @@ const CONCURRENCY: usize = 16;
 ///
 /// let (client, events) = WebPubSubClient::connect(url).await?;
 /// client.join_group("room-7").await?;
-/// client.send_to_group("room-7", Json(Chat { text: "hi".into() })).await?;
+/// client.send_to_group("room-7", payload::Json(Chat { text: "hi".into() })).await?;
 ///
 /// MessageRouter::new()
 ///     .group("room-7", |chat: Chat, cx: Context| async move {

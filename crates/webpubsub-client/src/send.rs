@@ -9,12 +9,11 @@ use bytestring::ByteString;
 use webpubsub_protocol::frame::AckId;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{EventName, GroupName};
-use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::payload::{Payload, PayloadError};
 use webpubsub_protocol::session::{Acknowledge, Outcome, Request, RequestId, SubmitError};
 
 use crate::client::{WebPubSubClient, ttl_seconds};
 use crate::error::SendError;
-use crate::payload::PayloadError;
 use crate::shared::{Settled, Shared};
 
 /// The service did what it was asked.

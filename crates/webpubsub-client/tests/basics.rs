@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use webpubsub_client::{Acknowledged, Event, Events, Json, State, Subprotocol, WebPubSubClient};
+use webpubsub_client::{
+    Acknowledged, Event, Events, State, Subprotocol, WebPubSubClient, payload::Json,
+};
 use webpubsub_emulator::Emulator;
 
 const ROLES: [&str; 4] = [

@@ -5,10 +5,10 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let emulator = webpubsub_emulator::Emulator::start().await?;
 //! # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
-//! use webpubsub::{Text, bulk};
+//! use webpubsub::bulk;
 //!
 //! let users = ["ana", "bob"];
-//! let sends = users.iter().map(|user| client.send_to_user(*user, Text("hello")));
+//! let sends = users.iter().map(|user| client.send_to_user(*user, "hello"));
 //! let outcomes = bulk::run(16, sends).await;
 //! for (user, outcome) in users.iter().zip(outcomes) {
 //!     if let Err(error) = outcome {

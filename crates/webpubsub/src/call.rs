@@ -25,13 +25,13 @@ use crate::{
 /// # let emulator = webpubsub_emulator::Emulator::start().await?;
 /// # let client = webpubsub::WebPubSubServiceClient::from_connection_string(&emulator.connection_string(), "chat")?;
 /// use std::time::Duration;
-/// use webpubsub::{Text, odata};
+/// use webpubsub::odata;
 ///
 /// client
-///     .send_to_all(Text("hello"))
+///     .send_to_all("hello")
 ///     .filter(odata!("'news' in groups and userId ne {}", "ana"))
 ///     .exclude("connection-1")
-///     .message_ttl(Duration::from_secs(60))
+///     .ttl(Duration::from_secs(60))
 ///     .await?;
 /// # emulator.shutdown().await;
 /// # Ok(())
@@ -140,7 +140,7 @@ impl<A: Closing> Call<A> {
 impl<A: Sending> Call<A> {
     /// Drops the message where it could not be delivered within this time: whole seconds, at most 300. Zero, the default,
     /// means never. Other values are reported by the call.
-    pub fn message_ttl(mut self, ttl: Duration) -> Self {
+    pub fn ttl(mut self, ttl: Duration) -> Self {
         self.action.delivery_mut().ttl = Some(ttl);
         self
     }
@@ -157,7 +157,7 @@ impl<A: Sending> Call<A> {
     }
 }
 
-/// How a message is delivered: its time to live and metadata. Set by [`Call::message_ttl`] and [`Call::metadata`].
+/// How a message is delivered: its time to live and metadata. Set by [`Call::ttl`] and [`Call::metadata`].
 #[derive(Clone, Default)]
 pub struct Delivery {
     pub(crate) ttl: Option<Duration>,

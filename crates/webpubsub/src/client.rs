@@ -220,9 +220,9 @@ impl WebPubSubServiceClient {
     }
 }
 
-/// Sending. Messages are [`Text`](crate::Text), [`Json`](crate::Json), [`Binary`](crate::Binary) or
-/// [`Streamed`](crate::Streamed). Success means that the service accepted the message, whether or not there is someone to
-/// receive it.
+/// Sending. Strings are sent as text and bytes as binary; [`payload::Json`](crate::payload::Json) sends anything that
+/// serialises, and [`Streamed`](crate::Streamed) what is read while it is sent. Success means that the service accepted
+/// the message, whether or not there is someone to receive it.
 impl WebPubSubServiceClient {
     /// Sends a message to all connections of the hub.
     pub fn send_to_all(&self, message: impl Into<Message>) -> Call<SendToAll> {

@@ -26,7 +26,7 @@ pub use group::WebPubSubGroup;
 pub use list::{
     ConnectionPage, ConnectionPageStream, ConnectionStream, GroupConnection, ListConnections,
 };
-pub use message::{Binary, Json, Message, Streamed, Text};
+pub use message::{Message, Streamed};
 pub use options::WebPubSubServiceClientOptions;
 pub use token::GetClientAccessToken;
 
@@ -34,5 +34,6 @@ pub use azure_core;
 pub use webpubsub_protocol::{
     access::{AccessKey, ClientAccessToken, ClientProtocol, ConnectionString, Token},
     odata,
+    payload::{self, IntoPayload, Payload},
     permission::{Permission, Role, RolePattern},
 };

@@ -1,26 +1,14 @@
-//! What can be sent: text, JSON, bytes, and streams of them.
+//! What can be sent: payloads, and streams of them.
 
 use std::{fmt, pin::Pin};
 
 use azure_core::{Error, error::ErrorKind, http::Body, stream::SeekableStream};
 use bytes::{Bytes, BytesMut};
 use futures_util::{AsyncReadExt, Stream, StreamExt as _};
-use serde::Serialize;
-use webpubsub_protocol::limits::MESSAGE_BYTES;
-
-/// A text message: `text/plain`. PubSub clients see the data type `text`, simple clients a text frame.
-#[derive(Clone, Copy, Debug)]
-pub struct Text<T>(pub T);
-
-/// A JSON message: `application/json`. PubSub clients see the data type `json`, simple clients the JSON as a text frame.
-///
-/// Anything that serialises will do. A failure to serialise is reported by the call that sends the message.
-#[derive(Clone, Copy, Debug)]
-pub struct Json<T>(pub T);
-
-/// A binary message: `application/octet-stream`. PubSub clients see the data type `binary`, simple clients a binary frame.
-#[derive(Clone, Copy, Debug)]
-pub struct Binary<T>(pub T);
+use webpubsub_protocol::{
+    limits::MESSAGE_BYTES,
+    payload::{DataType, IntoPayload, Payload, PayloadError},
+};
 
 /// A message whose content is read while it is sent. Binary unless [`text`](Self::text) or [`json`](Self::json) say
 /// otherwise.
@@ -79,40 +67,26 @@ impl Streamed {
     }
 }
 
-/// Anything that can be sent. Made from [`Text`], [`Json`], [`Binary`] and [`Streamed`].
+/// A message on its way to the service: any payload, or a [`Streamed`] one.
+///
+/// A value that cannot be written as JSON is reported by the call that sends it.
 #[derive(Debug)]
 pub struct Message {
     content_type: &'static str,
     content: Content,
 }
 
-impl<T: Into<String>> From<Text<T>> for Message {
-    fn from(Text(text): Text<T>) -> Self {
-        Self {
-            content_type: TEXT,
-            content: Content::Bytes(text.into().into()),
-        }
-    }
-}
-
-impl<T: Serialize> From<Json<T>> for Message {
-    fn from(Json(value): Json<T>) -> Self {
-        let content = match serde_json::to_vec(&value) {
-            Ok(json) => Content::Bytes(json.into()),
-            Err(error) => Content::Unserialisable(error),
-        };
-        Self {
-            content_type: JSON,
-            content,
-        }
-    }
-}
-
-impl<T: Into<Bytes>> From<Binary<T>> for Message {
-    fn from(Binary(bytes): Binary<T>) -> Self {
-        Self {
-            content_type: BINARY,
-            content: Content::Bytes(bytes.into()),
+impl<T: IntoPayload> From<T> for Message {
+    fn from(payload: T) -> Self {
+        match payload.into_payload() {
+            Ok(payload) => Self {
+                content_type: content_type(&payload),
+                content: Content::Bytes(payload.into_bytes()),
+            },
+            Err(error) => Self {
+                content_type: JSON,
+                content: Content::Unserialisable(error),
+            },
         }
     }
 }
@@ -134,6 +108,16 @@ impl From<Streamed> for Message {
 const TEXT: &str = "text/plain";
 pub(crate) const JSON: &str = "application/json";
 const BINARY: &str = "application/octet-stream";
+const PROTOBUF: &str = "application/x-protobuf";
+
+const fn content_type(payload: &Payload) -> &'static str {
+    match payload.data_type() {
+        DataType::Text => TEXT,
+        DataType::Json => JSON,
+        DataType::Binary => BINARY,
+        DataType::Protobuf => PROTOBUF,
+    }
+}
 
 impl Message {
     /// Reads what has to be read, and checks the size.
@@ -141,11 +125,7 @@ impl Message {
         let body = match self.content {
             Content::Bytes(bytes) => bytes.into(),
             Content::Unserialisable(error) => {
-                return Err(Error::with_error(
-                    ErrorKind::DataConversion,
-                    error,
-                    "the message could not be serialised as JSON",
-                ));
+                return Err(Error::new(ErrorKind::DataConversion, error));
             }
             Content::Seekable(stream) if stream.len().is_some() => Body::SeekableStream(stream),
             Content::Seekable(stream) => read_all(stream).await?.into(),
@@ -162,7 +142,7 @@ enum Content {
     Bytes(Bytes),
     Seekable(Box<dyn SeekableStream>),
     Unbounded(Chunks),
-    Unserialisable(serde_json::Error),
+    Unserialisable(PayloadError),
 }
 
 impl fmt::Debug for Content {
@@ -231,6 +211,8 @@ mod tests {
 
     use futures_util::{AsyncRead, FutureExt as _, stream};
 
+    use webpubsub_protocol::payload::{Binary, Json, Text};
+
     use super::*;
 
     /// Zeros, with or without telling how many.
@@ -281,6 +263,7 @@ mod tests {
 
     #[test]
     fn the_type_says_what_is_sent() {
+        assert_eq!(bytes("hé"), ("text/plain", "hé".into()));
         assert_eq!(bytes(Text("hé")), ("text/plain", "hé".into()));
         assert_eq!(bytes(Text(String::new())), ("text/plain", "".into()));
         assert_eq!(bytes(Json("hi")), ("application/json", r#""hi""#.into()));
@@ -289,6 +272,11 @@ mod tests {
         assert_eq!(
             bytes(Binary(vec![0, 255])),
             ("application/octet-stream", vec![0, 255].into())
+        );
+        let any = Payload::protobuf(&b"\x0a\x01t"[..]).expect("an Any");
+        assert_eq!(
+            bytes(any),
+            ("application/x-protobuf", b"\x0a\x01t"[..].into())
         );
         assert_eq!(
             bytes(Binary(Bytes::from_static(b"x"))),
@@ -300,16 +288,8 @@ mod tests {
     fn json_that_does_not_serialise_fails_when_sent() {
         let message = Message::from(Json(BTreeMap::from([((), ())])));
         let error = read(message).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the message could not be serialised as JSON"
-        );
-        assert!(
-            std::error::Error::source(&error)
-                .unwrap()
-                .to_string()
-                .contains("key must be a string")
-        );
+        assert_eq!(error.to_string(), "the payload cannot be written as JSON");
+        assert!(matches!(error.kind(), ErrorKind::DataConversion));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use azure_core::http::{
 };
 use common::{Answer, Recorder};
 use futures_util::FutureExt as _;
-use webpubsub::{ServiceErrorExt as _, Text};
+use webpubsub::ServiceErrorExt as _;
 
 fn answer(status: u16, body: &str) -> Answer {
     Answer::Full(status, vec![("x-ms-request-id", "r-1")], body.to_owned())
@@ -46,7 +46,7 @@ fn absence_is_an_answer_only_where_it_was_asked_for() {
     let client = recorder.client("chat");
     assert!(
         client
-            .send_to_all(Text(""))
+            .send_to_all("")
             .into_future()
             .now_or_never()
             .unwrap()
@@ -97,7 +97,7 @@ fn other_successes_are_failures() {
     for status in [200, 204] {
         let client = Recorder::always(status).client("chat");
         let error = client
-            .send_to_all(Text(""))
+            .send_to_all("")
             .into_future()
             .now_or_never()
             .unwrap()
@@ -118,7 +118,7 @@ fn the_raw_answer_can_be_had() {
     );
     let client = recorder.client("chat");
     let raw = client
-        .send_to_all(Text(""))
+        .send_to_all("")
         .send()
         .now_or_never()
         .unwrap()
@@ -131,7 +131,7 @@ fn the_raw_answer_can_be_had() {
     );
     assert!(
         client
-            .send_to_all(Text(""))
+            .send_to_all("")
             .send()
             .now_or_never()
             .unwrap()
@@ -145,7 +145,7 @@ fn options_of_a_call_reach_the_pipeline() {
     let context = Context::new().with_value(ClientRequestId::new("mine".to_owned()));
     let send = recorder
         .client("chat")
-        .send_to_all(Text(""))
+        .send_to_all("")
         .with_options(ClientMethodOptions { context });
     send.into_future().now_or_never().unwrap().unwrap();
     assert_eq!(

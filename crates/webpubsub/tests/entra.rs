@@ -19,7 +19,7 @@ use azure_core::{
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use common::{Answer, HOST, Recorder};
 use futures_util::FutureExt as _;
-use webpubsub::{ClientProtocol, Text, WebPubSubServiceClient, WebPubSubServiceClientOptions};
+use webpubsub::{ClientProtocol, WebPubSubServiceClient, WebPubSubServiceClientOptions};
 
 #[derive(Debug, Default)]
 struct Fake {
@@ -54,7 +54,7 @@ fn client(
 
 fn send(client: &WebPubSubServiceClient) -> azure_core::Result<()> {
     client
-        .send_to_all(Text("hi"))
+        .send_to_all("hi")
         .into_future()
         .now_or_never()
         .expect("an answer")

@@ -9,8 +9,8 @@ use azure_core::stream::BytesStream;
 use common::{CONNECTION_STRING, HOST, KEY, Recorder, Sent};
 use futures_util::FutureExt as _;
 use webpubsub::{
-    AccessKey, Binary, Json, Permission, Streamed, Text, WebPubSubServiceClient,
-    WebPubSubServiceClientOptions, odata,
+    AccessKey, Permission, Streamed, WebPubSubServiceClient, WebPubSubServiceClientOptions, odata,
+    payload,
 };
 use webpubsub_protocol::access::{EntraTokens, verify_rest_token};
 
@@ -55,11 +55,11 @@ fn assert_line(sent: &Sent, method: &str, target: &str) {
 #[test]
 fn sends() {
     let all = sent(202, |c| {
-        c.send_to_all(Text("hi"))
+        c.send_to_all("hi")
             .filter(odata!("userId ne {}", "a'b"))
             .exclude("c 1")
             .exclude_all(["c2", "c,3"])
-            .message_ttl(Duration::from_secs(300))
+            .ttl(Duration::from_secs(300))
     });
     assert_line(
         &all,
@@ -74,9 +74,9 @@ fn sends() {
     assert_eq!(all.header("accept"), Some("application/json"));
 
     let user = sent(202, |c| {
-        c.send_to_user("a/ü", Json("hi"))
+        c.send_to_user("a/ü", payload::Json("hi"))
             .filter("")
-            .message_ttl(Duration::ZERO)
+            .ttl(Duration::ZERO)
     });
     assert_line(
         &user,
@@ -88,7 +88,7 @@ fn sends() {
         (Some("application/json"), &b"\"hi\""[..])
     );
 
-    let connection = sent(202, |c| c.send_to_connection("x+y", Binary(vec![0, 255])));
+    let connection = sent(202, |c| c.send_to_connection("x+y", vec![0, 255]));
     assert_line(
         &connection,
         "POST",
@@ -100,7 +100,7 @@ fn sends() {
     );
     assert_eq!(connection.body, [0, 255]);
 
-    let group = sent(202, |c| c.group("g:1").send_to_all(Text("hi")).exclude("c"));
+    let group = sent(202, |c| c.group("g:1").send_to_all("hi").exclude("c"));
     assert_line(
         &group,
         "POST",
@@ -123,7 +123,7 @@ fn streams_are_sent_with_their_length() {
 #[test]
 fn metadata_travels_in_headers() {
     let sent = sent(202, |c| {
-        c.send_to_all(Text(""))
+        c.send_to_all("")
             .metadata("Trace-Id", "7")
             .metadata("b", "x y")
     });
@@ -136,14 +136,10 @@ fn metadata_travels_in_headers() {
         ("k", "é"),
         ("k", &"v".repeat(1025)),
     ] {
-        let error = refused(|c| c.send_to_all(Text("")).metadata(key, value));
+        let error = refused(|c| c.send_to_all("").metadata(key, value));
         assert!(error.starts_with("Metadata"), "{error}");
     }
-    let twice = refused(|c| {
-        c.send_to_all(Text(""))
-            .metadata("K", "1")
-            .metadata("k", "2")
-    });
+    let twice = refused(|c| c.send_to_all("").metadata("K", "1").metadata("k", "2"));
     assert!(twice.contains("duplicate"), "{twice}");
 }
 
@@ -313,9 +309,7 @@ fn health() {
 
 #[test]
 fn tokens_are_for_the_url_that_is_sent() {
-    let sent = sent(202, |c| {
-        c.send_to_user("a b", Text("hi")).filter("userId eq 'x'")
-    });
+    let sent = sent(202, |c| c.send_to_user("a b", "hi").filter("userId eq 'x'"));
     let claims = claims(sent.token());
     assert_eq!(claims["aud"], sent.url);
     assert_eq!(
@@ -341,7 +335,7 @@ fn a_reverse_proxy_gets_the_request_but_not_the_audience() {
         options.reverse_proxy_endpoint = Some("http://proxy.example:8080/".into());
     });
     client
-        .send_to_all(Text("hi"))
+        .send_to_all("hi")
         .into_future()
         .now_or_never()
         .unwrap()
@@ -399,9 +393,9 @@ fn endpoints_may_have_a_path_and_options_a_version() {
 #[test]
 fn names_that_would_address_something_else_are_refused() {
     for name in ["", ".", "..", " ", "\t\n"] {
-        refused(|c| c.send_to_user(name, Text("")));
-        refused(|c| c.send_to_connection(name, Text("")));
-        refused(|c| c.group(name).send_to_all(Text("")));
+        refused(|c| c.send_to_user(name, ""));
+        refused(|c| c.send_to_connection(name, ""));
+        refused(|c| c.group(name).send_to_all(""));
         refused(|c| c.connection_exists(name));
         refused(|c| c.close_user_connections(name));
         refused(|c| c.group("g").add_user(name));
@@ -427,7 +421,7 @@ fn times_to_live_are_whole_seconds_up_to_five_minutes() {
         Duration::from_secs(301),
         Duration::MAX,
     ] {
-        let error = refused(|c| c.send_to_all(Text("")).message_ttl(ttl));
+        let error = refused(|c| c.send_to_all("").ttl(ttl));
         assert!(error.contains("whole seconds from 0 to 300"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use std::{future::IntoFuture, time::Duration};
 use azure_core::stream::BytesStream;
 use common::{Answer, Recorder};
 use tokio::time::{Instant, timeout};
-use webpubsub::{ServiceErrorExt as _, Streamed, Text};
+use webpubsub::{ServiceErrorExt as _, Streamed};
 
 fn after(status: u16, header: &'static str, value: &'static str) -> Answer {
     Answer::Full(status, vec![(header, value)], String::new())
@@ -25,11 +25,7 @@ async fn waits_as_long_as_the_service_says() {
     ] {
         let recorder = Recorder::new([answer], 202);
         let start = Instant::now();
-        recorder
-            .client("chat")
-            .send_to_all(Text("hi"))
-            .await
-            .unwrap();
+        recorder.client("chat").send_to_all("hi").await.unwrap();
         let waited = start.elapsed().as_secs_f64();
         assert!(
             (least..least + 1.0).contains(&waited),
@@ -70,20 +66,12 @@ async fn every_try_is_signed_for_the_endpoint_and_carries_the_message() {
 #[tokio::test(start_paused = true)]
 async fn gives_up_in_the_end_with_the_last_answer() {
     let recorder = Recorder::always(503);
-    let error = recorder
-        .client("chat")
-        .send_to_all(Text("hi"))
-        .await
-        .unwrap_err();
+    let error = recorder.client("chat").send_to_all("hi").await.unwrap_err();
     assert_eq!(error.service_error().unwrap().status(), 503);
     assert_eq!(recorder.sent().len(), 9, "one try and eight retries");
 
     let recorder = Recorder::new((0..20).map(|_| Answer::Io), 202);
-    let error = recorder
-        .client("chat")
-        .send_to_all(Text("hi"))
-        .await
-        .unwrap_err();
+    let error = recorder.client("chat").send_to_all("hi").await.unwrap_err();
     assert!(error.service_error().is_none());
     assert_eq!(recorder.sent().len(), 9);
 }
@@ -92,11 +80,7 @@ async fn gives_up_in_the_end_with_the_last_answer() {
 async fn what_the_service_refuses_is_not_tried_again() {
     for status in [400, 401, 403, 404, 409, 415, 501] {
         let recorder = Recorder::always(status);
-        let error = recorder
-            .client("chat")
-            .send_to_all(Text("hi"))
-            .await
-            .unwrap_err();
+        let error = recorder.client("chat").send_to_all("hi").await.unwrap_err();
         assert_eq!(error.service_error().unwrap().status(), status);
         assert_eq!(recorder.sent().len(), 1, "{status}");
     }
@@ -114,7 +98,7 @@ async fn retries_of_post_can_be_turned_off() {
         for answer in [|| Answer::Status(503), || Answer::Io] {
             let recorder = Recorder::new([answer()], 202);
             let service = recorder.client_with("chat", |options| options.retry_post = client);
-            let mut send = service.send_to_all(Text("hi"));
+            let mut send = service.send_to_all("hi");
             if let Some(retry) = call {
                 send = send.retry_post(retry);
             }
@@ -135,7 +119,7 @@ async fn dropping_a_call_gives_it_up() {
     let client = recorder.client("chat");
     let call = timeout(
         Duration::from_secs(1),
-        client.send_to_all(Text("hi")).into_future(),
+        client.send_to_all("hi").into_future(),
     );
     assert!(call.await.is_err());
     assert_eq!(recorder.sent().len(), 1);
@@ -145,7 +129,7 @@ async fn dropping_a_call_gives_it_up() {
     let client = recorder.client("chat");
     let call = timeout(
         Duration::from_secs(10),
-        client.send_to_all(Text("hi")).into_future(),
+        client.send_to_all("hi").into_future(),
     );
     assert!(call.await.is_err());
     tokio::time::sleep(Duration::from_secs(120)).await;
@@ -155,11 +139,6 @@ async fn dropping_a_call_gives_it_up() {
 #[tokio::test]
 async fn a_call_that_is_not_awaited_sends_nothing() {
     let recorder = Recorder::always(202);
-    drop(
-        recorder
-            .client("chat")
-            .send_to_all(Text("hi"))
-            .into_future(),
-    );
+    drop(recorder.client("chat").send_to_all("hi").into_future());
     assert_eq!(recorder.sent().len(), 0);
 }

@@ -10,7 +10,7 @@ use std::{
 
 use common::{Answer, CONNECTION_STRING, KEY, Recorder};
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
-use webpubsub::{Text, WebPubSubServiceClient};
+use webpubsub::WebPubSubServiceClient;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -53,11 +53,11 @@ async fn logs_show_what_happened_and_to_whom_not() {
         let _guard = tracing::subscriber::set_default(subscriber.finish());
         let client = recorder.client("chat");
         let send = client
-            .send_to_all(Text("private words"))
+            .send_to_all("private words")
             .filter("userId eq 'private-user'")
             .exclude("private-connection")
             .metadata("k", "private-value")
-            .message_ttl(Duration::from_secs(17));
+            .ttl(Duration::from_secs(17));
         send.await.unwrap_err();
         client
             .client_access_token()
@@ -85,7 +85,7 @@ async fn debug_and_errors_hide_secrets() {
     let recorder = Recorder::always(401);
     let client = recorder.client("chat");
     let call = client
-        .send_to_all(Text("private words"))
+        .send_to_all("private words")
         .metadata("k", "private-value");
     let access = client.client_access_token().user_id("ana").await.unwrap();
     let shown = [

@@ -17,7 +17,6 @@ use azure_core::{
     },
 };
 use common::{Answer, Recorder};
-use webpubsub::Text;
 
 /// The names and kinds of the spans that were started, and what was said about the way they ended.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +128,7 @@ async fn a_call_is_a_span_with_a_span_for_each_try() {
     });
     client
         .group("room")
-        .send_to_all(Text("hi"))
+        .send_to_all("hi")
         .await
         .expect("the second try succeeds");
     assert_eq!(

@@ -17,7 +17,7 @@ use tokio::{
     net::TcpListener,
     task::JoinHandle,
 };
-use webpubsub::{AccessKey, ServiceErrorExt as _, Streamed, Text, WebPubSubServiceClient};
+use webpubsub::{AccessKey, ServiceErrorExt as _, Streamed, WebPubSubServiceClient};
 
 /// Answers one connection's requests one after the other, and gives their heads and bodies.
 async fn serve(
@@ -138,10 +138,7 @@ async fn https_endpoints_are_spoken_to_in_tls() {
     let client =
         WebPubSubServiceClient::with_access_key(&endpoint, AccessKey::new(KEY), "chat", None)
             .unwrap();
-    let send = client
-        .send_to_all(Text("hi"))
-        .retry_post(false)
-        .into_future();
+    let send = client.send_to_all("hi").retry_post(false).into_future();
     let (start, sent) = tokio::join!(server, send);
     let [kind, major, _, _, _, message] = start.unwrap();
     assert_eq!(
@@ -156,7 +153,7 @@ async fn https_endpoints_are_spoken_to_in_tls() {
 async fn redirects_are_not_followed() {
     let answer = "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
     let (client, server) = serve(Box::leak(Box::new([answer]))).await;
-    let error = client.send_to_all(Text("hi")).await.unwrap_err();
+    let error = client.send_to_all("hi").await.unwrap_err();
     assert_eq!(error.service_error().unwrap().status(), 307);
     assert_eq!(server.await.unwrap().len(), 1);
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use webpubsub::{Json as JsonMessage, Role};
+use webpubsub::{Role, payload};
 use webpubsub_axum::{
     ConnectRequest, ConnectResponse, ConnectionContext, GroupJoinedRequest, GroupLeftRequest,
     UserEventRequest, UserEventResponse, WebPubSubEventHandler,
@@ -125,14 +125,17 @@ async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> Us
             text,
             at,
         };
-        let sent = shared.service.group(group).send_to_all(JsonMessage(&said));
+        let sent = shared
+            .service
+            .group(group)
+            .send_to_all(payload::Json(&said));
         if let Err(error) = sent.exclude(&context.connection_id).await {
             tracing::warn!(error = describe(&error), "a message could not be published");
             shared.rooms.lock().forget(user, &id);
             return UserEventResponse::fail(StatusCode::SERVICE_UNAVAILABLE, "Not published.");
         }
     }
-    UserEventResponse::json(&Receipt { id, at })
+    UserEventResponse::success(payload::Json(Receipt { id, at }))
 }
 
 async fn joined(request: GroupJoinedRequest, State(shared): State<Shared>) {
@@ -170,7 +173,7 @@ async fn tell(shared: &Shared, context: &ConnectionContext, group: &str, people:
     let sent = shared
         .service
         .group(group)
-        .send_to_all(JsonMessage(&presence));
+        .send_to_all(payload::Json(&presence));
     if let Err(error) = sent.await {
         let connection = &context.connection_id;
         tracing::warn!(error = describe(&error), %connection, "nobody was told who is here");
@@ -182,7 +185,7 @@ mod tests {
     use serde_json::{Value, json};
     use tokio::net::TcpListener;
     use webpubsub::WebPubSubServiceClient;
-    use webpubsub_client::{Event, Events, Json, WebPubSubClient};
+    use webpubsub_client::{Event, Events, WebPubSubClient, payload::Json};
     use webpubsub_emulator::Emulator;
 
     use super::*;

@@ -9,7 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use webpubsub::{Json as JsonMessage, Role};
+use webpubsub::{Role, payload};
 
 use crate::names::{PersonName, RoomName};
 use crate::refusal::{Refusal, describe};
@@ -158,7 +158,7 @@ pub(crate) async fn announce(
     shared
         .service
         .group(group)
-        .send_to_all(JsonMessage(&Announcement::Joined { user: user_id }))
+        .send_to_all(payload::Json(&Announcement::Joined { user: user_id }))
         .await
         .map_err(|error| service_failed("a join could not be announced", &error))?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use webpubsub::{Json, WebPubSubServiceClient};
+use webpubsub::{WebPubSubServiceClient, payload};
 
 use crate::jobs::{Job, Jobs, State};
 
@@ -51,7 +51,10 @@ pub(crate) async fn push(service: &WebPubSubServiceClient, user: &str, job: &Job
     struct Push<'a> {
         job: &'a Job,
     }
-    if let Err(error) = service.send_to_user(user, Json(&Push { job })).await {
+    if let Err(error) = service
+        .send_to_user(user, payload::Json(&Push { job }))
+        .await
+    {
         tracing::warn!(job = job.id, %error, "progress could not be sent");
     }
 }

@@ -5,13 +5,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use bytestring::ByteString;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use webpubsub_protocol::{
     cloud_event,
     metadata::{InvalidMetadata, Metadata},
-    payload::{DataType, Payload},
+    payload::{DataType, IntoPayload, Payload},
 };
 
 use super::{JSON, failure, state::StateChanges};
@@ -21,9 +20,10 @@ use crate::{header::metadata_name, rejection::AnswerError};
 ///
 /// ```
 /// use http::StatusCode;
-/// use webpubsub_axum::UserEventResponse;
+/// use webpubsub_axum::{UserEventResponse, payload};
 ///
-/// let answer = UserEventResponse::json(&["a", "b"]).metadata("trace", "7").state("asked", &true);
+/// let answer = UserEventResponse::success("done").metadata("trace", "7").state("asked", &true);
+/// let list = UserEventResponse::success(payload::Json(["a", "b"]));
 /// let nothing = UserEventResponse::empty();
 /// let refused = UserEventResponse::fail(StatusCode::BAD_REQUEST, "no such room");
 /// ```
@@ -52,29 +52,15 @@ impl UserEventResponse {
         Self::new(Answer::Empty)
     }
 
-    /// Text.
-    pub fn text(text: impl Into<ByteString>) -> Self {
-        Payload::text(text).into()
-    }
-
-    /// JSON.
-    pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
-        match Payload::json(value) {
-            Ok(payload) => payload.into(),
-            Err(_) => Self::invalid(AnswerError::Json),
-        }
-    }
-
-    /// Bytes.
-    pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Payload::binary(bytes).into()
-    }
-
-    /// A serialised `google.protobuf.Any`.
-    pub fn protobuf(any: impl Into<Bytes>) -> Self {
-        match Payload::protobuf(any) {
-            Some(payload) => payload.into(),
-            None => Self::invalid(AnswerError::Protobuf),
+    /// Sends a payload: a string as text, bytes as binary, [`payload::Json`](crate::payload::Json) as JSON; see
+    /// [`IntoPayload`].
+    pub fn success(payload: impl IntoPayload) -> Self {
+        match payload.into_payload() {
+            Ok(payload) => Self::new(Answer::Payload(payload)),
+            Err(_) => Self {
+                error: Some(AnswerError::Json),
+                ..Self::empty()
+            },
         }
     }
 
@@ -116,19 +102,6 @@ impl UserEventResponse {
             error: None,
         }
     }
-
-    fn invalid(error: AnswerError) -> Self {
-        Self {
-            error: Some(error),
-            ..Self::empty()
-        }
-    }
-}
-
-impl From<Payload> for UserEventResponse {
-    fn from(payload: Payload) -> Self {
-        Self::new(Answer::Payload(payload))
-    }
 }
 
 impl IntoResponse for UserEventResponse {
@@ -139,7 +112,7 @@ impl IntoResponse for UserEventResponse {
         let (content_type, body) = match self.answer {
             Answer::Fail { status, detail } => return failure(status, detail),
             Answer::Empty => (content_type(DataType::Binary), Bytes::new()),
-            Answer::Payload(payload) => (content_type(payload.data_type()), bytes(payload)),
+            Answer::Payload(payload) => (content_type(payload.data_type()), payload.into_bytes()),
         };
         let mut response = Response::new(Body::from(body));
         response
@@ -171,13 +144,6 @@ fn content_type(kind: DataType) -> HeaderValue {
     match kind {
         DataType::Json => JSON,
         other => HeaderValue::from_static(cloud_event::content_type(other)),
-    }
-}
-
-fn bytes(payload: Payload) -> Bytes {
-    match payload {
-        Payload::Text(text) | Payload::Json(text) => text.into_bytes(),
-        Payload::Binary(bytes) | Payload::Protobuf(bytes) => bytes,
     }
 }
 

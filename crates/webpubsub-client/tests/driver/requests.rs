@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use webpubsub_client::{Acknowledged, Backoff, Json, Loss, SendError, State};
+use webpubsub_client::{Acknowledged, Backoff, Loss, SendError, State, payload::Json};
 
 use crate::fake::{client, connected, connected_frame, settle};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use webpubsub_client::{Json, SendError, Subprotocol};
+use webpubsub_client::{SendError, Subprotocol, payload::Json};
 use webpubsub_emulator::{UserEventFailed, UserEventReply};
 
 use crate::world::World;

@@ -1,7 +1,7 @@
 //! Messages over a failing network.
 
 use futures_util::future::join_all;
-use webpubsub_client::{Acknowledged, Event, Json, Subprotocol};
+use webpubsub_client::{Acknowledged, Event, Subprotocol, payload::Json};
 
 use crate::proxy::Weather;
 use crate::world::{World, next};

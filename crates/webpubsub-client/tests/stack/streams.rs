@@ -1,6 +1,6 @@
 //! Streams over a failing network.
 
-use webpubsub_client::{Json, Subprotocol};
+use webpubsub_client::{Subprotocol, payload::Json};
 
 use crate::proxy::Weather;
 use crate::world::World;

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use webpubsub_protocol::bytes::Bytes;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, EventName, HubName, UserId};
-use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::payload::{Payload, PayloadError};
 
 use crate::hub::{HandlerFailed, Reply, Upstream, UpstreamCall};
 
@@ -82,7 +82,7 @@ impl UserEventReply {
     /// # Errors
     ///
     /// When `value` cannot be written as JSON.
-    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
         Payload::json(value).map(Self::new)
     }
 

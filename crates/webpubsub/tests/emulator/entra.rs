@@ -13,8 +13,7 @@ use azure_core::{
 };
 use serde_json::json;
 use webpubsub::{
-    ClientProtocol, ServiceErrorExt as _, Text, WebPubSubServiceClient,
-    WebPubSubServiceClientOptions,
+    ClientProtocol, ServiceErrorExt as _, WebPubSubServiceClient, WebPubSubServiceClientOptions,
 };
 use webpubsub_emulator::Emulator;
 
@@ -76,7 +75,7 @@ async fn signs_in_sends_and_asks_for_client_access_tokens() {
     let mut ana = Client::connect(access.url()).await;
     assert!(ana.send_to_group("room", 1).await);
     let world = World { emulator, service };
-    world.service.send_to_user("ana", Text("hi")).await.unwrap();
+    world.service.send_to_user("ana", "hi").await.unwrap();
     assert_eq!(world.received(&mut ana).await, ["hi"]);
     assert_eq!(world.members("room"), [ana.id.as_str()]);
 
@@ -109,7 +108,7 @@ async fn by_default_the_emulator_takes_no_unvalidated_tokens() {
 }
 
 async fn assert_unauthorized(service: &WebPubSubServiceClient) {
-    let error = service.send_to_all(Text("hi")).await.unwrap_err();
+    let error = service.send_to_all("hi").await.unwrap_err();
     let reason = error.service_error().expect("the emulator answered");
     assert_eq!(u16::from(reason.status()), 401, "{error}");
     assert!(!format!("{error:?}").contains("eyJ"), "{error:?}");

@@ -1,7 +1,7 @@
 //! What the service refuses, and how it says so.
 
 use futures_util::TryStreamExt as _;
-use webpubsub::{AccessKey, Permission, ServiceErrorExt, Text, WebPubSubServiceClient};
+use webpubsub::{AccessKey, Permission, ServiceErrorExt, WebPubSubServiceClient};
 
 use crate::world::World;
 
@@ -45,11 +45,8 @@ async fn absence_is_no_error_where_nothing_is_left_to_do() {
     let world = World::start().await;
     let service = &world.service;
     let room = service.group("room");
-    service.send_to_user("nobody", Text("x")).await.unwrap();
-    service
-        .send_to_connection("nobody", Text("x"))
-        .await
-        .unwrap();
+    service.send_to_user("nobody", "x").await.unwrap();
+    service.send_to_connection("nobody", "x").await.unwrap();
     service.close_connection("nobody").await.unwrap();
     service.close_user_connections("nobody").await.unwrap();
     service
@@ -71,7 +68,7 @@ async fn a_bad_filter_is_explained() {
     let world = World::start().await;
     let error = world
         .service
-        .send_to_all(Text("x"))
+        .send_to_all("x")
         .filter("invalid filter")
         .await
         .unwrap_err();
@@ -109,7 +106,7 @@ async fn another_key_is_refused_and_not_quoted() {
         None,
     )
     .unwrap();
-    let error = stranger.send_to_all(Text("x")).await.unwrap_err();
+    let error = stranger.send_to_all("x").await.unwrap_err();
     let reason = error.service_error().unwrap();
     assert_eq!(u16::from(reason.status()), 401);
     let shown = format!("{error} {error:?}");

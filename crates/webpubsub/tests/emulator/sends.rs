@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use azure_core::http::StatusCode;
 use futures_util::stream;
 use serde_json::json;
-use webpubsub::{Binary, Json, Streamed, Text, bulk, odata};
+use webpubsub::{Streamed, bulk, odata, payload};
 
 use crate::world::World;
 
@@ -18,33 +18,30 @@ async fn messages_reach_whom_they_are_for() {
     let service = &world.service;
     let room = service.group("room");
 
-    service.send_to_all(Text("all")).await.unwrap();
+    service.send_to_all("all").await.unwrap();
     service
-        .send_to_all(Text("not bob"))
+        .send_to_all("not bob")
         .exclude(&bob.id)
         .await
         .unwrap();
     service
-        .send_to_all(Text("only O'Hara"))
+        .send_to_all("only O'Hara")
         .filter(odata!("userId eq {}", "O'Hara"))
         .await
         .unwrap();
-    service.send_to_user("ana", Text("ana")).await.unwrap();
+    service.send_to_user("ana", "ana").await.unwrap();
     service
-        .send_to_user("ana", Text("ana, elsewhere"))
+        .send_to_user("ana", "ana, elsewhere")
         .filter("'elsewhere' in groups")
         .await
         .unwrap();
-    service
-        .send_to_connection(&bob.id, Text("bob"))
-        .await
-        .unwrap();
-    room.send_to_all(Text("room")).await.unwrap();
-    room.send_to_all(Text("room without both"))
+    service.send_to_connection(&bob.id, "bob").await.unwrap();
+    room.send_to_all("room").await.unwrap();
+    room.send_to_all("room without both")
         .exclude_all([&ana.id, &bob.id])
         .await
         .unwrap();
-    room.send_to_all(Text("room, only bob"))
+    room.send_to_all("room, only bob")
         .filter("userId eq 'bob'")
         .await
         .unwrap();
@@ -70,9 +67,12 @@ async fn bodies_arrive_as_what_they_are() {
     let service = &world.service;
     let chunks = || stream::iter([Ok::<_, io::Error>("[1,"), Ok("2]")]);
 
-    service.send_to_all(Text("\"hé\"")).await.unwrap();
-    service.send_to_all(Json(json!({"n": 1}))).await.unwrap();
-    service.send_to_all(Binary(vec![0, 255])).await.unwrap();
+    service.send_to_all("\"hé\"").await.unwrap();
+    service
+        .send_to_all(payload::Json(json!({"n": 1})))
+        .await
+        .unwrap();
+    service.send_to_all(vec![0, 255]).await.unwrap();
     service
         .send_to_all(Streamed::buffered(chunks()).json())
         .await
@@ -104,8 +104,8 @@ async fn options_of_delivery_are_accepted() {
     let response = world
         .service
         .group("room")
-        .send_to_all(Text("with options"))
-        .message_ttl(Duration::from_secs(300))
+        .send_to_all("with options")
+        .ttl(Duration::from_secs(300))
         .metadata("Trace", "42")
         .retry_post(false)
         .send()
@@ -119,7 +119,7 @@ async fn options_of_delivery_are_accepted() {
 async fn many_sends_arrive_once_each() {
     let world = World::start().await;
     let mut ana = world.connect("ana", &[]).await;
-    let sends = (0..100).map(|n| world.service.send_to_user("ana", Json(n)));
+    let sends = (0..100).map(|n| world.service.send_to_user("ana", payload::Json(n)));
     let outcomes = bulk::run(8, sends).await;
     assert_eq!(outcomes.len(), 100);
     assert!(outcomes.iter().all(Result::is_ok));

@@ -9,7 +9,7 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
 };
-use webpubsub::{Json, WebPubSubServiceClient};
+use webpubsub::{WebPubSubServiceClient, payload};
 use webpubsub_emulator::Emulator;
 
 /// Longer than any answer takes; it only keeps a failed test from hanging.
@@ -52,7 +52,7 @@ impl World {
     pub(crate) async fn received(&self, client: &mut Client) -> Vec<Value> {
         let marker = json!({"marker": client.id});
         self.service
-            .send_to_connection(&client.id, Json(&marker))
+            .send_to_connection(&client.id, payload::Json(&marker))
             .await
             .unwrap();
         let mut received = Vec::new();

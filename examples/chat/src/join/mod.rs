@@ -19,7 +19,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::mpsc;
 use url::Url;
-use webpubsub_client::{Json, Loss, SendError, State, WebPubSubClient, WebPubSubClientCredential};
+use webpubsub_client::{
+    Loss, SendError, State, WebPubSubClient, WebPubSubClientCredential, payload,
+};
 
 use crate::handler::SAY;
 use crate::names::{PersonName, RoomName};
@@ -168,8 +170,13 @@ async fn send(
 ) -> Result<(), SendError> {
     loop {
         let sent = match mode {
-            Mode::Token => client.send_to_group(group, Json(message)).no_echo().await,
-            Mode::Handler => client.send_event(SAY, Json(message)).await,
+            Mode::Token => {
+                client
+                    .send_to_group(group, payload::Json(message))
+                    .no_echo()
+                    .await
+            }
+            Mode::Handler => client.send_event(SAY, payload::Json(message)).await,
         };
         match sent {
             Ok(_) => return Ok(()),

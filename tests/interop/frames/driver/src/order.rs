@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use prost::Message as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use webpubsub_client::{Binary, IntoPayload as _, Json, Payload, Protobuf, Text};
+use webpubsub_client::{IntoPayload as _, Payload, payload::Json};
 
 /// One line.
 #[derive(Deserialize)]
@@ -129,12 +128,11 @@ impl Data {
     /// The payload; an error is one of the script.
     pub(crate) fn payload(&self) -> Result<Payload, Box<dyn std::error::Error + Send + Sync>> {
         Ok(match self {
-            Self::Text(text) => Text(text.clone()).into_payload()?,
+            Self::Text(text) => Payload::text(text.as_str()),
             Self::Json(document) => Json(document).into_payload()?,
-            Self::Binary(base64) => Binary(BASE64_STANDARD.decode(base64)?).into_payload()?,
+            Self::Binary(base64) => Payload::binary(BASE64_STANDARD.decode(base64)?),
             Self::Protobuf(base64) => {
-                let any = prost_types::Any::decode(&*BASE64_STANDARD.decode(base64)?)?;
-                Protobuf(any).into_payload()?
+                Payload::protobuf(BASE64_STANDARD.decode(base64)?).ok_or("it is no `Any`")?
             }
         })
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use webpubsub_axum::mqtt::{MqttUserProperty, MqttV311ConnectReturnCode};
-use webpubsub_axum::{ConnectResponse, UserEventResponse};
+use webpubsub_axum::{ConnectResponse, UserEventResponse, payload};
 
 /// Values as text: they keep the order of their members.
 type Step = Vec<Box<RawValue>>;
@@ -36,13 +36,13 @@ impl Setup {
             "fail" => UserEventResponse::fail(status(last), detail(last)),
             _ => match (argument::<String>(last, 1), argument::<String>(last, 2)) {
                 (None, _) => UserEventResponse::empty(),
-                (Some(data), Some(kind)) if kind == "text" => UserEventResponse::text(data),
+                (Some(data), Some(kind)) if kind == "text" => UserEventResponse::success(data),
                 (Some(data), Some(kind)) if kind == "json" => {
                     let raw: &RawValue = serde_json::from_str(&data).expect("JSON");
-                    UserEventResponse::json(raw)
+                    UserEventResponse::success(payload::Json(raw))
                 }
                 (Some(data), _) => {
-                    UserEventResponse::binary(BASE64_STANDARD.decode(data).expect("base64"))
+                    UserEventResponse::success(BASE64_STANDARD.decode(data).expect("base64"))
                 }
             },
         };

@@ -58,7 +58,7 @@ impl Log {
     }
 
     pub(crate) fn user_event(&self, request: &UserEventRequest) {
-        let data = match &request.data.0 {
+        let data = match &request.data {
             Payload::Text(text) => json!(text.to_string()),
             Payload::Json(text) => serde_json::from_str(text).expect("it was checked"),
             Payload::Binary(bytes) | Payload::Protobuf(bytes) => {

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use webpubsub::action::{Closing, Excluding, Filtered, Sending};
 use webpubsub::{
-    Binary, Call, ClientProtocol, GroupConnection, Json, Message, Permission, Streamed, Text,
-    WebPubSubServiceClient,
+    Call, ClientProtocol, GroupConnection, Message, Permission, Streamed, WebPubSubServiceClient,
+    payload,
 };
 
 use crate::stream::Parts;
@@ -208,11 +208,11 @@ async fn client_access_token(
 
 fn message(body: &Body) -> azure_core::Result<Message> {
     Ok(match body {
-        Body::Text(text) => Text(text.as_str()).into(),
+        Body::Text(text) => text.into(),
         Body::Json(document) => {
-            Json(RawValue::from_string(document.clone()).map_err(bad_table)?).into()
+            payload::Json(RawValue::from_string(document.clone()).map_err(bad_table)?).into()
         }
-        Body::Binary(base64) => Binary(bytes(base64)?).into(),
+        Body::Binary(base64) => bytes(base64)?.into(),
         Body::Stream(parts) => {
             let parts = parts
                 .iter()
@@ -232,7 +232,7 @@ fn bytes(base64: &str) -> azure_core::Result<Bytes> {
 
 fn sending<A: Sending>(mut call: Call<A>, send: &Send) -> Call<A> {
     if let Some(seconds) = send.ttl {
-        call = call.message_ttl(Duration::from_secs(seconds));
+        call = call.ttl(Duration::from_secs(seconds));
     }
     for (key, value) in &send.metadata {
         call = call.metadata(key, value);
