@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{ci, codegen, interop, load, release, soak, test, tidy};
+use crate::{bench, ci, codegen, interop, load, release, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Task {
     Release(release::Args),
     /// Put the emulator under load over real sockets.
     Load(load::Args),
+    /// Measure what things cost.
+    Bench(bench::Args),
     /// Run all that a change must pass.
     Ci,
 }
@@ -51,6 +53,7 @@ impl Cli {
             Task::Soak(args) => soak::run(&args),
             Task::Release(args) => release::run(&args),
             Task::Load(args) => load::run(&args),
+            Task::Bench(args) => bench::run(&args),
             Task::Ci => ci::run(),
         }
     }

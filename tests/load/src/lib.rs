@@ -1,13 +1,15 @@
 //! Load on programs of this workspace from outside: real sockets, real time, a process of its own.
 //!
 //! [`swarm`] drives thousands of connections on one thread, so that the generator costs less than what it measures;
-//! [`server`] starts programs and asks the system what they cost; [`scenario`] says what must hold under load.
+//! [`server`] starts programs and asks the system what they cost; [`scenario`] says what must hold under load, [`bench`]
+//! what things cost.
 
 #![allow(
     clippy::print_stdout,
     reason = "the report of a run goes to standard output"
 )]
 
+pub mod bench;
 pub mod kind;
 pub mod member;
 pub mod report;
