@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use webpubsub_protocol::frame::StreamEndError;
 use webpubsub_protocol::name::{GroupName, InvalidName};
 use webpubsub_protocol::payload::IntoPayload;
-use webpubsub_protocol::session::{Acknowledge, MemberState, Request, State};
+use webpubsub_protocol::session::{MemberState, Request, State};
 
 use crate::builder::WebPubSubClientBuilder;
 use crate::connector::TlsConfigError;
@@ -324,11 +323,7 @@ impl WebPubSubClient {
         group: ByteString,
         state: Option<Vec<(String, String)>>,
     ) -> Result<Acknowledged, SendError> {
-        let request = Request::SetGroupState {
-            group: GroupName::new(group)?,
-            state,
-            acknowledge: Acknowledge::Auto,
-        };
+        let request = Request::set_group_state(GroupName::new(group)?, state);
         send::acknowledged(self.shared(), &request).await
     }
 
@@ -343,10 +338,7 @@ impl WebPubSubClient {
         &self,
         group: impl Into<ByteString>,
     ) -> Result<Acknowledged, SendError> {
-        let request = Request::SubscribeGroupState {
-            group: GroupName::new(group)?,
-            acknowledge: Acknowledge::Auto,
-        };
+        let request = Request::subscribe_group_state(GroupName::new(group)?);
         send::acknowledged(self.shared(), &request).await
     }
 
@@ -359,10 +351,7 @@ impl WebPubSubClient {
         &self,
         group: impl Into<ByteString>,
     ) -> Result<Acknowledged, SendError> {
-        let request = Request::UnsubscribeGroupState {
-            group: GroupName::new(group)?,
-            acknowledge: Acknowledge::Auto,
-        };
+        let request = Request::unsubscribe_group_state(GroupName::new(group)?);
         send::acknowledged(self.shared(), &request).await
     }
 
@@ -438,19 +427,6 @@ impl WebPubSubClient {
             group,
             changes,
         ))
-    }
-
-    pub(crate) fn end_stream_quietly(shared: &Arc<Shared>, stream_id: &ByteString) {
-        let error = StreamEndError {
-            message: Some("The publisher dropped the stream.".to_owned()),
-            user_error_code: None,
-        };
-        let request = Request::EndStream {
-            stream_id: stream_id.clone(),
-            error: Some(error),
-        };
-        // Nobody waits for it, and a stream that is over needs no end.
-        let _ = shared.act(|inner, now| inner.session.submit(now, &request));
     }
 }
 

@@ -62,12 +62,11 @@ impl<'a> InvokeEvent<'a> {
     }
 
     async fn invoke(self) -> Result<InvokeEventResult, SendError> {
-        let request = Request::Invoke {
-            event: EventName::new(self.event)?,
-            payload: self.payload?,
-            metadata: self.metadata,
-            invocation_id: self.invocation_id,
-        };
+        let mut request =
+            Request::invoke(EventName::new(self.event)?, self.payload?).metadata(self.metadata);
+        if let Some(id) = self.invocation_id {
+            request = request.invocation_id(id);
+        }
         let answer = send::submit(self.client.shared(), &request);
         let (_, settled) = match self.timeout {
             None => answer.await?,

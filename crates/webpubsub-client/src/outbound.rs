@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use webpubsub_protocol::frame::{FrameError, StreamEndError};
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::IntoPayload;
-use webpubsub_protocol::session::{Outcome, Request};
+use webpubsub_protocol::session::{Outcome, Request, RequestId};
 
 use crate::client::WebPubSubClient;
 use crate::error::SendError;
@@ -68,25 +68,30 @@ impl<'a> OpenGroupStream<'a> {
 
     async fn open(self) -> Result<GroupStreamWriter, SendError> {
         let shared = self.client.shared();
-        let request = Request::OpenStream {
-            group: GroupName::new(self.group)?,
-            stream_id: self.stream_id,
-            no_echo: self.no_echo,
-            idle_timeout: self.idle_timeout,
-        };
+        let mut request = Request::open_stream(GroupName::new(self.group)?);
+        if let Some(id) = self.stream_id {
+            request = request.stream_id(id);
+        }
+        if self.no_echo {
+            request = request.no_echo();
+        }
+        if let Some(timeout) = self.idle_timeout {
+            request = request.idle_timeout(timeout);
+        }
         let (id, settled) = send::submit(shared, &request).await?;
         if !matches!(settled.outcome, Outcome::Accepted { .. }) {
             return Err(send::failure(settled.outcome));
         }
         let opened = shared.act(|inner, _| {
-            let stream_id = inner.session.stream_of(id)?.clone();
-            let failed = inner.watch_stream(stream_id.clone());
+            let stream_id = inner.session.stream_id(id)?.clone();
+            let failed = inner.watch_stream(id);
             Some((stream_id, failed))
         });
         // It may have failed since.
         let (stream_id, failed) = opened.ok_or(SendError::StreamOver)?;
         Ok(GroupStreamWriter {
             shared: Arc::clone(shared),
+            stream: id,
             stream_id,
             failed,
             write_timeout: self.write_timeout,
@@ -112,6 +117,7 @@ impl<'a> IntoFuture for OpenGroupStream<'a> {
 #[derive(Debug)]
 pub struct GroupStreamWriter {
     shared: Arc<Shared>,
+    stream: RequestId,
     stream_id: ByteString,
     failed: watch::Receiver<Option<FrameError>>,
     write_timeout: Option<Duration>,
@@ -132,10 +138,7 @@ impl GroupStreamWriter {
     /// When the stream is over, or no room was found within the write time-out: then the fragment was not written, and
     /// may be written again.
     pub async fn write(&mut self, payload: impl IntoPayload) -> Result<(), SendError> {
-        let request = Request::WriteStream {
-            stream_id: self.stream_id.clone(),
-            payload: payload.into_payload()?,
-        };
+        let request = Request::write_stream(self.stream, payload.into_payload()?);
         self.settle(&request).await
     }
 
@@ -145,9 +148,7 @@ impl GroupStreamWriter {
     ///
     /// When the stream is over.
     pub async fn keep_alive(&mut self) -> Result<(), SendError> {
-        let request = Request::KeepStreamAlive {
-            stream_id: self.stream_id.clone(),
-        };
+        let request = Request::keep_stream_alive(self.stream);
         self.settle(&request).await
     }
 
@@ -185,10 +186,7 @@ impl GroupStreamWriter {
 
     async fn finish(mut self, error: Option<StreamEndError>) -> Result<(), SendError> {
         self.is_over = true;
-        let request = Request::EndStream {
-            stream_id: self.stream_id.clone(),
-            error,
-        };
+        let request = Request::end_stream(self.stream, error);
         self.settle(&request).await
     }
 
@@ -222,9 +220,10 @@ impl GroupStreamWriter {
 
 impl Drop for GroupStreamWriter {
     fn drop(&mut self) {
-        self.shared.lock().forget_stream(&self.stream_id);
+        self.shared.lock().forget_stream(self.stream);
         if !self.is_over {
-            WebPubSubClient::end_stream_quietly(&self.shared, &self.stream_id);
+            self.shared
+                .act(|inner, now| inner.session.cancel(now, self.stream));
         }
     }
 }

@@ -66,10 +66,8 @@ impl<'a> IntoFuture for JoinGroup<'a> {
 
     fn into_future(self) -> SendFuture<'a> {
         Box::pin(async move {
-            let request = Request::JoinGroup {
-                group: GroupName::new(self.group)?,
-                acknowledge: self.acknowledge,
-            };
+            let request = Request::join_group(GroupName::new(self.group)?);
+            let request = request.acknowledge(self.acknowledge);
             acknowledged(self.client.shared(), &request).await
         })
     }
@@ -107,10 +105,8 @@ impl<'a> IntoFuture for LeaveGroup<'a> {
 
     fn into_future(self) -> SendFuture<'a> {
         Box::pin(async move {
-            let request = Request::LeaveGroup {
-                group: GroupName::new(self.group)?,
-                acknowledge: self.acknowledge,
-            };
+            let request = Request::leave_group(GroupName::new(self.group)?);
+            let request = request.acknowledge(self.acknowledge);
             acknowledged(self.client.shared(), &request).await
         })
     }
@@ -184,14 +180,13 @@ impl<'a> IntoFuture for SendToGroup<'a> {
 
     fn into_future(self) -> SendFuture<'a> {
         Box::pin(async move {
-            let request = Request::SendToGroup {
-                group: GroupName::new(self.group)?,
-                payload: self.payload?,
-                no_echo: self.no_echo,
-                ttl_seconds: ttl_seconds(self.ttl),
-                metadata: self.metadata,
-                acknowledge: self.acknowledge,
-            };
+            let mut request = Request::send_to_group(GroupName::new(self.group)?, self.payload?)
+                .ttl_seconds(ttl_seconds(self.ttl))
+                .metadata(self.metadata)
+                .acknowledge(self.acknowledge);
+            if self.no_echo {
+                request = request.no_echo();
+            }
             acknowledged(self.client.shared(), &request).await
         })
     }
@@ -249,12 +244,9 @@ impl<'a> IntoFuture for SendEvent<'a> {
 
     fn into_future(self) -> SendFuture<'a> {
         Box::pin(async move {
-            let request = Request::SendEvent {
-                event: EventName::new(self.event)?,
-                payload: self.payload?,
-                metadata: self.metadata,
-                acknowledge: self.acknowledge,
-            };
+            let request = Request::send_event(EventName::new(self.event)?, self.payload?)
+                .metadata(self.metadata)
+                .acknowledge(self.acknowledge);
             acknowledged(self.client.shared(), &request).await
         })
     }

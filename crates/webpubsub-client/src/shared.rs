@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     inboxes: Vec<Arc<Inbox>>,
     subscriptions: BTreeMap<SubscriptionId, StreamsFeed>,
     streams: BTreeMap<StreamKey, StreamFeed>,
-    failures: BTreeMap<ByteString, watch::Sender<Option<FrameError>>>,
+    failures: BTreeMap<RequestId, watch::Sender<Option<FrameError>>>,
     /// Counts the changes of groups whose states somebody views.
     views: BTreeMap<GroupName, watch::Sender<u64>>,
     stopping: Vec<oneshot::Sender<()>>,
@@ -121,7 +121,8 @@ impl Shared {
         request: &Request,
     ) -> Result<(RequestId, oneshot::Receiver<Settled>), SubmitError> {
         let mut inner = self.lock();
-        let id = inner.session.submit(now(), request)?;
+        inner.session.check(request)?;
+        let id = inner.session.submit(now(), request.clone())?;
         let settled = inner.wait_for(id);
         let driver = inner.driver.take();
         drop(inner);
@@ -230,9 +231,12 @@ impl Inner {
     }
 
     /// Told once when this stream fails.
-    pub(crate) fn watch_stream(&mut self, id: ByteString) -> watch::Receiver<Option<FrameError>> {
+    pub(crate) fn watch_stream(
+        &mut self,
+        stream: RequestId,
+    ) -> watch::Receiver<Option<FrameError>> {
         let (sender, receiver) = watch::channel(None);
-        self.failures.insert(id, sender);
+        self.failures.insert(stream, sender);
         receiver
     }
 
@@ -247,8 +251,8 @@ impl Inner {
         changes.subscribe()
     }
 
-    pub(crate) fn forget_stream(&mut self, id: &ByteString) {
-        self.failures.remove(id);
+    pub(crate) fn forget_stream(&mut self, stream: RequestId) {
+        self.failures.remove(&stream);
     }
 
     /// Whether a consumer wants nothing to be read for now.
@@ -285,9 +289,13 @@ impl Inner {
                     let _ = waiter.send(Settled { outcome, answer });
                 }
             }
-            SessionEvent::StreamFailed { stream_id, error } => {
+            SessionEvent::StreamFailed {
+                stream,
+                stream_id,
+                error,
+            } => {
                 tracing::debug!(%stream_id, name = %error.name, "an outbound stream failed");
-                if let Some(failed) = self.failures.remove(&stream_id) {
+                if let Some(failed) = self.failures.remove(&stream) {
                     failed.send_replace(Some(error));
                 }
             }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytestring::ByteString;
 use webpubsub_emulator::driven::ConnectSpec;
 use webpubsub_protocol::session::{Attempt, Request, RequestId, Session, State};
 
@@ -94,7 +93,8 @@ pub(super) enum What {
     SetState(usize, Option<u64>),
     Subscribe,
     Open(u64),
-    Write(u64),
+    /// The fragment of this number.
+    Write(u64, u64),
     End(u64),
     KeepAlive,
 }
@@ -103,7 +103,8 @@ pub(super) enum What {
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     pub(super) serial: u64,
-    pub(super) id: ByteString,
+    /// The request that stands for it.
+    pub(super) opened_by: Option<RequestId>,
     /// It asked for a short idle time-out.
     pub(super) is_idle: bool,
     /// Fragments that were submitted.

@@ -1,6 +1,6 @@
 //! What was published, raised and invoked, and what became of it: the reference for outcomes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytestring::ByteString;
 use webpubsub_protocol::frame::StreamInfo;
@@ -40,7 +40,8 @@ pub(super) struct Sent {
 /// A stream as the observer sees it.
 #[derive(Debug, Default)]
 struct Stream {
-    submitted: u64,
+    /// Fragments that its publisher wrote and did not withdraw, until they are seen.
+    expected: VecDeque<u64>,
     seen: u64,
     is_over: bool,
 }
@@ -155,7 +156,8 @@ impl Ledger {
         }
         Finding::unless_same("a stream that is over stays so", &false, &stream.is_over)?;
         stream.seen += 1;
-        let expected = Some(Mark::new(Kind::Fragment, serial, stream.seen));
+        let expected = stream.expected.pop_front();
+        let expected = expected.map(|number| Mark::new(Kind::Fragment, serial, number));
         let seen = Mark::read(payload).filter(|_| info.stream_sequence_id == stream.seen);
         Finding::unless_same("fragments follow each other", &expected, &seen)
     }
@@ -194,17 +196,23 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn submit_fragment(&mut self, serial: u64) {
-        self.streams.entry(serial).or_default().submitted += 1;
+    pub(super) fn submit_fragment(&mut self, serial: u64, number: u64) {
+        let stream = self.streams.entry(serial).or_default();
+        stream.expected.push_back(number);
+    }
+
+    /// Its publisher withdrew it in time.
+    pub(super) fn withdraw_fragment(&mut self, serial: u64, number: u64) {
+        let stream = self.streams.entry(serial).or_default();
+        stream.expected.retain(|expected| *expected != number);
     }
 
     /// The service closed the stream as it was asked to.
     pub(super) fn stream_ended(&self, serial: u64) -> Check {
         let none = Stream::default();
         let stream = self.streams.get(&serial).unwrap_or(&none);
-        let expected = (stream.submitted, true);
-        let seen = (stream.seen, stream.is_over);
-        Finding::unless_same("a stream that ended arrived whole", &expected, &seen)
+        let missing = (stream.expected.len(), stream.is_over);
+        Finding::unless_same("a stream that ended arrived whole", &(0, true), &missing)
     }
 
     // The handler.

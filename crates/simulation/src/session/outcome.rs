@@ -40,7 +40,9 @@ impl World {
             } => return self.answered(client, request, payload.as_ref()),
             Event::Message(message) => return self.received(client, &message),
             Event::GroupState { .. } => self.saw(Happening::StatesChanged),
-            Event::StreamFailed { stream_id, error } => {
+            Event::StreamFailed {
+                stream_id, error, ..
+            } => {
                 self.saw(Happening::StreamBroken);
                 let serial = serial_of(&stream_id);
                 let stream = self.clients[client].stream_mut(serial);
@@ -145,7 +147,7 @@ impl World {
             Outcome::Lost(_) => {
                 let may_be_lost_alone = matches!(
                     asked.what,
-                    What::Invoke | What::Open(_) | What::Write(_) | What::End(_) | What::KeepAlive
+                    What::Invoke | What::Open(_) | What::Write(..) | What::End(_) | What::KeepAlive
                 );
                 drained.lost |= !may_be_lost_alone;
                 drained.lost_unwritten |= is_unwritten;
@@ -238,6 +240,9 @@ impl World {
                 }
             }
             What::Open(serial) => state.forget_stream(serial),
+            What::Write(serial, number) if *outcome == Outcome::Cancelled => {
+                self.ledger.withdraw_fragment(serial, number);
+            }
             What::End(serial) => {
                 state.forget_stream(serial);
                 if is_done {

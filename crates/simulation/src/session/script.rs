@@ -6,9 +6,8 @@ use rand::Rng as _;
 use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 use webpubsub_emulator::driven::To;
 use webpubsub_protocol::frame::{AckId, StreamEndError};
-use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, EventName};
-use webpubsub_protocol::session::{Acknowledge, Request, SubmitError};
+use webpubsub_protocol::session::{Acknowledge, Request, RequestId, SubmitError};
 
 use super::client::{Asked, Script, Stage, What};
 use super::mark::{Kind, Mark};
@@ -77,12 +76,17 @@ impl World {
         };
         match kind {
             0..4 => {
-                let request = Request::JoinGroup { group, acknowledge };
-                self.submit(client, &request, What::Join, None)
+                let request = Request::join_group(group);
+                self.submit(client, request.acknowledge(acknowledge), What::Join, None)
             }
             4..6 => {
-                let request = Request::LeaveGroup { group, acknowledge };
-                self.submit(client, &request, What::Leave(index), None)
+                let request = Request::leave_group(group);
+                self.submit(
+                    client,
+                    request.acknowledge(acknowledge),
+                    What::Leave(index),
+                    None,
+                )
             }
             6..15 => self.publish(client, index, acknowledge),
             15..18 => self.raise(client, acknowledge),
@@ -91,20 +95,31 @@ impl World {
                 let value = self.clients[client].next_number();
                 let value = self.rng.random_ratio(3, 4).then_some(value);
                 let state = value.map(|value| vec![("n".to_owned(), value.to_string())]);
-                let request = Request::SetGroupState {
-                    group,
-                    state,
-                    acknowledge,
-                };
-                self.submit(client, &request, What::SetState(index, value), None)
+                let request = Request::set_group_state(group, state);
+                self.submit(
+                    client,
+                    request.acknowledge(acknowledge),
+                    What::SetState(index, value),
+                    None,
+                )
             }
             24..26 => {
-                let request = Request::SubscribeGroupState { group, acknowledge };
-                self.submit(client, &request, What::Subscribe, None)
+                let request = Request::subscribe_group_state(group);
+                self.submit(
+                    client,
+                    request.acknowledge(acknowledge),
+                    What::Subscribe,
+                    None,
+                )
             }
             26 => {
-                let request = Request::UnsubscribeGroupState { group, acknowledge };
-                self.submit(client, &request, What::Subscribe, None)
+                let request = Request::unsubscribe_group_state(group);
+                self.submit(
+                    client,
+                    request.acknowledge(acknowledge),
+                    What::Subscribe,
+                    None,
+                )
             }
             27..35 => self.stream(client, index),
             35..38 => self.cancel(client),
@@ -126,16 +141,15 @@ impl World {
         };
         let no_echo = self.rng.random();
         let ttl_seconds = *[0, 0, 0, 5, 300].choose(&mut self.rng).expect("some");
-        let request = Request::SendToGroup {
-            group: self.scenario.groups[group].clone(),
-            payload: mark.payload(),
-            no_echo,
-            ttl_seconds,
-            metadata: Metadata::default(),
-            acknowledge,
-        };
+        let group = self.scenario.groups[group].clone();
+        let mut request = Request::send_to_group(group, mark.payload())
+            .ttl_seconds(ttl_seconds)
+            .acknowledge(acknowledge);
+        if no_echo {
+            request = request.no_echo();
+        }
         self.ledger.expect(mark, no_echo);
-        self.submit(client, &request, What::Publish, Some(mark))?;
+        self.submit(client, request.clone(), What::Publish, Some(mark))?;
         if has_own_id
             && self
                 .ledger
@@ -152,34 +166,27 @@ impl World {
         let Some((mark, request)) = self.clients[client].repeatable.take() else {
             return Ok(());
         };
-        self.submit(client, &request, What::Publish, Some(mark))
+        self.submit(client, request, What::Publish, Some(mark))
     }
 
     fn raise(&mut self, client: usize, acknowledge: Acknowledge) -> Check {
         let number = self.clients[client].next_number();
         let mark = Mark::new(Kind::Raise, client as u64, number);
-        let request = Request::SendEvent {
-            event: event(),
-            payload: mark.payload(),
-            metadata: Metadata::default(),
-            acknowledge,
-        };
+        let request = Request::send_event(event(), mark.payload()).acknowledge(acknowledge);
         self.ledger.expect(mark, false);
-        self.submit(client, &request, What::Raise, Some(mark))
+        self.submit(client, request, What::Raise, Some(mark))
     }
 
     fn invoke(&mut self, client: usize) -> Check {
         let number = self.clients[client].next_number();
         let mark = Mark::new(Kind::Invoke, client as u64, number);
         let own = self.rng.random_ratio(1, 4);
-        let request = Request::Invoke {
-            event: event(),
-            payload: Some(mark.payload()),
-            metadata: Metadata::default(),
-            invocation_id: own.then(|| format!("own-{number}").into()),
-        };
+        let mut request = Request::invoke(event(), Some(mark.payload()));
+        if own {
+            request = request.invocation_id(format!("own-{number}"));
+        }
         self.ledger.expect(mark, false);
-        self.submit(client, &request, What::Invoke, Some(mark))
+        self.submit(client, request, What::Invoke, Some(mark))
     }
 
     fn cancel(&mut self, client: usize) -> Check {
@@ -199,6 +206,12 @@ impl World {
             state.conduct.owed_cancels.insert(id.clone());
         }
         state.session.cancel(now, request);
+        if let What::End(serial) = asked.what
+            && let Some(opened_by) = state.stream_mut(serial).and_then(|s| s.opened_by)
+        {
+            // Nobody owns the stream any more, so it must not stay open.
+            state.session.cancel(now, opened_by);
+        }
         self.pump(client)
     }
 
@@ -218,9 +231,8 @@ impl World {
         match open.choose(&mut self.rng).cloned() {
             Some(stream) if self.rng.random_ratio(1, 8) => self.end_stream(client, &stream, true),
             Some(stream) if self.rng.random_ratio(1, 12) => {
-                let stream_id = stream.id;
-                let request = Request::KeepStreamAlive { stream_id };
-                self.submit(client, &request, What::KeepAlive, None)
+                let request = Request::keep_stream_alive(opener(&stream)?);
+                self.submit(client, request, What::KeepAlive, None)
             }
             Some(stream) => self.write_stream(client, &stream),
             None => self.open_stream(client, group),
@@ -229,43 +241,40 @@ impl World {
 
     fn open_stream(&mut self, client: usize, group: usize) -> Check {
         let serial = self.ledger.serial();
-        let id: bytestring::ByteString = format!("s{serial}").into();
         let idle = self.rng.random_ratio(1, 4);
-        let request = Request::OpenStream {
-            group: self.scenario.groups[group].clone(),
-            stream_id: Some(id.clone()),
-            no_echo: self.rng.random(),
-            idle_timeout: idle.then_some(Duration::from_secs(20)),
-        };
+        let group = self.scenario.groups[group].clone();
+        let mut request = Request::open_stream(group).stream_id(format!("s{serial}"));
+        if self.rng.random() {
+            request = request.no_echo();
+        }
+        if idle {
+            request = request.idle_timeout(Duration::from_secs(20));
+        }
         self.clients[client].streams.push(Script {
             serial,
-            id,
+            opened_by: None,
             is_idle: idle,
             submitted: 0,
             stage: Stage::Opening,
         });
-        self.submit(client, &request, What::Open(serial), None)
+        self.submit(client, request, What::Open(serial), None)
     }
 
     fn write_stream(&mut self, client: usize, stream: &Script) -> Check {
         let number = stream.submitted + 1;
-        let request = Request::WriteStream {
-            stream_id: stream.id.clone(),
-            payload: Mark::new(Kind::Fragment, stream.serial, number).payload(),
-        };
-        self.submit(client, &request, What::Write(stream.serial), None)
+        let payload = Mark::new(Kind::Fragment, stream.serial, number).payload();
+        let request = Request::write_stream(opener(stream)?, payload);
+        self.submit(client, request, What::Write(stream.serial, number), None)
     }
 
     fn end_stream(&mut self, client: usize, stream: &Script, may_fail: bool) -> Check {
         let aborts = may_fail && self.rng.random_ratio(1, 4);
-        let request = Request::EndStream {
-            stream_id: stream.id.clone(),
-            error: aborts.then(|| StreamEndError {
-                message: Some("enough".to_owned()),
-                user_error_code: None,
-            }),
-        };
-        self.submit(client, &request, What::End(stream.serial), None)
+        let error = aborts.then(|| StreamEndError {
+            message: Some("enough".to_owned()),
+            user_error_code: None,
+        });
+        let request = Request::end_stream(opener(stream)?, error);
+        self.submit(client, request, What::End(stream.serial), None)
     }
 
     fn end_streams(&mut self, client: usize) -> Check {
@@ -279,13 +288,7 @@ impl World {
 
     // Submitting.
 
-    fn submit(
-        &mut self,
-        client: usize,
-        request: &Request,
-        what: What,
-        mark: Option<Mark>,
-    ) -> Check {
+    fn submit(&mut self, client: usize, request: Request, what: What, mark: Option<Mark>) -> Check {
         self.note(|| format!("client {client} asks for {request:?}"));
         let now = self.now_at(client);
         let state = &mut self.clients[client];
@@ -295,8 +298,13 @@ impl World {
         match state.session.submit(now, request) {
             Ok(id) => {
                 match what {
-                    What::Write(serial) => {
-                        self.ledger.submit_fragment(serial);
+                    What::Open(serial) => {
+                        if let Some(stream) = state.stream_mut(serial) {
+                            stream.opened_by = Some(id);
+                        }
+                    }
+                    What::Write(serial, number) => {
+                        self.ledger.submit_fragment(serial, number);
                         if let Some(stream) = state.stream_mut(serial) {
                             stream.submitted += 1;
                         }
@@ -386,6 +394,13 @@ impl World {
                 .send(self.now, To::Connection(to), &[], payload, 0);
         }
     }
+}
+
+/// The request that stands for a stream whose opening was taken.
+fn opener(stream: &Script) -> Result<RequestId, Finding> {
+    stream
+        .opened_by
+        .ok_or_else(|| Finding::new("a stream was opened", "a request", "none"))
 }
 
 fn event() -> EventName {

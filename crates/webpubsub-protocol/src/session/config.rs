@@ -50,7 +50,9 @@ pub struct SessionConfig {
     pub max_in_flight: usize,
     /// Requests that wait to be written, at most. Default: 1,000.
     pub outbox_frames: usize,
-    /// Bytes that wait to be written, at most. Default: 16 MiB. One request always fits.
+    /// Bytes of requests that are held, at most: those that wait to be written, and those that may
+    /// have to be written again because the service has not acknowledged them. Default: 16 MiB. The
+    /// last request that finds room may exceed it.
     pub outbox_bytes: usize,
     /// Largest frame to send, in bytes. Default: 1 MiB, what the service accepts.
     pub max_message_bytes: usize,
@@ -64,6 +66,8 @@ pub struct SessionConfig {
     pub sequence_ack_lag: u64,
     /// Fragments of one outbound stream that wait for their acknowledgement, at most. Default: 64.
     pub stream_window: usize,
+    /// … and their bytes. Default: 4 MiB. The last fragment that finds room may exceed it.
+    pub stream_window_bytes: usize,
 }
 
 impl Default for SessionConfig {
@@ -94,6 +98,7 @@ impl Default for SessionConfig {
             sequence_ack_delay: Duration::from_secs(1),
             sequence_ack_lag: 300,
             stream_window: 64,
+            stream_window_bytes: 4 * 1024 * 1024,
         }
     }
 }

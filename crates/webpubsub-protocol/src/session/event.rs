@@ -283,6 +283,8 @@ pub enum Event {
     },
     /// An outbound stream ended before it was asked to, or failed.
     StreamFailed {
+        /// The request that opened it.
+        stream: RequestId,
         /// Its id.
         stream_id: ByteString,
         /// Why.

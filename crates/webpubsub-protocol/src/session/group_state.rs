@@ -145,7 +145,7 @@ impl Groups {
     }
 
     /// The requests that give a new connection what the old one had, each group joined first.
-    pub(super) fn restoring_requests(&mut self) -> Vec<(ClientFrame, Effect)> {
+    pub(super) fn restoring_requests(&mut self) -> Vec<ClientFrame> {
         // The others were lost with the connection, as their callers were told.
         self.views.retain(|_, view| view.is_confirmed);
         for view in self.views.values_mut() {
@@ -155,23 +155,17 @@ impl Groups {
         let mut joined: Vec<_> = self.joined.iter().collect();
         joined.sort_unstable_by_key(|(_, place)| **place);
         let join = joined.into_iter().map(|(group, _)| {
-            let (group, effect) = (group.clone(), Effect::Joined(group.clone()));
-            (ClientFrame::JoinGroup { group, ack_id }, effect)
+            let group = group.clone();
+            ClientFrame::JoinGroup { group, ack_id }
         });
-        let set = self.own_states.iter().map(|(group, state)| {
-            let (group, state) = (group.clone(), Some(state.clone()));
-            let effect = Effect::StateSet(group.clone(), state.clone());
-            let frame = ClientFrame::SetGroupState {
-                group,
-                ack_id,
-                state,
-            };
-            (frame, effect)
+        let own_states = self.own_states.iter();
+        let set = own_states.map(|(group, state)| ClientFrame::SetGroupState {
+            group: group.clone(),
+            ack_id,
+            state: Some(state.clone()),
         });
-        let subscribe = self.views.keys().cloned().map(|group| {
-            let effect = Effect::Subscribed(group.clone());
-            (ClientFrame::SubscribeGroupState { group, ack_id }, effect)
-        });
+        let views = self.views.keys().cloned();
+        let subscribe = views.map(|group| ClientFrame::SubscribeGroupState { group, ack_id });
         join.chain(set).chain(subscribe).collect()
     }
 

@@ -63,11 +63,8 @@
 //! assert!(matches!(session.poll_event(), Some(Event::Connected { .. })));
 //!
 //! // A request becomes a frame when the socket can take one …
-//! let join = Request::JoinGroup {
-//!     group: GroupName::new("room")?,
-//!     acknowledge: Acknowledge::Auto,
-//! };
-//! let request = session.submit(now, &join)?;
+//! let join = Request::join_group(GroupName::new("room")?);
+//! let request = session.submit(now, join)?;
 //! let Some(WireFrame::Text(frame)) = session.poll_transmit(now) else { panic!() };
 //! assert_eq!(frame, r#"{"type":"joinGroup","group":"room","ackId":1}"#);
 //!
@@ -84,9 +81,10 @@
 //!
 //! # Bounds
 //!
-//! Memory is bounded by the settings and by what the application does, never by a peer: requests by
-//! [`SessionConfig::outbox_frames`] and [`SessionConfig::outbox_bytes`], fragments by
-//! [`SessionConfig::stream_window`], inbound streams at 10,000 per subscription. Events and actions
+//! Memory is bounded by the settings and by what the application does, never by a peer: requests,
+//! whether they wait to be written or to be answered, by [`SessionConfig::outbox_frames`],
+//! [`SessionConfig::max_in_flight`] and [`SessionConfig::outbox_bytes`], the fragments of a stream
+//! by [`SessionConfig::stream_window`] and [`SessionConfig::stream_window_bytes`], inbound streams at 10,000 per subscription. Events and actions
 //! do not pile up in a session that is drained after each call. Durations without an end
 //! (`Duration::MAX`) are never reached.
 //!
@@ -291,8 +289,8 @@ impl Session {
         self.observe(now);
         if stalled && !self.stalled {
             self.requests.stall(&mut self.events);
-            for stream_id in self.outbound.stall(&mut self.events) {
-                self.abandon_stream(stream_id);
+            for stream in self.outbound.stall(&mut self.events) {
+                self.abandon_stream(stream);
             }
         }
         self.stalled = stalled;
@@ -395,23 +393,34 @@ impl Session {
         self.link.as_ref().and_then(|link| link.user_id.as_ref())
     }
 
-    /// The stream that was opened by this request, while it is open.
+    /// The id of the stream that this request opened, while the stream exists.
     #[must_use]
-    pub fn stream_of(&self, request: RequestId) -> Option<&ByteString> {
-        self.outbound.opened_by(request)
+    pub fn stream_id(&self, stream: RequestId) -> Option<&ByteString> {
+        self.outbound.id_of(stream)
     }
 
-    /// Whether fragments can be written to this stream now.
+    /// Whether another fragment can be written to the stream that this request opened.
     #[must_use]
-    pub fn stream_has_room(&self, stream_id: &str) -> bool {
-        self.outbound.has_room(stream_id, self.config.stream_window)
+    pub fn stream_has_room(&self, stream: RequestId) -> bool {
+        self.outbound.has_room(stream, &self.config)
     }
 
-    /// Whether another request can be submitted without being refused as
-    /// [`SubmitError::Full`].
+    /// Whether the outbox takes another request: fewer than
+    /// [`outbox_frames`](SessionConfig::outbox_frames) wait to be written, and all that are held,
+    /// the unanswered ones included, have fewer than [`outbox_bytes`](SessionConfig::outbox_bytes).
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.requests.has_room(0, &self.config)
+        let waiting = self.requests.waiting() + self.outbound.unwritten();
+        waiting < self.config.outbox_frames.max(1)
+            && self.requests.held_bytes() < self.config.outbox_bytes.max(1)
+    }
+
+    /// Counts how often room was freed, in the outbox or in a stream. Only when it has changed can a
+    /// request that was refused as [`SubmitError::Full`] fit: then let the callers that wait try
+    /// again, in their order, as long as [`check`](Self::check) finds room.
+    #[must_use]
+    pub fn room_freed(&self) -> u64 {
+        self.requests.freed() + self.outbound.freed()
     }
 
     /// Whether requests wait for an answer.

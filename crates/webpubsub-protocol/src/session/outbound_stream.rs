@@ -7,21 +7,29 @@ use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 
+use super::config::SessionConfig;
 use super::event::{Event, Loss};
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId, SubmitError};
-use crate::frame::FrameError;
+use crate::frame::{ClientFrame, FrameError};
+use crate::payload::Payload;
 
 /// How long a stream pauses after the service refused a fragment for a passing reason; doubles with
 /// each refusal of the same fragment.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MOST: Duration = Duration::from_secs(5);
 
+/// Streams by the request that opened them.
 #[derive(Debug, Default)]
 pub(super) struct OutboundStreams {
-    streams: BTreeMap<ByteString, Outbound>,
+    streams: BTreeMap<RequestId, Outbound>,
+    by_id: BTreeMap<ByteString, RequestId>,
     /// Who wrote last, so that streams take turns.
-    last: Option<ByteString>,
+    last: Option<RequestId>,
+    /// Streams that the service has not heard of.
+    unwritten: usize,
+    /// How often a stream, or all of them, took up less.
+    freed: u64,
 }
 
 /// The service acknowledged what it cannot have received: the stream's order is broken.
@@ -47,12 +55,14 @@ impl fmt::Display for Violation {
 
 #[derive(Debug)]
 struct Outbound {
-    opened_by: RequestId,
+    id: ByteString,
     /// Whether who opened it waits for it.
     is_awaited: bool,
     start: Start,
     /// Written or not, but not acknowledged; the first one has the number `oldest`.
     fragments: VecDeque<Fragment>,
+    /// Their frames' bytes.
+    bytes: usize,
     oldest: u64,
     /// The number of the fragment to write next.
     cursor: u64,
@@ -78,7 +88,14 @@ enum Start {
 struct Fragment {
     frame: WireFrame,
     /// Until it was written the first time.
-    request: Option<RequestId>,
+    unwritten: Option<Unwritten>,
+}
+
+/// What it takes to withdraw a fragment, or to number it anew when one before it was withdrawn.
+#[derive(Debug)]
+struct Unwritten {
+    request: RequestId,
+    payload: Payload,
 }
 
 #[derive(Debug)]
@@ -93,27 +110,28 @@ struct End {
 }
 
 impl OutboundStreams {
-    pub(super) fn is_open(&self, id: &ByteString) -> bool {
-        self.streams.contains_key(id)
+    pub(super) fn is_id_in_use(&self, id: &ByteString) -> bool {
+        self.by_id.contains_key(id)
     }
 
-    pub(super) fn opened_by(&self, request: RequestId) -> Option<&ByteString> {
-        self.streams
-            .iter()
-            .find(|(_, stream)| stream.opened_by == request)
-            .map(|(id, _)| id)
+    pub(super) fn id_of(&self, stream: RequestId) -> Option<&ByteString> {
+        self.streams.get(&stream).map(|stream| &stream.id)
     }
 
-    pub(super) fn has_room(&self, id: &str, window: usize) -> bool {
-        self.streams
-            .get(id)
-            .is_some_and(|stream| stream.fragments.len() < window)
+    pub(super) fn has_room(&self, stream: RequestId, config: &SessionConfig) -> bool {
+        self.streams.get(&stream).is_some_and(|stream| {
+            stream.fragments.len() < config.stream_window.max(1)
+                && stream.bytes < config.stream_window_bytes.max(1)
+        })
     }
 
     /// Streams that the service has not heard of.
-    pub(super) fn unwritten(&self) -> usize {
-        let is_unwritten = |stream: &&Outbound| matches!(stream.start, Start::Waiting(_));
-        self.streams.values().filter(is_unwritten).count()
+    pub(super) const fn unwritten(&self) -> usize {
+        self.unwritten
+    }
+
+    pub(super) const fn freed(&self) -> u64 {
+        self.freed
     }
 
     /// Whether callers wait for the service to open or close a stream.
@@ -124,11 +142,13 @@ impl OutboundStreams {
     }
 
     pub(super) fn open(&mut self, id: ByteString, request: RequestId, frame: WireFrame) {
+        self.by_id.insert(id.clone(), request);
         let stream = Outbound {
-            opened_by: request,
+            id,
             is_awaited: true,
             start: Start::Waiting(frame),
             fragments: VecDeque::new(),
+            bytes: 0,
             oldest: 1,
             cursor: 1,
             written_to: 1,
@@ -138,28 +158,36 @@ impl OutboundStreams {
             refusals: 0,
             paused_until: None,
         };
-        self.streams.insert(id, stream);
+        self.streams.insert(request, stream);
+        self.unwritten += 1;
     }
 
-    /// The number of the stream's next fragment.
-    pub(super) fn next_number(&self, id: &ByteString) -> Result<u64, SubmitError> {
-        match self.streams.get(id) {
-            Some(stream) if stream.end.is_none() => Ok(stream.next()),
+    /// The stream's id and the number of its next fragment, unless it is over or being ended.
+    pub(super) fn writable(&self, stream: RequestId) -> Result<(&ByteString, u64), SubmitError> {
+        match self.streams.get(&stream) {
+            Some(stream) if stream.end.is_none() => Ok((&stream.id, stream.next())),
             _ => Err(SubmitError::StreamNotOpen),
         }
     }
 
-    pub(super) fn write(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
-        if let Some(stream) = self.streams.get_mut(id) {
+    pub(super) fn write(
+        &mut self,
+        stream: RequestId,
+        request: RequestId,
+        frame: WireFrame,
+        payload: Payload,
+    ) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.bytes += frame.len();
             stream.fragments.push_back(Fragment {
                 frame,
-                request: Some(request),
+                unwritten: Some(Unwritten { request, payload }),
             });
         }
     }
 
-    pub(super) fn end(&mut self, id: &ByteString, request: Option<RequestId>, frame: WireFrame) {
-        if let Some(stream) = self.streams.get_mut(id) {
+    pub(super) fn end(&mut self, stream: RequestId, request: Option<RequestId>, frame: WireFrame) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
             stream.end = Some(End {
                 frame,
                 request,
@@ -170,30 +198,44 @@ impl OutboundStreams {
     }
 
     /// Whether another keep-alive may wait to be written.
-    pub(super) fn has_room_for_keep_alive(&self, id: &ByteString, window: usize) -> bool {
-        let stream = self.streams.get(id);
-        stream.is_some_and(|stream| stream.keep_alives.len() < window.max(1))
+    pub(super) fn has_room_for_keep_alive(
+        &self,
+        stream: RequestId,
+        config: &SessionConfig,
+    ) -> bool {
+        let stream = self.streams.get(&stream);
+        stream.is_some_and(|stream| stream.keep_alives.len() < config.stream_window.max(1))
     }
 
-    pub(super) fn keep_alive(&mut self, id: &ByteString, request: RequestId, frame: WireFrame) {
-        if let Some(stream) = self.streams.get_mut(id) {
+    pub(super) fn keep_alive(&mut self, stream: RequestId, request: RequestId, frame: WireFrame) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
             stream.keep_alives.push_back((request, frame));
         }
     }
 
-    /// The opener gave up. Returns the stream when the service may know it and must be told.
-    pub(super) fn cancel_open(
-        &mut self,
-        request: RequestId,
-        events: &mut VecDeque<Event>,
-    ) -> Option<ByteString> {
-        let id = self.opened_by(request)?.clone();
-        self.give_up(&id, &Outcome::Cancelled, events)
+    /// The owner gave the stream up. Whether the service may know it, so that it must be ended there.
+    pub(super) fn cancel_open(&mut self, stream: RequestId, events: &mut VecDeque<Event>) -> bool {
+        self.give_up(stream, &Outcome::Cancelled, events)
     }
 
-    /// Answers cannot arrive: nobody shall wait for one. Returns the streams that nobody owns now,
+    /// The caller of a write, a keep-alive or an end gave it up: it goes out no more if it has not.
+    pub(super) fn withdraw(
+        &mut self,
+        request: RequestId,
+        encode: impl Fn(&ClientFrame) -> WireFrame,
+        events: &mut VecDeque<Event>,
+    ) {
+        let mut streams = self.streams.values_mut();
+        if streams.any(|stream| stream.withdraw(request, &encode)) {
+            self.freed += 1;
+            let outcome = Outcome::Cancelled;
+            events.push_back(Event::Settled { request, outcome });
+        }
+    }
+
+    /// Answers cannot arrive, so nobody must wait for one. Returns the streams that nobody owns now,
     /// and that the service may know.
-    pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) -> Vec<ByteString> {
+    pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) -> Vec<RequestId> {
         for stream in self.streams.values_mut() {
             if let Some(request) = stream.end.as_mut().and_then(|end| end.request.take()) {
                 let outcome = Outcome::Stalled;
@@ -201,32 +243,47 @@ impl OutboundStreams {
             }
         }
         let awaited = self.streams.iter().filter(|(_, stream)| stream.is_awaited);
-        let awaited: Vec<_> = awaited.map(|(id, _)| id.clone()).collect();
+        let mut awaited: Vec<_> = awaited.map(|(stream, _)| *stream).collect();
+        awaited.retain(|stream| self.give_up(*stream, &Outcome::Stalled, events));
         awaited
-            .iter()
-            .filter_map(|id| self.give_up(id, &Outcome::Stalled, events))
-            .collect()
     }
 
-    /// Nobody wants this stream: withdraws it when it was not written.
+    /// Nobody wants this stream: withdraws it when it was not written. Whether it must be ended.
     fn give_up(
         &mut self,
-        id: &ByteString,
+        request: RequestId,
         outcome: &Outcome,
         events: &mut VecDeque<Event>,
-    ) -> Option<ByteString> {
-        let stream = self.streams.get_mut(id)?;
-        let request = stream.opened_by;
+    ) -> bool {
+        let Some(stream) = self.streams.get_mut(&request) else {
+            return false;
+        };
         if std::mem::take(&mut stream.is_awaited) {
             let outcome = outcome.clone();
             events.push_back(Event::Settled { request, outcome });
         }
         if matches!(stream.start, Start::Waiting(_)) {
-            let mut stream = self.streams.remove(id)?;
-            stream.settle_rest(outcome, events);
-            return None;
+            if let Some(mut stream) = self.remove(request) {
+                stream.settle_rest(outcome, events);
+            }
+            return false;
         }
-        stream.end.is_none().then(|| id.clone())
+        stream.end.is_none()
+    }
+
+    fn remove(&mut self, stream: RequestId) -> Option<Outbound> {
+        let stream = self.streams.remove(&stream)?;
+        self.by_id.remove(&stream.id);
+        self.unwritten -= usize::from(matches!(stream.start, Start::Waiting(_)));
+        self.freed += 1;
+        Some(stream)
+    }
+
+    fn find(&mut self, id: &ByteString) -> Option<(RequestId, &mut Outbound)> {
+        let request = *self.by_id.get(id)?;
+        self.streams
+            .get_mut(&request)
+            .map(|stream| (request, stream))
     }
 
     /// The next frame of the stream whose turn it is.
@@ -235,15 +292,19 @@ impl OutboundStreams {
         now: Instant,
         events: &mut VecDeque<Event>,
     ) -> Option<WireFrame> {
-        let last = self.last.take();
-        let (after, up_to) = match &last {
+        let (after, up_to) = match self.last.take() {
             Some(last) => (Bound::Excluded(last), Bound::Included(last)),
             None => (Bound::Unbounded, Bound::Unbounded),
         };
         for range in [(after, Bound::Unbounded), (Bound::Unbounded, up_to)] {
-            for (id, stream) in self.streams.range_mut::<ByteString, _>(range) {
+            for (request, stream) in self.streams.range_mut(range) {
+                let is_start = matches!(stream.start, Start::Waiting(_));
+                let keep_alives = stream.keep_alives.len();
                 if let Some(frame) = stream.next_frame(now, events) {
-                    self.last = Some(id.clone());
+                    self.unwritten -= usize::from(is_start);
+                    let is_less = is_start || stream.keep_alives.len() < keep_alives;
+                    self.freed += u64::from(is_less);
+                    self.last = Some(*request);
                     return Some(frame);
                 }
             }
@@ -273,7 +334,7 @@ impl OutboundStreams {
         expected: u64,
         events: &mut VecDeque<Event>,
     ) -> Result<bool, Violation> {
-        let Some(stream) = self.streams.get_mut(id) else {
+        let Some((request, stream)) = self.find(id) else {
             return Ok(false);
         };
         if matches!(stream.start, Start::Waiting(_)) {
@@ -283,14 +344,15 @@ impl OutboundStreams {
         if matches!(stream.start, Start::Written) && expected == 1 {
             stream.start = Start::Accepted;
             if std::mem::take(&mut stream.is_awaited) {
-                let (request, outcome) = (stream.opened_by, Outcome::Accepted { ack_id: None });
+                let outcome = Outcome::Accepted { ack_id: None };
                 events.push_back(Event::Settled { request, outcome });
             }
             return Ok(true);
         }
         if let Err(violation) = stream.trim(expected) {
-            return Err(self.violated(id, violation, events));
+            return Err(self.violated(request, violation, events));
         }
+        self.freed += 1;
         Ok(true)
     }
 
@@ -303,14 +365,14 @@ impl OutboundStreams {
         expected: u64,
         events: &mut VecDeque<Event>,
     ) -> Result<bool, Violation> {
-        let Some(stream) = self.streams.get_mut(id) else {
+        let Some((request, stream)) = self.find(id) else {
             return Ok(false);
         };
         if !matches!(stream.start, Start::Accepted) {
             return Ok(false);
         }
         if let Err(violation) = stream.trim(expected) {
-            return Err(self.violated(id, violation, events));
+            return Err(self.violated(request, violation, events));
         }
         let is_passing = error.name != "InvalidSequenceId";
         if is_passing || stream.rewound_to != Some(expected) {
@@ -322,18 +384,19 @@ impl OutboundStreams {
             stream.refusals = stream.refusals.saturating_add(1);
             stream.paused_until = now.checked_add(PAUSE.saturating_mul(factor).min(PAUSE_MOST));
         }
+        self.freed += 1;
         Ok(true)
     }
 
     fn violated(
         &mut self,
-        id: &ByteString,
+        request: RequestId,
         violation: Violation,
         events: &mut VecDeque<Event>,
     ) -> Violation {
         let error = FrameError::new("ProtocolViolation", violation.to_string());
-        if let Some(stream) = self.streams.remove(id) {
-            stream.fail(id, &Failure::Refused(error), events);
+        if let Some(stream) = self.remove(request) {
+            stream.fail(request, &Failure::Refused(error), events);
         }
         violation
     }
@@ -355,10 +418,11 @@ impl OutboundStreams {
             Start::Written => error.is_none() || forgotten,
             Start::Accepted => false,
         };
-        if self.streams.get(id).is_none_or(is_old) {
+        let known = self.find(id).filter(|(_, stream)| !is_old(stream));
+        let Some(request) = known.map(|(request, _)| request) else {
             return false;
-        }
-        let Some(mut stream) = self.streams.remove(id) else {
+        };
+        let Some(mut stream) = self.remove(request) else {
             return false;
         };
         let ended = stream.end.take_if(|end| {
@@ -382,7 +446,7 @@ impl OutboundStreams {
                 let error = error.unwrap_or_else(|| {
                     FrameError::new("Closed", "The service closed the stream too early.")
                 });
-                stream.fail(id, &Failure::Refused(error), events);
+                stream.fail(request, &Failure::Refused(error), events);
             }
         }
         true
@@ -425,10 +489,10 @@ impl OutboundStreams {
         fails: impl Fn(&Outbound) -> bool,
     ) {
         let failing = self.streams.iter().filter(|(_, stream)| fails(stream));
-        let failing: Vec<_> = failing.map(|(id, _)| id.clone()).collect();
-        for id in failing {
-            if let Some(stream) = self.streams.remove(&id) {
-                stream.fail(&id, &Failure::Lost(cause.clone()), events);
+        let failing: Vec<_> = failing.map(|(request, _)| *request).collect();
+        for request in failing {
+            if let Some(stream) = self.remove(request) {
+                stream.fail(request, &Failure::Lost(cause.clone()), events);
             }
         }
     }
@@ -461,7 +525,7 @@ impl Outbound {
         if let Some(fragment) = self.fragments.get_mut(at) {
             self.cursor += 1;
             self.written_to = self.written_to.max(self.cursor);
-            if let Some(request) = fragment.request.take() {
+            if let Some(Unwritten { request, .. }) = fragment.unwritten.take() {
                 let outcome = Outcome::Accepted { ack_id: None };
                 events.push_back(Event::Settled { request, outcome });
             }
@@ -496,11 +560,49 @@ impl Outbound {
             self.rewound_to = None;
         }
         while self.oldest < expected {
-            self.fragments.pop_front();
+            let fragment = self.fragments.pop_front();
+            self.bytes -= fragment.map_or(0, |fragment| fragment.frame.len());
             self.oldest += 1;
         }
         self.cursor = self.cursor.max(self.oldest);
         Ok(())
+    }
+
+    /// Whether this request was here and has not been written.
+    fn withdraw(&mut self, request: RequestId, encode: impl Fn(&ClientFrame) -> WireFrame) -> bool {
+        if let Some(end) = self.end.take_if(|end| end.request == Some(request)) {
+            if end.ever_written {
+                // The service may have closed the stream; only the answer is not awaited.
+                self.end = Some(End {
+                    request: None,
+                    ..end
+                });
+            }
+            return true;
+        }
+        let keep_alive = self.keep_alives.iter().position(|(id, _)| *id == request);
+        if let Some(at) = keep_alive {
+            self.keep_alives.remove(at);
+            return true;
+        }
+        let is_it = |fragment: &Fragment| {
+            let unwritten = fragment.unwritten.as_ref();
+            unwritten.is_some_and(|unwritten| unwritten.request == request)
+        };
+        let Some(at) = self.fragments.iter().rposition(is_it) else {
+            return false;
+        };
+        self.fragments.remove(at);
+        for (number, fragment) in (self.oldest..).zip(&mut self.fragments).skip(at) {
+            if let Some(Unwritten { payload, .. }) = &fragment.unwritten {
+                fragment.frame = encode(&ClientFrame::StreamData {
+                    stream_id: self.id.clone(),
+                    fragment: Ok(Some((number, payload.clone()))),
+                });
+            }
+        }
+        self.bytes = self.fragments.iter().map(|f| f.frame.len()).sum();
+        true
     }
 
     fn rewind(&mut self) {
@@ -510,7 +612,7 @@ impl Outbound {
         }
     }
 
-    fn fail(mut self, id: &ByteString, failure: &Failure, events: &mut VecDeque<Event>) {
+    fn fail(mut self, stream: RequestId, failure: &Failure, events: &mut VecDeque<Event>) {
         let outcome = match failure {
             Failure::Refused(error) => Outcome::Rejected {
                 ack_id: None,
@@ -523,10 +625,13 @@ impl Outbound {
                 Failure::Refused(error) => error.clone(),
                 Failure::Lost(loss) => FrameError::new("ConnectionLost", loss.to_string()),
             };
-            let stream_id = id.clone();
-            events.push_back(Event::StreamFailed { stream_id, error });
+            events.push_back(Event::StreamFailed {
+                stream,
+                stream_id: self.id.clone(),
+                error,
+            });
         } else if self.is_awaited {
-            let (request, outcome) = (self.opened_by, outcome.clone());
+            let (request, outcome) = (stream, outcome.clone());
             events.push_back(Event::Settled { request, outcome });
         }
         self.settle_rest(&outcome, events);
@@ -536,7 +641,8 @@ impl Outbound {
         let writes = self
             .fragments
             .drain(..)
-            .filter_map(|fragment| fragment.request);
+            .filter_map(|fragment| fragment.unwritten)
+            .map(|unwritten| unwritten.request);
         let keep_alives = self.keep_alives.drain(..).map(|(request, _)| request);
         let end = self.end.take().and_then(|end| end.request);
         for request in writes.chain(keep_alives).chain(end) {

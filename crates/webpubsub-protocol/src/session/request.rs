@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytestring::ByteString;
 
 use super::event::Loss;
-use crate::frame::{AckId, FrameError, StreamEndError};
+use crate::frame::{AckId, ClientFrame, FrameError, Invocation, StreamEndError, StreamStart};
+use crate::limits;
 use crate::metadata::Metadata;
 use crate::name::{EventName, GroupName};
 use crate::payload::Payload;
 
-/// Names a request that was submitted.
+/// Identifies a request that was submitted, and the stream that it opened, if it opened one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
 
@@ -21,129 +22,295 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Whether the service shall answer a request.
+/// Whether the service should answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
-    /// Yes, under the session's next id.
+    /// Yes, under the session's next ack id.
     #[default]
     Auto,
-    /// Yes, under this id. The service executes an id once per connection: use it to try again
+    /// Yes, under this ack id. The service executes an id once per connection: use it to try again
     /// without the risk of doing it twice.
     Id(AckId),
     /// No: fire and forget. The request is settled when it is written; failures go unnoticed.
     Forget,
 }
 
-/// Something to do.
+/// Something to do: one constructor per kind, and setters for what is optional.
+///
+/// A setter that means nothing for a kind of request leaves it as it is.
+///
+/// ```
+/// use webpubsub_protocol::frame::AckId;
+/// use webpubsub_protocol::name::GroupName;
+/// use webpubsub_protocol::payload::Payload;
+/// use webpubsub_protocol::session::{Acknowledge, Request};
+///
+/// let hello = Request::send_to_group(GroupName::new("room")?, Payload::text("hello"))
+///     .no_echo()
+///     .acknowledge(Acknowledge::Id(AckId(7)));
+/// # let _ = hello;
+/// # Ok::<(), webpubsub_protocol::name::InvalidName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Request {
-    /// Join a group; joined again on new connections.
-    JoinGroup {
-        /// The group.
-        group: GroupName,
-        /// `Forget` counts as `Auto`.
+#[must_use = "it does nothing until it is submitted"]
+pub struct Request(pub(super) Form);
+
+/// A request as close to its frame as it can be before the session numbers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The frame as it is sent, still without an ack id.
+    Acknowledged {
+        frame: ClientFrame,
         acknowledge: Acknowledge,
     },
-    /// Leave a group.
-    LeaveGroup {
-        /// The group.
-        group: GroupName,
-        /// `Forget` counts as `Auto`.
-        acknowledge: Acknowledge,
-    },
-    /// Publish to a group.
-    SendToGroup {
-        /// The group.
-        group: GroupName,
-        /// The message.
-        payload: Payload,
-        /// Do not send it back to this connection.
-        no_echo: bool,
-        /// Drop it when it is undelivered after this many seconds; 0 = never, at most 300.
-        ttl_seconds: u32,
-        /// Entries that travel with it.
-        metadata: Metadata,
-        /// Whether to wait for an answer.
-        acknowledge: Acknowledge,
-    },
-    /// Raise a user event.
-    SendEvent {
-        /// The event.
-        event: EventName,
-        /// Its data.
-        payload: Payload,
-        /// Entries that travel with it.
-        metadata: Metadata,
-        /// Whether to wait for an answer.
-        acknowledge: Acknowledge,
-    },
-    /// Raise a user event and wait for the handler's answer.
     Invoke {
-        /// The event.
-        event: EventName,
-        /// Its data.
-        payload: Option<Payload>,
-        /// Entries that travel with it.
-        metadata: Metadata,
-        /// Own id; `None` takes the session's next one.
         invocation_id: Option<ByteString>,
+        call: Invocation,
     },
-    /// Replace this connection's state in a group; `None` clears it. Set again on new connections.
-    SetGroupState {
-        /// The group.
-        group: GroupName,
-        /// The whole new state.
-        state: Option<Vec<(String, String)>>,
-        /// `Forget` counts as `Auto`.
-        acknowledge: Acknowledge,
-    },
-    /// Receive the states of a group's members; subscribed again on new connections.
-    SubscribeGroupState {
-        /// The group.
-        group: GroupName,
-        /// `Forget` counts as `Auto`.
-        acknowledge: Acknowledge,
-    },
-    /// Stop receiving them.
-    UnsubscribeGroupState {
-        /// The group.
-        group: GroupName,
-        /// `Forget` counts as `Auto`.
-        acknowledge: Acknowledge,
-    },
-    /// Open a stream to a group; settled when the service accepted it.
     OpenStream {
-        /// The group.
-        group: GroupName,
-        /// Own id, unique among the open streams; `None` makes one, see
-        /// [`Session::stream_of`](super::Session::stream_of).
         stream_id: Option<ByteString>,
-        /// Do not send the stream back to this connection.
-        no_echo: bool,
-        /// The service closes the stream after this long without data or keep-alive; its own default is
-        /// 5 minutes. Whole milliseconds, not zero.
-        idle_timeout: Option<Duration>,
+        start: StreamStart,
     },
-    /// Write a fragment; settled when it was written to the socket.
     WriteStream {
-        /// The stream.
-        stream_id: ByteString,
-        /// The fragment.
+        stream: RequestId,
         payload: Payload,
     },
-    /// End a stream; settled when the service closed it.
     EndStream {
-        /// The stream.
-        stream_id: ByteString,
-        /// Tells the receivers why it ends early.
+        stream: RequestId,
         error: Option<StreamEndError>,
     },
-    /// Keep an idle stream alive; settled when it was written.
     KeepStreamAlive {
-        /// The stream.
-        stream_id: ByteString,
+        stream: RequestId,
     },
+}
+
+impl Request {
+    /// Joins a group. New connections join it again.
+    pub fn join_group(group: GroupName) -> Self {
+        let ack_id = None;
+        Self::acknowledged(ClientFrame::JoinGroup { group, ack_id })
+    }
+
+    /// Leaves a group.
+    pub fn leave_group(group: GroupName) -> Self {
+        let ack_id = None;
+        Self::acknowledged(ClientFrame::LeaveGroup { group, ack_id })
+    }
+
+    /// Publishes a message to a group.
+    pub fn send_to_group(group: GroupName, payload: Payload) -> Self {
+        Self::acknowledged(ClientFrame::SendToGroup {
+            group,
+            ack_id: None,
+            no_echo: false,
+            ttl_seconds: 0,
+            metadata: Metadata::default(),
+            payload,
+        })
+    }
+
+    /// Raises a user event at the server.
+    pub fn send_event(event: EventName, payload: Payload) -> Self {
+        Self::acknowledged(ClientFrame::Event {
+            event,
+            ack_id: None,
+            metadata: Metadata::default(),
+            payload,
+        })
+    }
+
+    /// Replaces this connection's state in a group; `None` clears it. Set again on new connections.
+    pub fn set_group_state(group: GroupName, state: Option<Vec<(String, String)>>) -> Self {
+        Self::acknowledged(ClientFrame::SetGroupState {
+            group,
+            ack_id: None,
+            state,
+        })
+    }
+
+    /// Subscribes to the states of a group's members. Subscribed again on new connections.
+    pub fn subscribe_group_state(group: GroupName) -> Self {
+        let ack_id = None;
+        Self::acknowledged(ClientFrame::SubscribeGroupState { group, ack_id })
+    }
+
+    /// Ends the subscription to the states of a group's members.
+    pub fn unsubscribe_group_state(group: GroupName) -> Self {
+        let ack_id = None;
+        Self::acknowledged(ClientFrame::UnsubscribeGroupState { group, ack_id })
+    }
+
+    /// Raises a user event and waits for the handler's answer.
+    pub fn invoke(event: EventName, payload: Option<Payload>) -> Self {
+        let call = Invocation {
+            event,
+            metadata: Metadata::default(),
+            payload,
+        };
+        Self(Form::Invoke {
+            invocation_id: None,
+            call,
+        })
+    }
+
+    /// Opens a stream to a group; settled when the service has accepted it. The request's id then
+    /// stands for the stream.
+    pub fn open_stream(group: GroupName) -> Self {
+        let start = StreamStart {
+            group,
+            no_echo: false,
+            idle_timeout: None,
+        };
+        Self(Form::OpenStream {
+            stream_id: None,
+            start,
+        })
+    }
+
+    /// Writes a fragment to the stream that this request opened; settled when it was written to the
+    /// socket.
+    pub const fn write_stream(stream: RequestId, payload: Payload) -> Self {
+        Self(Form::WriteStream { stream, payload })
+    }
+
+    /// Ends the stream that this request opened, with the reason when it ends early; settled when the
+    /// service has closed it.
+    pub const fn end_stream(stream: RequestId, error: Option<StreamEndError>) -> Self {
+        Self(Form::EndStream { stream, error })
+    }
+
+    /// Keeps the stream alive that this request opened; settled when it was written to the socket.
+    pub const fn keep_stream_alive(stream: RequestId) -> Self {
+        Self(Form::KeepStreamAlive { stream })
+    }
+
+    const fn acknowledged(frame: ClientFrame) -> Self {
+        Self(Form::Acknowledged {
+            frame,
+            acknowledge: Acknowledge::Auto,
+        })
+    }
+
+    /// Whether and under which id the service should answer. Default: [`Acknowledge::Auto`].
+    ///
+    /// Only messages and events can be fire and forget; for the others, which change what the session
+    /// knows of groups, [`Acknowledge::Forget`] counts as `Auto`.
+    pub fn acknowledge(mut self, how: Acknowledge) -> Self {
+        if let Form::Acknowledged { frame, acknowledge } = &mut self.0 {
+            let can_forget = matches!(
+                frame,
+                ClientFrame::SendToGroup { .. } | ClientFrame::Event { .. }
+            );
+            *acknowledge = match how {
+                Acknowledge::Forget if !can_forget => Acknowledge::Auto,
+                how => how,
+            };
+        }
+        self
+    }
+
+    /// Does not send a message, or a stream, back to this connection.
+    pub fn no_echo(mut self) -> Self {
+        match &mut self.0 {
+            Form::Acknowledged {
+                frame: ClientFrame::SendToGroup { no_echo, .. },
+                ..
+            }
+            | Form::OpenStream {
+                start: StreamStart { no_echo, .. },
+                ..
+            } => *no_echo = true,
+            _ => {}
+        }
+        self
+    }
+
+    /// Drops a message to a group that is still undelivered after this many seconds: at most 300; 0,
+    /// the default, is never.
+    pub fn ttl_seconds(mut self, seconds: u32) -> Self {
+        if let Form::Acknowledged {
+            frame: ClientFrame::SendToGroup { ttl_seconds, .. },
+            ..
+        } = &mut self.0
+        {
+            *ttl_seconds = seconds;
+        }
+        self
+    }
+
+    /// Entries that travel with a message, an event or an invocation.
+    pub fn metadata(mut self, entries: Metadata) -> Self {
+        match &mut self.0 {
+            Form::Acknowledged {
+                frame:
+                    ClientFrame::SendToGroup { metadata, .. } | ClientFrame::Event { metadata, .. },
+                ..
+            }
+            | Form::Invoke {
+                call: Invocation { metadata, .. },
+                ..
+            } => *metadata = entries,
+            _ => {}
+        }
+        self
+    }
+
+    /// Sends an invocation under this id, unique among those that wait for their answer. Default: the
+    /// session's next one.
+    pub fn invocation_id(mut self, id: impl Into<ByteString>) -> Self {
+        if let Form::Invoke { invocation_id, .. } = &mut self.0 {
+            *invocation_id = Some(id.into());
+        }
+        self
+    }
+
+    /// Opens a stream under this id, unique among the open streams. Default: a random UUID, see
+    /// [`Session::stream_id`](super::Session::stream_id).
+    pub fn stream_id(mut self, id: impl Into<ByteString>) -> Self {
+        if let Form::OpenStream { stream_id, .. } = &mut self.0 {
+            *stream_id = Some(id.into());
+        }
+        self
+    }
+
+    /// The service closes the stream after this long without a fragment or a keep-alive: whole
+    /// milliseconds, not zero. Default: the service's own, 5 minutes.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        if let Form::OpenStream { start, .. } = &mut self.0 {
+            start.idle_timeout = Some(timeout);
+        }
+        self
+    }
+
+    /// What is wrong with it, as far as that costs nothing to find out.
+    pub(super) fn validate(&self) -> Result<(), SubmitError> {
+        let problem = match &self.0 {
+            Form::Acknowledged {
+                frame: ClientFrame::SendToGroup { ttl_seconds, .. },
+                ..
+            } if *ttl_seconds > limits::MESSAGE_TTL_SECONDS => {
+                "the time to live must be 0 to 300 seconds"
+            }
+            Form::Invoke {
+                invocation_id: Some(id),
+                ..
+            } if id.is_empty() => "an invocation id must not be empty",
+            Form::OpenStream {
+                stream_id: Some(id),
+                ..
+            } if id.is_empty() => "a stream id must not be empty",
+            Form::OpenStream {
+                start:
+                    StreamStart {
+                        idle_timeout: Some(timeout),
+                        ..
+                    },
+                ..
+            } if timeout.as_millis() == 0 => "the idle time-out of a stream must be at least 1 ms",
+            _ => return Ok(()),
+        };
+        Err(SubmitError::Invalid(problem))
+    }
 }
 
 /// How a request went.
@@ -170,22 +337,22 @@ pub enum Outcome {
     /// The connection was lost for good while it waited for its answer. The service may or may not
     /// have done it.
     Lost(Loss),
-    /// It was withdrawn before it was written.
+    /// The caller gave it up, see [`Session::cancel`](super::Session::cancel).
     Cancelled,
     /// The application does not read its events, so the connection is paused and answers cannot
     /// arrive. The service may or may not have done it.
     Stalled,
 }
 
-/// Why a request was not taken. It changed nothing.
+/// Why a request was not taken. The session is as it was before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
     /// The session is not started, or has stopped.
     #[error("the client is not started")]
     NotStarted,
-    /// As much waits to be written as may wait: try again after the next
-    /// [`poll_transmit`](super::Session::poll_transmit).
+    /// As much waits to be written, or to be answered, as may wait: try again when
+    /// [`room_freed`](super::Session::room_freed) has changed.
     #[error("too many requests wait to be sent")]
     Full,
     /// The application does not read its events, so no answer could arrive.

@@ -12,7 +12,7 @@ use super::event::{Event, Loss};
 use super::group_state::Groups;
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId};
-use crate::frame::{AckId, FrameError};
+use crate::frame::{AckId, ClientFrame, FrameError};
 use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::Payload;
@@ -34,7 +34,9 @@ pub(super) struct Requests {
     /// What waits to be written, in order.
     queue: BTreeMap<Place, RequestId>,
     last_ticket: u64,
-    outbox: Load,
+    load: Load,
+    /// How often the load became less.
+    freed: u64,
     by_ack: BTreeMap<AckId, RequestId>,
     by_invocation: BTreeMap<ByteString, RequestId>,
     /// Written and unanswered.
@@ -46,6 +48,7 @@ pub(super) struct Requests {
 
 #[derive(Debug)]
 struct Pending {
+    /// Empty once nothing can make it go out again.
     frame: WireFrame,
     kind: Kind,
     owner: Owner,
@@ -101,11 +104,27 @@ enum Lane {
     Outbox,
 }
 
-/// How much of the callers' requests is unwritten.
+/// What the callers' requests take up.
 #[derive(Debug, Default)]
 struct Load {
-    frames: usize,
+    /// Frames that wait to be written.
+    waiting: usize,
+    /// Bytes of all that are held: to be written, or to be written again.
     bytes: usize,
+}
+
+impl Effect {
+    /// What the acknowledgement of this frame changes.
+    pub(super) fn of(frame: ClientFrame) -> Self {
+        match frame {
+            ClientFrame::JoinGroup { group, .. } => Self::Joined(group),
+            ClientFrame::LeaveGroup { group, .. } => Self::Left(group),
+            ClientFrame::SetGroupState { group, state, .. } => Self::StateSet(group, state),
+            ClientFrame::SubscribeGroupState { group, .. } => Self::Subscribed(group),
+            ClientFrame::UnsubscribeGroupState { group, .. } => Self::Unsubscribed(group),
+            _ => Self::None,
+        }
+    }
 }
 
 impl Requests {
@@ -141,11 +160,19 @@ impl Requests {
         RequestId(self.last_id)
     }
 
-    /// Whether a frame of this size may wait, too. A single one always may.
-    pub(super) const fn has_room(&self, bytes: usize, config: &SessionConfig) -> bool {
-        self.outbox.frames == 0
-            || self.outbox.frames < config.outbox_frames
-                && self.outbox.bytes.saturating_add(bytes) <= config.outbox_bytes
+    /// Frames of callers that wait to be written.
+    pub(super) const fn waiting(&self) -> usize {
+        self.load.waiting
+    }
+
+    /// Bytes of callers' frames that are kept.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.load.bytes
+    }
+
+    /// How often they became less.
+    pub(super) const fn freed(&self) -> u64 {
+        self.freed
     }
 
     /// Whether callers wait for answers.
@@ -166,7 +193,8 @@ impl Requests {
 
     /// Puts a request at the end of what waits.
     pub(super) fn enqueue(&mut self, frame: WireFrame, kind: Kind) -> RequestId {
-        self.outbox.add(&frame);
+        self.load.waiting += 1;
+        self.load.bytes += frame.len();
         if !matches!(kind, Kind::Forgotten) {
             self.awaited += 1;
         }
@@ -227,9 +255,16 @@ impl Requests {
         }
         next.remove();
         pending.queued = None;
-        let frame = pending.frame.clone();
-        if is_new && pending.owner == Owner::Caller {
-            self.outbox.subtract(&frame);
+        let frame = match pending.kind {
+            // These go out again after a recovery, or a passing failure.
+            Kind::Acknowledged(..) => pending.frame.clone(),
+            Kind::Invocation(_) | Kind::Forgotten => pending.take_frame(),
+        };
+        if pending.owner != Owner::Session {
+            let bytes = frame.len() - pending.frame.len();
+            self.load.bytes -= bytes;
+            self.load.waiting -= usize::from(is_new);
+            self.freed += u64::from(is_new);
         }
         if !is_answered {
             self.pending.remove(&id);
@@ -328,8 +363,8 @@ impl Requests {
         if let Some(place) = pending.queued.take() {
             self.queue.remove(&place);
         }
-        if pending.owner == Owner::Caller {
-            self.outbox.add(&pending.frame);
+        if pending.owner != Owner::Session {
+            self.load.waiting += 1;
         }
         self.retries.insert((at, request));
         true
@@ -517,8 +552,11 @@ impl Requests {
         }
         if pending.written.is_some() {
             self.in_flight -= 1;
-        } else if pending.owner == Owner::Caller {
-            self.outbox.subtract(&pending.frame);
+        }
+        if pending.owner != Owner::Session {
+            self.load.waiting -= usize::from(pending.written.is_none());
+            self.load.bytes -= pending.frame.len();
+            self.freed += 1;
         }
         if pending.owner == Owner::Caller && !matches!(pending.kind, Kind::Forgotten) {
             self.awaited -= 1;
@@ -527,15 +565,9 @@ impl Requests {
     }
 }
 
-impl Load {
-    fn add(&mut self, frame: &WireFrame) {
-        self.frames += 1;
-        self.bytes += frame.len();
-    }
-
-    fn subtract(&mut self, frame: &WireFrame) {
-        self.frames -= 1;
-        self.bytes -= frame.len();
+impl Pending {
+    fn take_frame(&mut self) -> WireFrame {
+        std::mem::replace(&mut self.frame, WireFrame::Text(ByteString::new()))
     }
 }
 

@@ -7,202 +7,105 @@ use super::Session;
 use super::event::{Event, Now};
 use super::life::Phase;
 use super::protocol::WireFrame;
-use super::request::{Acknowledge, Outcome, Request, RequestId, SubmitError};
+use super::request::{Acknowledge, Form, Outcome, Request, RequestId, SubmitError};
 use super::requests::{Effect, Kind};
 use crate::frame::{ClientFrame, Invocation, StreamEndError, StreamStart, json};
 use crate::limits;
 use crate::payload::Payload;
 
 impl Session {
-    /// Takes a request. It is settled later, exactly once, by [`Event::Settled`](super::Event).
+    /// Whether [`submit`](Self::submit) would take this request now. Nothing is encoded for it, so it
+    /// is cheap to ask again; whether the frame would be too large, or its JSON is broken, only
+    /// `submit` finds out.
     ///
     /// # Errors
     ///
-    /// When the request cannot be taken; nothing has changed then.
-    /// [`SubmitError::Full`] passes: try again after the next
-    /// [`poll_transmit`](Self::poll_transmit).
-    pub fn submit(&mut self, now: Now, request: &Request) -> Result<RequestId, SubmitError> {
-        self.observe(now);
+    /// What `submit` would refuse it with.
+    pub fn check(&self, request: &Request) -> Result<(), SubmitError> {
         if self.phase == Phase::Stopped {
             return Err(SubmitError::NotStarted);
         }
-        match request {
-            Request::JoinGroup { group, acknowledge } => {
-                let frame = ClientFrame::JoinGroup {
-                    group: group.clone(),
-                    ack_id: None,
-                };
-                self.submit_acknowledged(frame, acknowledge.always(), Effect::Joined(group.clone()))
-            }
-            Request::LeaveGroup { group, acknowledge } => {
-                let frame = ClientFrame::LeaveGroup {
-                    group: group.clone(),
-                    ack_id: None,
-                };
-                self.submit_acknowledged(frame, acknowledge.always(), Effect::Left(group.clone()))
-            }
-            Request::SendToGroup {
-                group,
-                payload,
-                no_echo,
-                ttl_seconds,
-                metadata,
-                acknowledge,
-            } => {
-                if *ttl_seconds > limits::MESSAGE_TTL_SECONDS {
-                    return Err(SubmitError::Invalid(
-                        "the time to live must be 0 to 300 seconds",
-                    ));
+        request.validate()?;
+        match &request.0 {
+            Form::Acknowledged { acknowledge, .. } => {
+                match acknowledge {
+                    Acknowledge::Id(id) if self.requests.is_ack_id_in_use(*id) => {
+                        return Err(SubmitError::AckIdInUse(*id));
+                    }
+                    Acknowledge::Auto | Acknowledge::Id(_) => self.refuse_when_stalled()?,
+                    Acknowledge::Forget => {}
                 }
-                let frame = ClientFrame::SendToGroup {
-                    group: group.clone(),
-                    ack_id: None,
-                    no_echo: *no_echo,
-                    ttl_seconds: *ttl_seconds,
-                    metadata: metadata.clone(),
-                    payload: payload.clone(),
-                };
-                self.submit_acknowledged(frame, *acknowledge, Effect::None)
+                self.refuse_when_full()
             }
-            Request::SendEvent {
-                event,
-                payload,
-                metadata,
-                acknowledge,
-            } => {
-                let frame = ClientFrame::Event {
-                    event: event.clone(),
-                    ack_id: None,
-                    metadata: metadata.clone(),
-                    payload: payload.clone(),
-                };
-                self.submit_acknowledged(frame, *acknowledge, Effect::None)
-            }
-            Request::SetGroupState {
-                group,
-                state,
-                acknowledge,
-            } => {
-                let frame = ClientFrame::SetGroupState {
-                    group: group.clone(),
-                    ack_id: None,
-                    state: state.clone(),
-                };
-                let effect = Effect::StateSet(group.clone(), state.clone());
-                self.submit_acknowledged(frame, acknowledge.always(), effect)
-            }
-            Request::SubscribeGroupState { group, acknowledge } => {
-                let frame = ClientFrame::SubscribeGroupState {
-                    group: group.clone(),
-                    ack_id: None,
-                };
-                let effect = Effect::Subscribed(group.clone());
-                self.submit_acknowledged(frame, acknowledge.always(), effect)
-            }
-            Request::UnsubscribeGroupState { group, acknowledge } => {
-                let frame = ClientFrame::UnsubscribeGroupState {
-                    group: group.clone(),
-                    ack_id: None,
-                };
-                let effect = Effect::Unsubscribed(group.clone());
-                self.submit_acknowledged(frame, acknowledge.always(), effect)
-            }
-            Request::Invoke {
-                event,
-                payload,
-                metadata,
-                invocation_id,
-            } => {
+            Form::Invoke { invocation_id, .. } => {
                 self.refuse_when_stalled()?;
-                let id = match invocation_id {
-                    Some(id) if id.is_empty() => {
-                        return Err(SubmitError::Invalid("an invocation id must not be empty"));
-                    }
-                    Some(id) if self.requests.is_invocation_id_in_use(id) => {
-                        return Err(SubmitError::InvocationIdInUse);
-                    }
-                    Some(id) => id.clone(),
-                    None => self.requests.free_invocation_id(),
-                };
-                let call = Invocation {
-                    event: event.clone(),
-                    metadata: metadata.clone(),
-                    payload: payload.clone(),
-                };
-                let frame = ClientFrame::Invoke {
-                    invocation_id: id.clone(),
-                    call: Ok(call),
-                };
-                let frame = self.with_room(&frame)?;
-                Ok(self.requests.enqueue(frame, Kind::Invocation(id)))
+                let is_in_use = |id| self.requests.is_invocation_id_in_use(id);
+                if invocation_id.as_ref().is_some_and(is_in_use) {
+                    return Err(SubmitError::InvocationIdInUse);
+                }
+                self.refuse_when_full()
             }
-            Request::OpenStream {
-                group,
-                stream_id,
-                no_echo,
-                idle_timeout,
-            } => {
-                let start = StreamStart {
-                    group: group.clone(),
-                    no_echo: *no_echo,
-                    idle_timeout: *idle_timeout,
-                };
-                self.open_stream(stream_id.clone(), start)
+            Form::OpenStream { stream_id, .. } => {
+                self.refuse_when_stalled()?;
+                let is_in_use = |id| self.outbound.is_id_in_use(id);
+                if stream_id.as_ref().is_some_and(is_in_use) {
+                    return Err(SubmitError::StreamIdInUse);
+                }
+                self.refuse_when_full()
             }
-            Request::WriteStream { stream_id, payload } => {
-                let number = self.outbound.next_number(stream_id)?;
-                if !self.stream_has_room(stream_id) {
+            Form::WriteStream { stream, .. } => {
+                self.outbound.writable(*stream)?;
+                if !self.stream_has_room(*stream) {
                     // Room comes with an acknowledgement.
                     self.refuse_when_stalled()?;
                     return Err(SubmitError::Full);
                 }
-                let frame = self.checked(&ClientFrame::StreamData {
-                    stream_id: stream_id.clone(),
-                    fragment: Ok(Some((number, payload.clone()))),
-                })?;
-                let request = self.requests.new_request();
-                self.outbound.write(stream_id, request, frame);
-                Ok(request)
+                Ok(())
             }
-            Request::EndStream { stream_id, error } => {
-                self.outbound.next_number(stream_id)?;
-                let frame = self.checked(&ClientFrame::EndStream {
-                    stream_id: stream_id.clone(),
-                    error: error.clone(),
-                })?;
-                let request = self.requests.new_request();
-                if self.stalled {
-                    // The end itself must not wait, or the stream would stay open.
-                    self.outbound.end(stream_id, None, frame);
-                    let outcome = Outcome::Stalled;
-                    self.events.push_back(Event::Settled { request, outcome });
-                } else {
-                    self.outbound.end(stream_id, Some(request), frame);
-                }
-                Ok(request)
-            }
-            Request::KeepStreamAlive { stream_id } => {
-                self.outbound.next_number(stream_id)?;
-                let window = self.config.stream_window;
-                if !self.outbound.has_room_for_keep_alive(stream_id, window) {
+            Form::EndStream { stream, .. } => self.outbound.writable(*stream).map(|_| ()),
+            Form::KeepStreamAlive { stream } => {
+                self.outbound.writable(*stream)?;
+                if !self.outbound.has_room_for_keep_alive(*stream, &self.config) {
                     return Err(SubmitError::Full);
                 }
-                let frame = self.checked(&ClientFrame::StreamData {
-                    stream_id: stream_id.clone(),
-                    fragment: Ok(None),
-                })?;
-                let request = self.requests.new_request();
-                self.outbound.keep_alive(stream_id, request, frame);
-                Ok(request)
+                Ok(())
             }
         }
     }
 
-    /// Gives a request up. One that was not written is withdrawn; an invocation is cancelled at the
-    /// service; of any other, only the answer is not waited for.
+    /// Takes a request. It is settled later, exactly once, by [`Event::Settled`](super::Event).
     ///
-    /// A stream whose opening is given up is ended, also when the service has just accepted it. A
-    /// fragment, a keep-alive or an end of a stream stays: the numbers that follow count on it.
+    /// # Errors
+    ///
+    /// When the request cannot be taken. The session has not changed then, not even in what it wants
+    /// to do next; nor has anything been encoded, unless the frame turned out to be too large or its
+    /// JSON broken. To keep a request that does not fit yet, [`check`](Self::check) it first.
+    pub fn submit(&mut self, now: Now, request: Request) -> Result<RequestId, SubmitError> {
+        self.check(&request)?;
+        let request = match request.0 {
+            Form::Acknowledged { frame, acknowledge } => self.send(frame, acknowledge),
+            Form::Invoke {
+                invocation_id,
+                call,
+            } => self.invoke(invocation_id, call),
+            Form::OpenStream { stream_id, start } => self.open_stream(stream_id, start),
+            Form::WriteStream { stream, payload } => self.write_stream(stream, payload),
+            Form::EndStream { stream, error } => self.end_stream(stream, error),
+            Form::KeepStreamAlive { stream } => self.keep_stream_alive(stream),
+        }?;
+        self.observe(now);
+        Ok(request)
+    }
+
+    /// Gives a request up, and settles it as [`Outcome::Cancelled`] unless it is settled already.
+    ///
+    /// What was not written is withdrawn and never goes out: a message, a fragment, a keep-alive, the
+    /// end of a stream, which is open again then. Of what was written, only the answer is not waited
+    /// for any more; an invocation is cancelled at the service as well.
+    ///
+    /// A stream is given up by the request that opened it, whether it is open already or not: the
+    /// service and the receivers are told that it ends early. A later stream with the same id is not
+    /// affected.
     pub fn cancel(&mut self, now: Now, request: RequestId) {
         self.observe(now);
         if let Some(invocation_id) = self.requests.cancel(request, &mut self.events)
@@ -211,53 +114,65 @@ impl Session {
             let frame = ClientFrame::CancelInvocation { invocation_id };
             self.urgent.push_back(self.protocol.encode(&frame));
         }
-        if let Some(stream_id) = self.outbound.cancel_open(request, &mut self.events) {
-            self.abandon_stream(stream_id);
+        if self.outbound.cancel_open(request, &mut self.events) {
+            self.abandon_stream(request);
         }
+        let protocol = &self.protocol;
+        let encode = |frame: &ClientFrame| protocol.encode(frame);
+        self.outbound.withdraw(request, encode, &mut self.events);
         self.schedule_retries();
     }
 
     /// Ends a stream that nobody owns any more.
-    pub(super) fn abandon_stream(&mut self, stream_id: ByteString) {
+    pub(super) fn abandon_stream(&mut self, stream: RequestId) {
+        let Some(stream_id) = self.outbound.id_of(stream).cloned() else {
+            return;
+        };
         let frame = self.protocol.encode(&ClientFrame::EndStream {
-            stream_id: stream_id.clone(),
+            stream_id,
             error: Some(StreamEndError {
                 message: Some("The publisher gave the stream up.".to_owned()),
                 user_error_code: None,
             }),
         });
-        self.outbound.end(&stream_id, None, frame);
+        self.outbound.end(stream, None, frame);
     }
 
     /// `frame` has no ack id yet.
-    fn submit_acknowledged(
+    fn send(
         &mut self,
         mut frame: ClientFrame,
         acknowledge: Acknowledge,
-        effect: Effect,
     ) -> Result<RequestId, SubmitError> {
         let ack_id = match acknowledge {
             Acknowledge::Forget => None,
-            Acknowledge::Id(id) if self.requests.is_ack_id_in_use(id) => {
-                return Err(SubmitError::AckIdInUse(id));
-            }
-            Acknowledge::Auto | Acknowledge::Id(_) => {
-                self.refuse_when_stalled()?;
-                Some(match acknowledge {
-                    Acknowledge::Id(id) => id,
-                    _ => self.requests.free_ack_id(),
-                })
-            }
+            Acknowledge::Id(id) => Some(id),
+            Acknowledge::Auto => Some(self.requests.free_ack_id()),
         };
         if let Some(id) = ack_id {
             frame.set_ack_id(id);
         }
-        let frame = self.with_room(&frame)?;
+        let encoded = self.encode(&frame)?;
         if let (Acknowledge::Auto, Some(id)) = (acknowledge, ack_id) {
             self.requests.take_ack_id(id);
         }
-        let kind = ack_id.map_or(Kind::Forgotten, |id| Kind::Acknowledged(id, effect));
-        Ok(self.requests.enqueue(frame, kind))
+        let kind = ack_id.map_or(Kind::Forgotten, |id| {
+            Kind::Acknowledged(id, Effect::of(frame))
+        });
+        Ok(self.requests.enqueue(encoded, kind))
+    }
+
+    fn invoke(
+        &mut self,
+        invocation_id: Option<ByteString>,
+        call: Invocation,
+    ) -> Result<RequestId, SubmitError> {
+        let id = invocation_id.unwrap_or_else(|| self.requests.free_invocation_id());
+        let frame = self.encode(&ClientFrame::Invoke {
+            invocation_id: id.clone(),
+            call: Ok(call),
+        })?;
+        Ok(self.requests.enqueue(frame, Kind::Invocation(id)))
     }
 
     fn open_stream(
@@ -265,46 +180,64 @@ impl Session {
         stream_id: Option<ByteString>,
         start: StreamStart,
     ) -> Result<RequestId, SubmitError> {
-        self.refuse_when_stalled()?;
-        if start
-            .idle_timeout
-            .is_some_and(|timeout| timeout.as_millis() == 0)
-        {
-            return Err(SubmitError::Invalid(
-                "the idle time-out of a stream must be at least 1 ms",
-            ));
-        }
-        let stream_id = match stream_id {
-            Some(id) if id.is_empty() => {
-                return Err(SubmitError::Invalid("a stream id must not be empty"));
-            }
-            Some(id) if self.outbound.is_open(&id) => return Err(SubmitError::StreamIdInUse),
-            Some(id) => id,
-            None => self.random.uuid().into(),
-        };
-        let frame = self.checked(&ClientFrame::OpenStream {
+        let stream_id = stream_id.unwrap_or_else(|| self.random.uuid().into());
+        let frame = self.encode(&ClientFrame::OpenStream {
             stream_id: stream_id.clone(),
             start: Ok(start),
         })?;
-        if self.outbound.unwritten() >= self.config.outbox_frames.max(1) {
-            return Err(SubmitError::Full);
-        }
         let request = self.requests.new_request();
         self.outbound.open(stream_id, request, frame);
         Ok(request)
     }
 
-    /// The frame on the wire, when it may be sent and there is room for it in the outbox.
-    fn with_room(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
-        let frame = self.checked(frame)?;
-        if !self.requests.has_room(frame.len(), &self.config) {
-            return Err(SubmitError::Full);
+    fn write_stream(
+        &mut self,
+        stream: RequestId,
+        payload: Payload,
+    ) -> Result<RequestId, SubmitError> {
+        let (stream_id, number) = self.outbound.writable(stream)?;
+        let frame = self.encode(&ClientFrame::StreamData {
+            stream_id: stream_id.clone(),
+            fragment: Ok(Some((number, payload.clone()))),
+        })?;
+        let request = self.requests.new_request();
+        self.outbound.write(stream, request, frame, payload);
+        Ok(request)
+    }
+
+    fn end_stream(
+        &mut self,
+        stream: RequestId,
+        error: Option<StreamEndError>,
+    ) -> Result<RequestId, SubmitError> {
+        let (stream_id, _) = self.outbound.writable(stream)?;
+        let stream_id = stream_id.clone();
+        let frame = self.encode(&ClientFrame::EndStream { stream_id, error })?;
+        let request = self.requests.new_request();
+        if self.stalled {
+            // The end itself must not wait, or the stream would stay open.
+            self.outbound.end(stream, None, frame);
+            let outcome = Outcome::Stalled;
+            self.events.push_back(Event::Settled { request, outcome });
+        } else {
+            self.outbound.end(stream, Some(request), frame);
         }
-        Ok(frame)
+        Ok(request)
+    }
+
+    fn keep_stream_alive(&mut self, stream: RequestId) -> Result<RequestId, SubmitError> {
+        let (stream_id, _) = self.outbound.writable(stream)?;
+        let frame = self.encode(&ClientFrame::StreamData {
+            stream_id: stream_id.clone(),
+            fragment: Ok(None),
+        })?;
+        let request = self.requests.new_request();
+        self.outbound.keep_alive(stream, request, frame);
+        Ok(request)
     }
 
     /// The frame on the wire, when the service would not close the connection on it.
-    fn checked(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
+    fn encode(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
         let encoded = self.protocol.encode(frame);
         let (bytes, limit) = (encoded.len(), self.config.max_message_bytes);
         if bytes > limit {
@@ -323,15 +256,23 @@ impl Session {
         Ok(())
     }
 
+    fn refuse_when_full(&self) -> Result<(), SubmitError> {
+        if self.has_room() {
+            Ok(())
+        } else {
+            Err(SubmitError::Full)
+        }
+    }
+
     /// Asks a new connection for what the old one had, before anything else.
     pub(super) fn restore(&mut self) {
-        let frames = self.groups.restoring_requests();
-        for (mut frame, effect) in frames {
+        for mut frame in self.groups.restoring_requests() {
             let ack_id = self.requests.free_ack_id();
             self.requests.take_ack_id(ack_id);
             frame.set_ack_id(ack_id);
-            let frame = self.protocol.encode(&frame);
-            self.requests.enqueue_restore(frame, ack_id, effect);
+            let encoded = self.protocol.encode(&frame);
+            self.requests
+                .enqueue_restore(encoded, ack_id, Effect::of(frame));
         }
     }
 }
@@ -365,14 +306,4 @@ fn check_json(json: &str, is_verbatim: bool) -> Result<(), SubmitError> {
         ));
     }
     Ok(())
-}
-
-impl Acknowledge {
-    /// Where fire and forget makes no sense: the session must know how it went.
-    const fn always(self) -> Self {
-        match self {
-            Self::Forget => Self::Auto,
-            other => other,
-        }
-    }
 }

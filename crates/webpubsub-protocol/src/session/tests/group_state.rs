@@ -2,10 +2,7 @@ use super::world::*;
 use crate::session::*;
 
 fn subscribe(w: &mut World) {
-    let request = w.submit(&Request::SubscribeGroupState {
-        group: group("g"),
-        acknowledge: Acknowledge::Auto,
-    });
+    let request = w.submit(&Request::subscribe_group_state(group("g")));
     let written = w.written().pop().expect("a frame");
     let id = written
         .trim_end_matches('}')
@@ -79,10 +76,7 @@ fn snapshots_and_updates_make_a_view() {
     update(&mut w, &item("a", None, 13));
     assert_eq!(changes(&mut w), ["b=2", "a gone"]);
     assert_eq!(states(&w), ["b=2"]);
-    w.submit(&Request::UnsubscribeGroupState {
-        group: group("g"),
-        acknowledge: Acknowledge::Auto,
-    });
+    w.submit(&Request::unsubscribe_group_state(group("g")));
     w.written();
     w.ack(2);
     assert_eq!(w.session.group_states(&group("g")), None);
@@ -182,11 +176,10 @@ fn own_states_and_subscriptions_are_restored() {
     w.written();
     w.ack(1);
     for value in ["1", "2"] {
-        w.submit(&Request::SetGroupState {
-            group: group("g"),
-            state: Some(vec![("k".to_owned(), value.to_owned())]),
-            acknowledge: Acknowledge::Auto,
-        });
+        w.submit(&Request::set_group_state(
+            group("g"),
+            Some(vec![("k".to_owned(), value.to_owned())]),
+        ));
     }
     w.written();
     w.ack(2);
@@ -218,11 +211,7 @@ fn own_states_and_subscriptions_are_restored() {
 #[test]
 fn what_was_cleared_or_left_is_not_restored() {
     let mut w = World::connected(SessionConfig::default());
-    let set = |state| Request::SetGroupState {
-        group: group("g"),
-        state,
-        acknowledge: Acknowledge::Auto,
-    };
+    let set = |state| Request::set_group_state(group("g"), state);
     w.submit(&set(Some(vec![])));
     w.submit(&set(None));
     w.submit(&join("h"));
@@ -260,10 +249,7 @@ fn states_without_a_subscription_are_ignored() {
 #[test]
 fn a_replayed_snapshot_may_come_before_the_answer() {
     let mut w = World::connected(SessionConfig::default());
-    w.submit(&Request::SubscribeGroupState {
-        group: group("g"),
-        acknowledge: Acknowledge::Auto,
-    });
+    w.submit(&Request::subscribe_group_state(group("g")));
     snapshot(&mut w, &[item("a", Some("1"), 1)]);
     assert!(changes(&mut w).is_empty(), "it was not asked for yet");
     w.written();
@@ -280,21 +266,12 @@ fn a_replayed_snapshot_may_come_before_the_answer() {
 /// before the answer to the first one is repeated.
 #[test]
 fn a_repeated_answer_does_not_end_the_view_of_a_later_subscription() {
-    for ending in [
-        leave("g"),
-        Request::UnsubscribeGroupState {
-            group: group("g"),
-            acknowledge: Acknowledge::Auto,
-        },
-    ] {
+    for ending in [leave("g"), Request::unsubscribe_group_state(group("g"))] {
         for answer in ["Duplicate", "Forbidden"] {
             let mut w = World::connected(SessionConfig::default());
             subscribe(&mut w);
             w.submit(&ending);
-            w.submit(&Request::SubscribeGroupState {
-                group: group("g"),
-                acknowledge: Acknowledge::Auto,
-            });
+            w.submit(&Request::subscribe_group_state(group("g")));
             w.written();
             w.cut();
             assert!(w.redial().is_some());
@@ -312,10 +289,7 @@ fn a_repeated_answer_does_not_end_the_view_of_a_later_subscription() {
 #[test]
 fn a_subscription_that_was_lost_is_not_restored_although_its_snapshot_came() {
     let mut w = World::connected(SessionConfig::default());
-    w.submit(&Request::SubscribeGroupState {
-        group: group("g"),
-        acknowledge: Acknowledge::Auto,
-    });
+    w.submit(&Request::subscribe_group_state(group("g")));
     w.written();
     snapshot(&mut w, &[item("a", Some("1"), 1)]);
     w.close(1008);

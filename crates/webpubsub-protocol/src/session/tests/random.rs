@@ -41,6 +41,7 @@ fn acknowledge() -> impl Strategy<Value = Acknowledge> {
 
 fn request() -> impl Strategy<Value = Request> {
     let stream = prop_oneof![Just("s"), Just("t")];
+    let opener = (1..12_u64).prop_map(RequestId);
     prop_oneof![
         acknowledge().prop_map(|acknowledge| send("x", acknowledge)),
         Just(join("g")),
@@ -49,23 +50,18 @@ fn request() -> impl Strategy<Value = Request> {
             Payload::Json("null".into()),
             Acknowledge::Auto
         )),
-        acknowledge().prop_map(|acknowledge| Request::SubscribeGroupState {
-            group: group("g"),
-            acknowledge
+        acknowledge().prop_map(|acknowledge| {
+            Request::subscribe_group_state(group("g")).acknowledge(acknowledge)
         }),
-        acknowledge().prop_map(|acknowledge| Request::SetGroupState {
-            group: group("g"),
-            state: Some(vec![]),
-            acknowledge
+        acknowledge().prop_map(|acknowledge| {
+            Request::set_group_state(group("g"), Some(vec![])).acknowledge(acknowledge)
         }),
         Just(invoke(None)),
         Just(invoke(Some("2"))),
-        stream.clone().prop_map(open),
-        stream.clone().prop_map(|id| write(id, "x")),
-        stream.clone().prop_map(end),
-        stream.prop_map(|id| Request::KeepStreamAlive {
-            stream_id: id.into()
-        }),
+        stream.prop_map(open),
+        opener.clone().prop_map(|stream| write(stream, "x")),
+        opener.clone().prop_map(end),
+        opener.prop_map(Request::keep_stream_alive),
     ]
 }
 

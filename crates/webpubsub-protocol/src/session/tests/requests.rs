@@ -15,34 +15,20 @@ fn requests_look_as_the_official_client_writes_them() {
         join("g"),
         leave("g"),
         send("hi", Acknowledge::Auto),
-        Request::SendToGroup {
-            group: group("g"),
-            payload: Payload::Json("1".into()),
-            no_echo: true,
-            ttl_seconds: 60,
-            metadata: Metadata::new([("trace", "a1")]).expect("metadata"),
-            acknowledge: Acknowledge::Forget,
-        },
-        Request::SendEvent {
-            event: EventName::new("echo").expect("an event name"),
-            payload: Payload::binary(&b"\x01\x02\x03"[..]),
-            metadata: Metadata::default(),
-            acknowledge: Acknowledge::Id(AckId(99)),
-        },
+        Request::send_to_group(group("g"), Payload::Json("1".into()))
+            .no_echo()
+            .ttl_seconds(60)
+            .metadata(Metadata::new([("trace", "a1")]).expect("metadata"))
+            .acknowledge(Acknowledge::Forget),
+        Request::send_event(
+            EventName::new("echo").expect("an event name"),
+            Payload::binary(&b"\x01\x02\x03"[..]),
+        )
+        .acknowledge(Acknowledge::Id(AckId(99))),
         invoke(None),
-        Request::SetGroupState {
-            group: group("g"),
-            state: None,
-            acknowledge: Acknowledge::Forget,
-        },
-        Request::SubscribeGroupState {
-            group: group("g"),
-            acknowledge: Acknowledge::Auto,
-        },
-        Request::UnsubscribeGroupState {
-            group: group("g"),
-            acknowledge: Acknowledge::Auto,
-        },
+        Request::set_group_state(group("g"), None).acknowledge(Acknowledge::Forget),
+        Request::subscribe_group_state(group("g")),
+        Request::unsubscribe_group_state(group("g")),
     ];
     for request in &requests {
         w.submit(request);

@@ -46,7 +46,7 @@ fn streams_do_not_wait_either() {
     w.written();
     accept(&mut w, "ended");
     accept(&mut w, "open");
-    let ended = w.submit(&end("ended"));
+    let ended = w.submit(&end(w.stream("ended")));
     let opening = w.submit(&open("opening"));
     w.written();
     let unwritten = w.submit(&open("unwritten"));
@@ -59,10 +59,13 @@ fn streams_do_not_wait_either() {
     );
     assert!(!w.session.has_pending_requests());
     for _ in 0..64 {
-        w.submit(&write("open", "x"));
+        w.submit(&write(w.stream("open"), "x"));
     }
-    assert_eq!(w.try_submit(&write("open", "x")), Err(SubmitError::Stalled));
-    let ending = w.submit(&end("open"));
+    assert_eq!(
+        w.try_submit(&write(w.stream("open"), "x")),
+        Err(SubmitError::Stalled)
+    );
+    let ending = w.submit(&end(w.stream("open")));
     assert_eq!(w.settled(), [(ending, Outcome::Stalled)]);
     let frames = w.written();
     assert_eq!(frames.len(), 65);

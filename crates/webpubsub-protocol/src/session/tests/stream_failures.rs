@@ -6,8 +6,9 @@ use crate::session::*;
 const NOT_FOUND: &str =
     r#"{"type":"streamClosed","streamId":"s","error":{"name":"StreamNotFound","message":"m"}}"#;
 
-fn failed(name: &str) -> Event {
+fn failed(w: &World, name: &str) -> Event {
     Event::StreamFailed {
+        stream: w.stream("s"),
         stream_id: "s".into(),
         error: FrameError {
             name: name.into(),
@@ -20,7 +21,7 @@ fn failed(name: &str) -> Event {
 fn a_refused_start_rejects_the_opening_and_what_waited() {
     let mut w = World::connected(SessionConfig::default());
     let opening = w.submit(&open("s"));
-    let writing = w.submit(&write("s", "1"));
+    let writing = w.submit(&write(w.stream("s"), "1"));
     w.written();
     w.receive(
         r#"{"type":"streamClosed","streamId":"s","error":{"name":"Forbidden","message":"m"}}"#,
@@ -32,7 +33,7 @@ fn a_refused_start_rejects_the_opening_and_what_waited() {
         assert!(matches!(outcome, Outcome::Rejected { error, .. } if error.name == "Forbidden"));
     }
     assert_eq!(
-        w.try_submit(&write("s", "2")),
+        w.try_submit(&write(w.stream("s"), "2")),
         Err(SubmitError::StreamNotOpen)
     );
 }
@@ -49,7 +50,7 @@ fn an_acknowledgement_outside_the_window_breaks_the_stream() {
     for violate in violate {
         let mut w = streaming(4);
         stream_ack(&mut w, "s", 3);
-        let waiting = w.submit(&write("s", "5"));
+        let waiting = w.submit(&write(w.stream("s"), "5"));
         violate(&mut w);
         let events = w.events();
         assert!(
@@ -130,7 +131,7 @@ fn a_stream_whose_start_is_unanswered_fails_with_its_socket() {
 #[test]
 fn without_a_recovery_streams_fail() {
     let mut w = streaming(2);
-    let ending = w.submit(&end("s"));
+    let ending = w.submit(&end(w.stream("s")));
     let waiting = w.submit(&open("t"));
     w.cut();
     assert_eq!(w.settled(), []);
@@ -157,7 +158,7 @@ fn the_service_can_close_a_stream_at_any_time() {
     w.receive(
         r#"{"type":"streamClosed","streamId":"s","error":{"name":"IdleTimeout","message":"m"}}"#,
     );
-    assert_eq!(w.events(), [failed("IdleTimeout")]);
+    assert_eq!(w.events(), [failed(&w, "IdleTimeout")]);
     let mut w = streaming(1);
     w.receive(CLOSED);
     assert!(matches!(w.events()[..], [Event::StreamFailed { .. }]));
@@ -168,7 +169,7 @@ fn the_service_can_close_a_stream_at_any_time() {
 fn an_end_that_the_service_has_forgotten_was_done() {
     let mut w = streaming(1);
     stream_ack(&mut w, "s", 2);
-    let ending = w.submit(&end("s"));
+    let ending = w.submit(&end(w.stream("s")));
     assert_eq!(w.written(), [END]);
     w.cut();
     w.recover();
@@ -180,14 +181,14 @@ fn an_end_that_the_service_has_forgotten_was_done() {
 #[test]
 fn fragments_that_the_service_has_forgotten_are_not_delivered() {
     let mut w = streaming(1);
-    let ending = w.submit(&end("s"));
+    let ending = w.submit(&end(w.stream("s")));
     w.written();
     w.cut();
     w.recover();
     assert_eq!(w.written(), [fragment(1), END.to_owned()]);
     w.events();
     w.receive(NOT_FOUND);
-    assert_eq!(w.events()[0], failed("StreamNotFound"));
+    assert_eq!(w.events()[0], failed(&w, "StreamNotFound"));
     assert!(w.settled().is_empty(), "told once");
     let _ = ending;
 }
@@ -195,7 +196,7 @@ fn fragments_that_the_service_has_forgotten_are_not_delivered() {
 #[test]
 fn an_end_that_overtook_a_refused_fragment_is_no_success() {
     let mut w = streaming(2);
-    let ending = w.submit(&end("s"));
+    let ending = w.submit(&end(w.stream("s")));
     assert_eq!(w.written(), [END]);
     stream_nack(&mut w, "TransientError", 2);
     w.receive(CLOSED);

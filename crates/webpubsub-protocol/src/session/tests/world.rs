@@ -1,16 +1,13 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytestring::ByteString;
-
 use crate::frame::AckId;
-use crate::metadata::Metadata;
 use crate::name::{EventName, GroupName};
 use crate::payload::Payload;
 use crate::session::{
-    Acknowledge, Action, Attempt, Closure, DialFailure, Event, Input, Now, Outcome, Recovery,
-    Request, RequestId, Session, SessionConfig, State, SubmitError, WireFrame,
+    Acknowledge, Action, Attempt, Closure, DialFailure, Event, Input, Now, Outcome, Protocol,
+    Recovery, Request, RequestId, Session, SessionConfig, State, SubmitError, WireFrame,
 };
 use crate::subprotocol::Subprotocol;
 
@@ -27,6 +24,7 @@ pub(super) struct World {
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
     settled: BTreeSet<RequestId>,
+    streams: BTreeMap<String, RequestId>,
 }
 
 impl World {
@@ -34,13 +32,17 @@ impl World {
         Self::of(Subprotocol::ReliableJson, config)
     }
 
+    pub(super) fn of(protocol: Subprotocol, config: SessionConfig) -> Self {
+        Self::with(Arc::new(protocol), config)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "an Instant cannot be made from nothing; all time passes by calls from here on"
     )]
-    pub(super) fn of(protocol: Subprotocol, config: SessionConfig) -> Self {
+    pub(super) fn with(protocol: Arc<dyn Protocol>, config: SessionConfig) -> Self {
         Self {
-            session: Session::new(config, Arc::new(protocol), 7),
+            session: Session::new(config, protocol, 7),
             now: Now {
                 mono: Instant::now(),
                 wall: SystemTime::UNIX_EPOCH,
@@ -49,6 +51,7 @@ impl World {
             actions: VecDeque::new(),
             events: VecDeque::new(),
             settled: BTreeSet::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -130,9 +133,19 @@ impl World {
     }
 
     pub(super) fn try_submit(&mut self, request: &Request) -> Result<RequestId, SubmitError> {
-        let result = self.session.submit(self.now, request);
+        let result = self.session.submit(self.now, request.clone());
+        if let Ok(id) = result
+            && let Some(stream_id) = self.session.stream_id(id)
+        {
+            self.streams.insert(stream_id.to_string(), id);
+        }
         self.drain();
         result
+    }
+
+    /// The stream that was opened last under this id; one that never was if there is none.
+    pub(super) fn stream(&self, id: &str) -> RequestId {
+        self.streams.get(id).copied().unwrap_or(RequestId(0))
     }
 
     pub(super) fn cancel(&mut self, request: RequestId) {
@@ -288,17 +301,11 @@ pub(super) fn group(name: &str) -> GroupName {
 }
 
 pub(super) fn join(name: &str) -> Request {
-    Request::JoinGroup {
-        group: group(name),
-        acknowledge: Acknowledge::Auto,
-    }
+    Request::join_group(group(name))
 }
 
 pub(super) fn leave(name: &str) -> Request {
-    Request::LeaveGroup {
-        group: group(name),
-        acknowledge: Acknowledge::Auto,
-    }
+    Request::leave_group(group(name))
 }
 
 pub(super) fn send(text: &str, acknowledge: Acknowledge) -> Request {
@@ -306,14 +313,7 @@ pub(super) fn send(text: &str, acknowledge: Acknowledge) -> Request {
 }
 
 pub(super) fn send_payload(payload: Payload, acknowledge: Acknowledge) -> Request {
-    Request::SendToGroup {
-        group: group("g"),
-        payload,
-        no_echo: false,
-        ttl_seconds: 0,
-        metadata: Metadata::default(),
-        acknowledge,
-    }
+    Request::send_to_group(group("g"), payload).acknowledge(acknowledge)
 }
 
 /// How [`send`] looks on the wire.
@@ -324,35 +324,24 @@ pub(super) fn sent(text: &str, ack_id: u64) -> String {
 }
 
 pub(super) fn invoke(id: Option<&str>) -> Request {
-    Request::Invoke {
-        event: EventName::new("sum").expect("an event name"),
-        payload: Some(Payload::Json("[1,2]".into())),
-        metadata: Metadata::default(),
-        invocation_id: id.map(ByteString::from),
+    let event = EventName::new("sum").expect("an event name");
+    let request = Request::invoke(event, Some(Payload::Json("[1,2]".into())));
+    match id {
+        Some(id) => request.invocation_id(id),
+        None => request,
     }
 }
 
 pub(super) fn open(id: &str) -> Request {
-    Request::OpenStream {
-        group: group("g"),
-        stream_id: Some(id.into()),
-        no_echo: false,
-        idle_timeout: None,
-    }
+    Request::open_stream(group("g")).stream_id(id)
 }
 
-pub(super) fn write(id: &str, text: &str) -> Request {
-    Request::WriteStream {
-        stream_id: id.into(),
-        payload: Payload::text(text),
-    }
+pub(super) fn write(stream: RequestId, text: &str) -> Request {
+    Request::write_stream(stream, Payload::text(text))
 }
 
-pub(super) fn end(id: &str) -> Request {
-    Request::EndStream {
-        stream_id: id.into(),
-        error: None,
-    }
+pub(super) fn end(stream: RequestId) -> Request {
+    Request::end_stream(stream, None)
 }
 
 pub(super) fn accepted(ack_id: u64) -> Outcome {
