@@ -5,12 +5,17 @@ use std::fmt;
 use azure_core::{
     Error,
     error::ErrorKind,
-    http::{RawResponse, StatusCode, headers::HeaderName},
+    http::{
+        RawResponse, StatusCode,
+        headers::{CONTENT_TYPE, HeaderName},
+    },
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+/// In characters.
+const LONGEST_TEXT: usize = 300;
 const REQUEST_IDS: [HeaderName; 2] = [
     HeaderName::from_static("x-ms-request-id"),
     HeaderName::from_static("x-ms-client-request-id"),
@@ -83,7 +88,8 @@ impl ServiceError {
         &self.code
     }
 
-    /// What happened, in words. Answers to existence checks have none.
+    /// What happened, in words: the service's message, or the text of an answer that is plain text, as gateways give, cut
+    /// after 300 characters. Answers to existence checks have none.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
@@ -128,7 +134,11 @@ impl ServiceError {
         Self {
             status,
             code,
-            message: body.message.or(body.detail).or(body.title),
+            message: body
+                .message
+                .or(body.detail)
+                .or(body.title)
+                .or_else(|| plain_text(response)),
             target: body.target,
             details,
             request_id: REQUEST_IDS.iter().find_map(header),
@@ -231,6 +241,33 @@ impl ErrorBody {
                 .unwrap_or_default(),
             errors: members.remove("errors"),
         }
+    }
+}
+
+/// The text of an answer that does not come from the service itself but from something on the way to it.
+fn plain_text(response: &RawResponse) -> Option<String> {
+    let content_type = response.headers().get_optional_str(&CONTENT_TYPE);
+    let is_text = match content_type.and_then(|value| value.split(';').next()) {
+        Some(media_type) => media_type.trim().eq_ignore_ascii_case("text/plain"),
+        None => true,
+    };
+    let body = std::str::from_utf8(response.body()).ok()?.trim_start();
+    let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
+    if !is_text || is_json || body.starts_with(['<', '{']) {
+        return None;
+    }
+    shorten(body)
+}
+
+/// One line without control characters: it may end up in a log. None when nothing is left.
+fn shorten(text: &str) -> Option<String> {
+    let one_line = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<_> = one_line.filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => Some(format!("{}…", &line[..end])),
+        None if line.is_empty() => None,
+        None => Some(line),
     }
 }
 
@@ -351,6 +388,39 @@ mod tests {
         assert_eq!(error.to_string(), "404 Not Found, Warning.User.NotExisted");
         assert_eq!(read(401, None, "").to_string(), "401 Unauthorized");
         assert_eq!(read(502, None, "<html>").code(), "Bad Gateway");
+    }
+
+    #[test]
+    fn plain_text_of_a_gateway_is_the_message() {
+        let text = |content_type: Option<&'static str>, body: &str| {
+            let mut headers = Headers::new();
+            if let Some(content_type) = content_type {
+                headers.insert("content-type", content_type);
+            }
+            let response =
+                RawResponse::from_bytes(StatusCode::BadGateway, headers, body.to_owned());
+            ServiceError::read(&response).message
+        };
+        let plain = Some("Text/Plain; charset=utf-8");
+        let found = text(plain, "no healthy\r\n upstream\u{1b}[31m\n");
+        assert_eq!(found.as_deref(), Some("no healthy upstream [31m"));
+        assert_eq!(
+            text(None, "upstream down").as_deref(),
+            Some("upstream down")
+        );
+
+        let long = text(plain, &"é".repeat(301)).expect("a message");
+        assert_eq!(long, format!("{}…", "é".repeat(300)));
+        assert_eq!(text(plain, &"é".repeat(300)), Some("é".repeat(300)));
+
+        assert_eq!(text(Some("text/html"), "<h1>Bad Gateway</h1>"), None);
+        assert_eq!(text(Some("application/json"), "nothing"), None);
+        assert_eq!(text(None, "<html>"), None);
+        assert_eq!(text(plain, " \r\n"), None);
+        assert_eq!(
+            read(503, None, "no healthy upstream").to_string(),
+            "no healthy upstream (503 Service Unavailable)"
+        );
     }
 
     #[test]
