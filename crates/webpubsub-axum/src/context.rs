@@ -1,6 +1,6 @@
 //! What every event says about its connection.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use http::HeaderMap;
 use serde::de::DeserializeOwned;
@@ -11,37 +11,25 @@ use crate::{
     rejection::{HeaderProblem, HeaderRejection},
 };
 
-/// The connection that an event is about. Also an extractor.
+/// The connection that an event is about. Also an extractor; cloning shares it.
 ///
 /// Only [`connection_id`](Self::connection_id) is covered by the signature: whoever saw one event of a connection can
 /// forge the rest for that connection. `Debug` hides the signature and the values of the state.
 #[derive(Clone)]
-#[non_exhaustive]
-pub struct ConnectionContext {
-    /// The hub, in the spelling of the service.
-    pub hub: String,
-    /// The id of the connection.
-    pub connection_id: String,
-    /// The user; `None` for an anonymous connection, and on `connect` unless the client's token names one.
-    pub user_id: Option<String>,
-    /// The name of the event: `connect`, `connected`, `disconnected`, `joined`, `left`, or that of the user event.
-    pub event_name: String,
-    /// The number of the event within its connection. A retry of the service repeats it.
-    pub event_id: Option<String>,
-    /// The host of the service that sent the event. Not covered by the signature.
-    pub origin: String,
-    /// The signature as it was sent. It is checked before a handler runs, unless that was turned off.
-    pub signature: Option<String>,
-    /// What answers to earlier events remembered about the connection.
-    pub states: ConnectionState,
-    /// The subprotocol that the client speaks; `None` on `connect`, and for clients without one.
-    pub subprotocol: Option<String>,
-    /// The kind of client.
-    pub client_protocol: WebPubSubClientProtocol,
-    /// MQTT only.
-    pub mqtt: Option<MqttConnectionContext>,
-    /// The W3C trace context of the request.
-    pub traceparent: Option<String>,
+pub struct ConnectionContext(Arc<Fields>);
+
+struct Fields {
+    hub: String,
+    connection_id: String,
+    user_id: Option<String>,
+    event_name: String,
+    event_id: Option<String>,
+    origin: String,
+    signature: Option<String>,
+    states: ConnectionState,
+    subprotocol: Option<String>,
+    mqtt: Option<MqttConnectionContext>,
+    traceparent: Option<String>,
 }
 
 /// The kind of a client.
@@ -70,17 +58,92 @@ pub struct MqttConnectionContext {
 pub struct StateMismatch;
 
 impl ConnectionContext {
-    /// The state as one value; `None` when nothing was remembered. To read one value of it, use
-    /// [`states`](Self::states).
+    /// The hub, in the spelling of the service.
+    #[must_use]
+    pub fn hub(&self) -> &str {
+        &self.0.hub
+    }
+
+    /// The id of the connection.
+    #[must_use]
+    pub fn connection_id(&self) -> &str {
+        &self.0.connection_id
+    }
+
+    /// The user; `None` for an anonymous connection, and on `connect` unless the client's token names one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        self.0.user_id.as_deref()
+    }
+
+    /// The name of the event: `connect`, `connected`, `disconnected`, `joined`, `left`, or that of the user event.
+    #[must_use]
+    pub fn event_name(&self) -> &str {
+        &self.0.event_name
+    }
+
+    /// The number of the event within its connection. When the service repeats an event, it repeats the number.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
+        self.0.event_id.as_deref()
+    }
+
+    /// The host of the service that sent the event. Not covered by the signature.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.0.origin
+    }
+
+    /// The signature as it was sent. It is checked before a handler runs, unless that was turned off.
+    #[must_use]
+    pub fn signature(&self) -> Option<&str> {
+        self.0.signature.as_deref()
+    }
+
+    /// What answers to earlier events stored with the connection.
+    #[must_use]
+    pub fn states(&self) -> &ConnectionState {
+        &self.0.states
+    }
+
+    /// The state as one value; `None` when nothing was stored. To read one value of it, use [`states`](Self::states).
     ///
     /// # Errors
     ///
     /// When the state is not a `T`.
     pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, StateMismatch> {
-        match self.states.is_empty() {
+        let states = self.states();
+        match states.is_empty() {
             true => Ok(None),
-            false => self.states.read().map(Some).map_err(|_| StateMismatch),
+            false => states.read().map(Some).map_err(|_| StateMismatch),
         }
+    }
+
+    /// The subprotocol that the client speaks; `None` on `connect`, and for clients without one.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.subprotocol.as_deref()
+    }
+
+    /// The kind of client.
+    #[must_use]
+    pub fn client_protocol(&self) -> WebPubSubClientProtocol {
+        match self.0.mqtt {
+            Some(_) => WebPubSubClientProtocol::Mqtt,
+            None => WebPubSubClientProtocol::Default,
+        }
+    }
+
+    /// What an MQTT connection has besides; `None` for all others.
+    #[must_use]
+    pub fn mqtt(&self) -> Option<&MqttConnectionContext> {
+        self.0.mqtt.as_ref()
+    }
+
+    /// The W3C trace context of the request.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.0.traceparent.as_deref()
     }
 
     pub(crate) fn read(event: &EventType, headers: &HeaderMap) -> Result<Self, HeaderRejection> {
@@ -100,7 +163,7 @@ impl ConnectionContext {
             }
             _ => None,
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Fields {
             hub: required(names::CE_HUB)?,
             connection_id: required(names::CE_CONNECTION_ID)?,
             user_id: optional(names::CE_USER_ID)?,
@@ -110,13 +173,9 @@ impl ConnectionContext {
             signature: optional(names::CE_SIGNATURE)?,
             states: states(headers)?,
             subprotocol,
-            client_protocol: match mqtt {
-                Some(_) => WebPubSubClientProtocol::Mqtt,
-                None => WebPubSubClientProtocol::Default,
-            },
             mqtt,
             traceparent: traceparent(headers),
-        })
+        })))
     }
 }
 
@@ -150,19 +209,20 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 
 impl fmt::Debug for ConnectionContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = &*self.0;
         f.debug_struct("ConnectionContext")
-            .field("hub", &self.hub)
-            .field("connection_id", &self.connection_id)
-            .field("user_id", &self.user_id)
-            .field("event_name", &self.event_name)
-            .field("event_id", &self.event_id)
-            .field("origin", &self.origin)
-            .field("signature", &self.signature.as_ref().map(|_| "redacted"))
-            .field("states", &self.states)
-            .field("subprotocol", &self.subprotocol)
-            .field("client_protocol", &self.client_protocol)
-            .field("mqtt", &self.mqtt)
-            .field("traceparent", &self.traceparent)
+            .field("hub", &fields.hub)
+            .field("connection_id", &fields.connection_id)
+            .field("user_id", &fields.user_id)
+            .field("event_name", &fields.event_name)
+            .field("event_id", &fields.event_id)
+            .field("origin", &fields.origin)
+            .field("signature", &fields.signature.as_ref().map(|_| "redacted"))
+            .field("states", &fields.states)
+            .field("subprotocol", &fields.subprotocol)
+            .field("client_protocol", &self.client_protocol())
+            .field("mqtt", &fields.mqtt)
+            .field("traceparent", &fields.traceparent)
             .finish()
     }
 }

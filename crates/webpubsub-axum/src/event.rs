@@ -28,7 +28,7 @@ pub(crate) struct Event {
 /// The body of an event.
 #[derive(Debug)]
 pub(crate) enum EventData {
-    Connect(ConnectData),
+    Connect(Arc<ConnectData>),
     Connected,
     Disconnected(DisconnectedData),
     GroupJoined(GroupData),
@@ -53,7 +53,7 @@ impl Event {
         body: Bytes,
     ) -> Result<Self, Rejection> {
         let data = match event {
-            EventType::Connect => EventData::Connect(connect(&body, &context)?),
+            EventType::Connect => EventData::Connect(Arc::new(connect(&body, &context)?)),
             EventType::Connected => json(&body).map(|Empty {}| EventData::Connected)?,
             EventType::Disconnected => EventData::Disconnected(json(&body)?),
             EventType::GroupJoined => EventData::GroupJoined(json(&body)?),
@@ -81,7 +81,7 @@ struct Empty {}
 
 fn connect(body: &[u8], context: &ConnectionContext) -> Result<ConnectData, BodyRejection> {
     let data: ConnectData = json(body)?;
-    match context.mqtt.is_some() && data.mqtt.is_none() {
+    match context.mqtt().is_some() && data.mqtt.is_none() {
         true => Err(BodyRejection::NoMqtt),
         false => Ok(data),
     }
@@ -103,7 +103,7 @@ fn user_event(
         Some(text) => match data_type(text) {
             Some(kind) => kind,
             // An MQTT publisher chooses any content type.
-            None if context.mqtt.is_some() => DataType::Binary,
+            None if context.mqtt().is_some() => DataType::Binary,
             None => return Err(BodyRejection::ContentType.into()),
         },
     };

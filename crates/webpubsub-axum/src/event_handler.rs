@@ -19,7 +19,7 @@ use crate::{
 ///
 /// impl EventHandler for Echo {
 ///     async fn user_event(&self, event: UserEventRequest) -> UserEventResponse {
-///         event.data.0.into()
+///         UserEventResponse::success(event.data)
 ///     }
 /// }
 ///

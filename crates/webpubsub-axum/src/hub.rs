@@ -74,7 +74,7 @@ impl Hub {
         body::refuse_encoding(&parts.headers)?;
         let context = ConnectionContext::read(event, &parts.headers)?;
         let span = span(&context);
-        let connection = context.connection_id.clone();
+        let connection = context.clone();
         // A body is read when its event has a place, so that the queue bounds the memory too.
         let place = match event.is_blocking() {
             true => None,
@@ -102,7 +102,8 @@ impl Hub {
                 tracing::warn!(%status, "the handler of an event failed; the service does not learn it");
             }
         };
-        self.queue.push(place, &connection, run.instrument(span));
+        self.queue
+            .push(place, connection.connection_id(), run.instrument(span));
         Ok(Response::new(Body::empty()))
     }
 
@@ -141,11 +142,11 @@ fn unhandled(event: &EventType, headers: &HeaderMap) -> Response {
 fn span(context: &ConnectionContext) -> Span {
     tracing::info_span!(
         "webpubsub_event",
-        hub = context.hub,
-        connection = context.connection_id,
-        event = context.event_name,
-        event_id = context.event_id,
-        traceparent = context.traceparent,
+        hub = context.hub(),
+        connection = context.connection_id(),
+        event = context.event_name(),
+        event_id = context.event_id(),
+        traceparent = context.traceparent(),
     )
 }
 

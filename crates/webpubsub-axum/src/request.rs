@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use webpubsub_protocol::cloud_event::{Certificate, Lists, MqttConnectData, MqttDisconnectedData};
+use webpubsub_protocol::cloud_event::{
+    Certificate, ConnectData, Lists, MqttConnectData, MqttDisconnectedData,
+};
 
 use crate::{
     context::ConnectionContext,
@@ -18,18 +20,7 @@ use crate::{
 pub struct ConnectRequest {
     /// The connection.
     pub context: ConnectionContext,
-    /// The claims of the client's token, by their JWT names.
-    pub claims: Lists,
-    /// The query of the client's request, without its token.
-    pub queries: Lists,
-    /// The headers of the client's request, without its token.
-    pub headers: Lists,
-    /// The subprotocols that the client offers, in its order.
-    pub subprotocols: Vec<String>,
-    /// The certificates that the client showed.
-    pub client_certificates: Vec<Certificate>,
-    /// MQTT only: what the CONNECT packet says.
-    pub mqtt: Option<MqttConnectData>,
+    data: Arc<ConnectData>,
 }
 
 /// A connection was established.
@@ -73,24 +64,60 @@ pub struct GroupLeftRequest {
 }
 
 impl ConnectRequest {
+    /// The claims of the client's token, by their JWT names.
+    #[must_use]
+    pub fn claims(&self) -> &Lists {
+        &self.data.claims
+    }
+
     /// The first value of a claim.
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&str> {
-        first(&self.claims, name)
+        first(self.claims(), name)
+    }
+
+    /// The query of the client's request, without its token.
+    #[must_use]
+    pub fn queries(&self) -> &Lists {
+        &self.data.query
     }
 
     /// The first value of a query parameter.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
-        first(&self.queries, name)
+        first(self.queries(), name)
     }
 
-    /// The first value of a header of the client; case does not count.
+    /// The headers of the client's request, without its token.
+    #[must_use]
+    pub fn headers(&self) -> &Lists {
+        &self.data.headers
+    }
+
+    /// The first value of a header of the client; names are compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
+        let mut headers = self.headers().iter();
         let (_, values) = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         values.first().map(String::as_str)
+    }
+
+    /// The subprotocols that the client offers, in its order.
+    #[must_use]
+    pub fn subprotocols(&self) -> &[String] {
+        &self.data.subprotocols
+    }
+
+    /// The certificates that the client showed.
+    #[must_use]
+    pub fn client_certificates(&self) -> &[Certificate] {
+        &self.data.client_certificates
+    }
+
+    /// MQTT only: what the CONNECT packet says.
+    #[must_use]
+    pub fn mqtt(&self) -> Option<&MqttConnectData> {
+        self.data.mqtt.as_ref()
     }
 }
 
@@ -103,12 +130,12 @@ impl fmt::Debug for ConnectRequest {
         let names = |lists: &Lists| lists.keys().cloned().collect::<Vec<_>>();
         f.debug_struct("ConnectRequest")
             .field("context", &self.context)
-            .field("claims", &names(&self.claims))
-            .field("queries", &names(&self.queries))
-            .field("headers", &names(&self.headers))
-            .field("subprotocols", &self.subprotocols)
-            .field("client_certificates", &self.client_certificates.len())
-            .field("mqtt", &self.mqtt)
+            .field("claims", &names(self.claims()))
+            .field("queries", &names(self.queries()))
+            .field("headers", &names(self.headers()))
+            .field("subprotocols", &self.subprotocols())
+            .field("client_certificates", &self.client_certificates().len())
+            .field("mqtt", &self.mqtt())
             .finish()
     }
 }
@@ -124,15 +151,9 @@ impl ConnectRequest {
         let EventData::Connect(data) = &event.data else {
             return None;
         };
-        let data = data.clone();
         Some(Self {
             context: event.context.clone(),
-            claims: data.claims,
-            queries: data.query,
-            headers: data.headers,
-            subprotocols: data.subprotocols,
-            client_certificates: data.client_certificates,
-            mqtt: data.mqtt,
+            data: Arc::clone(data),
         })
     }
 }

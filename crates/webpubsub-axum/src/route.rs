@@ -1,5 +1,7 @@
 //! Whether a request is for a hub's handler.
 
+use std::borrow::Cow;
+
 use axum::extract::OriginalUri;
 use http::{HeaderMap, Method, request::Parts};
 use webpubsub_protocol::cloud_event::{EventType, header as names};
@@ -52,8 +54,19 @@ impl Prefix {
     }
 
     fn covers(&self, path: &str) -> bool {
-        with_slash(&path.to_lowercase()).starts_with(&self.lower_case)
+        let is_lower_case = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        let path = match path.bytes().all(is_lower_case) {
+            true => Cow::Borrowed(path),
+            false => Cow::Owned(path.to_lowercase()),
+        };
+        path.starts_with(&self.lower_case)
+            || self.lower_case.strip_suffix('/') == Some(path.as_ref())
     }
+}
+
+/// Whether the header is there that only the service sends. Costs next to nothing.
+pub(crate) fn may_be_ours(headers: &HeaderMap) -> bool {
+    headers.contains_key(names::CE_AWPS_VERSION)
 }
 
 /// Decides in the order of the official handler, which passes on what it does not know.
@@ -67,7 +80,7 @@ pub(crate) fn task(prefix: &Prefix, hub: &str, parts: &Parts) -> Result<Task, No
     if !is_preflight && parts.method != Method::POST {
         return Err(NotOurs::Method);
     }
-    if !parts.headers.contains_key(names::CE_AWPS_VERSION) {
+    if !may_be_ours(&parts.headers) {
         return Err(NotOurs::NotWebPubSub);
     }
     match is_preflight {

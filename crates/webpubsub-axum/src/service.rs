@@ -6,11 +6,14 @@ use std::{
 };
 
 use axum::response::{IntoResponse, Response};
-use futures_util::future::BoxFuture;
+use futures_util::{
+    TryFutureExt as _,
+    future::{BoxFuture, Either, MapOk},
+};
 use http::Request;
 use tower::{Layer, Service};
 
-use crate::{body::BoxError, handler::WebPubSubEventHandler};
+use crate::{body::BoxError, handler::WebPubSubEventHandler, route};
 
 /// Answers 404 to what is not for it, with a text that says what is missing.
 impl<B> Service<Request<B>> for WebPubSubEventHandler
@@ -60,27 +63,33 @@ impl<S, B> Service<Request<B>> for WebPubSubEventService<S>
 where
     S: Service<Request<B>>,
     S::Response: IntoResponse,
-    S::Future: Send + 'static,
     B: http_body::Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response, S::Error>>;
+    type Future = Either<EventFuture<S::Error>, PassedOn<S::Future, S::Response>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        match self.handler.find(&parts) {
-            Ok((hub, task)) => Box::pin(async move { Ok(hub.answer(task, parts, body).await) }),
-            Err(_) => {
-                let answer = self.inner.call(Request::from_parts(parts, body));
-                Box::pin(async move { answer.await.map(IntoResponse::into_response) })
+        // All requests of the application come by, and most are none of ours.
+        let request = if route::may_be_ours(request.headers()) {
+            let (parts, body) = request.into_parts();
+            if let Ok((hub, task)) = self.handler.find(&parts) {
+                let answer = async move { Ok(hub.answer(task, parts, body).await) };
+                return Either::Left(Box::pin(answer));
             }
-        }
+            Request::from_parts(parts, body)
+        } else {
+            request
+        };
+        Either::Right(self.inner.call(request).map_ok(IntoResponse::into_response))
     }
 }
+
+type EventFuture<E> = BoxFuture<'static, Result<Response, E>>;
+type PassedOn<F, R> = MapOk<F, fn(R) -> Response>;

@@ -91,7 +91,7 @@ async fn answers_that_cannot_be_sent_are_named() {
 async fn mqtt_clients_get_a_code_for_every_failure() {
     let handler = chat()
         .on_connect(|client: ConnectRequest| async move {
-            match client.mqtt.and_then(|mqtt| mqtt.username).as_deref() {
+            match client.mqtt().and_then(|mqtt| mqtt.username.as_deref()) {
                 Some("u") => Err((StatusCode::FORBIDDEN, "not you")),
                 _ => panic!("a handler panics on purpose"),
             }

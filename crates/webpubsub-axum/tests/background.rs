@@ -42,7 +42,7 @@ fn held(queue: usize) -> Held {
         .on_connected(move |event: ConnectedRequest| async move {
             gate.acquire().await.expect("never closed").forget();
             on_connected
-                .send(format!("connected {}", event.context.event_name))
+                .send(format!("connected {}", event.context.event_name()))
                 .expect("the test listens");
         })
         .on_disconnected(move |event: DisconnectedRequest| async move {
@@ -180,7 +180,7 @@ async fn spans_name_the_event_and_its_trace() {
             "order",
             |event: UserEventRequest<String>, headers: HeaderMap| async move {
                 assert_eq!(
-                    event.context.traceparent.as_deref(),
+                    event.context.traceparent(),
                     headers["traceparent"].to_str().ok()
                 );
                 tracing::info!("handling");

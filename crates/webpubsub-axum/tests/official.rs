@@ -119,10 +119,10 @@ async fn the_request_of_connect_is_complete() {
         .on_connect(|client: ConnectRequest| async move {
             let context = &client.context;
             let seen = json!({
-                "hub": context.hub, "connection": context.connection_id, "user": context.user_id,
-                "event": context.event_name, "origin": context.origin, "signed": context.signature.is_some(),
-                "sub": client.claim("sub"), "cookie": client.header("COOKIE"), "offers": client.subprotocols,
-                "certificate": client.client_certificates[0].thumbprint,
+                "hub": context.hub(), "connection": context.connection_id(), "user": context.user_id(),
+                "event": context.event_name(), "origin": context.origin(), "signed": context.signature().is_some(),
+                "sub": client.claim("sub"), "cookie": client.header("COOKIE"), "offers": client.subprotocols(),
+                "certificate": client.client_certificates()[0].thumbprint,
             });
             ConnectResponse::fail(StatusCode::BAD_REQUEST, seen.to_string())
         })
@@ -222,7 +222,7 @@ async fn state_extractors_and_errors_are_axums() {
              context: ConnectionContext| async move {
                 match order.data.item {
                     0 => Err((StatusCode::BAD_REQUEST, "which item?")),
-                    item => Ok(format!("{}: {}", context.connection_id, item * price)),
+                    item => Ok(format!("{}: {}", context.connection_id(), item * price)),
                 }
             },
         )
@@ -246,7 +246,7 @@ async fn state_is_merged_and_sent_only_when_something_was_set() {
         .on_user_event("read", |event: UserEventRequest| async move {
             event
                 .context
-                .states
+                .states()
                 .get::<u32>("n")
                 .unwrap()
                 .unwrap_or_default()
@@ -313,10 +313,10 @@ async fn metadata_travels_both_ways() {
 async fn mqtt_clients_are_known_and_refused_in_their_codes() {
     let handler = chat()
         .on_connect(|client: ConnectRequest| async move {
-            let protocol = client.context.client_protocol;
+            let protocol = client.context.client_protocol();
             let mqtt = client
-                .mqtt
-                .map(|mqtt| (mqtt.protocol_version, mqtt.username));
+                .mqtt()
+                .map(|mqtt| (mqtt.protocol_version, mqtt.username.as_deref()));
             match (protocol, mqtt) {
                 (WebPubSubClientProtocol::Mqtt, Some((5, Some(_)))) => {
                     let code = MqttV500ConnectReasonCode::BANNED;
@@ -377,11 +377,11 @@ async fn the_end_of_an_mqtt_session_is_told() {
         (200, None, "")
     );
     let event = seen.recv().await.unwrap();
-    let ids = event.context.mqtt.unwrap();
+    let ids = event.context.mqtt().unwrap().clone();
     assert_eq!(ids.physical_connection_id, "physical-1");
     assert_eq!(ids.session_id.as_deref(), Some("session-1"));
     assert_eq!(
-        (event.reason, event.context.subprotocol.as_deref()),
+        (event.reason, event.context.subprotocol()),
         (None, Some("mqtt"))
     );
     let end = event.mqtt.unwrap();

@@ -34,14 +34,14 @@ fn greeter(log: UnboundedSender<String>) -> WebPubSubEventHandler {
         .on_user_event("greet", |event: UserEventRequest<String>| async move {
             let name: String = event
                 .context
-                .states
+                .states()
                 .get("name")
                 .ok()
                 .flatten()
                 .unwrap_or_default();
             let seen: u32 = event
                 .context
-                .states
+                .states()
                 .get("seen")
                 .ok()
                 .flatten()
@@ -53,10 +53,10 @@ fn greeter(log: UnboundedSender<String>) -> WebPubSubEventHandler {
             UserEventResponse::success(event.data)
         })
         .on_connected(|event: ConnectedRequest, State(log): Log| async move {
-            report(&log, format!("connected {:?}", event.context.user_id));
+            report(&log, format!("connected {:?}", event.context.user_id()));
         })
         .on_disconnected(|event: DisconnectedRequest, State(log): Log| async move {
-            report(&log, format!("disconnected {:?}", event.context.user_id));
+            report(&log, format!("disconnected {:?}", event.context.user_id()));
         })
         .on_group_joined(|event: GroupJoinedRequest, State(log): Log| async move {
             report(&log, format!("joined {}", event.group));

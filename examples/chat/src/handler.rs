@@ -104,7 +104,7 @@ async fn connect(request: ConnectRequest, State(shared): State<Shared>) -> Conne
 async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> UserEventResponse {
     let Say { id, text } = request.data;
     let context = request.context;
-    let (Some(user), Ok(Some(Seat { group }))) = (&context.user_id, context.state()) else {
+    let (Some(user), Ok(Some(Seat { group }))) = (context.user_id(), context.state()) else {
         return UserEventResponse::fail(StatusCode::FORBIDDEN, "Nobody logged in here.");
     };
     if !(1..=LONGEST_ID).contains(&id.len()) || text.is_empty() {
@@ -121,7 +121,7 @@ async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> Us
     if shared.rooms.lock().is_first(user, &id) {
         let said = Announcement::Said {
             id: id.clone(),
-            from: user.clone(),
+            from: user.to_owned(),
             text,
             at,
         };
@@ -129,7 +129,7 @@ async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> Us
             .service
             .group(group)
             .send_to_all(payload::Json(&said));
-        if let Err(error) = sent.exclude(&context.connection_id).await {
+        if let Err(error) = sent.exclude(context.connection_id()).await {
             tracing::warn!(error = describe(&error), "a message could not be published");
             shared.rooms.lock().forget(user, &id);
             return UserEventResponse::fail(StatusCode::SERVICE_UNAVAILABLE, "Not published.");
@@ -140,21 +140,25 @@ async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> Us
 
 async fn joined(request: GroupJoinedRequest, State(shared): State<Shared>) {
     let GroupJoinedRequest { context, group, .. } = request;
-    let Some(user) = &context.user_id else { return };
+    let Some(user) = context.user_id() else {
+        return;
+    };
     let people = shared
         .rooms
         .lock()
-        .joined(&group, user, &context.connection_id);
+        .joined(&group, user, context.connection_id());
     tell(&shared, &context, &group, people).await;
 }
 
 async fn left(request: GroupLeftRequest, State(shared): State<Shared>) {
     let GroupLeftRequest { context, group, .. } = request;
-    let Some(user) = &context.user_id else { return };
+    let Some(user) = context.user_id() else {
+        return;
+    };
     let people = shared
         .rooms
         .lock()
-        .left(&group, user, &context.connection_id);
+        .left(&group, user, context.connection_id());
     tell(&shared, &context, &group, people).await;
 }
 
@@ -175,7 +179,7 @@ async fn tell(shared: &Shared, context: &ConnectionContext, group: &str, people:
         .group(group)
         .send_to_all(payload::Json(&presence));
     if let Err(error) = sent.await {
-        let connection = &context.connection_id;
+        let connection = context.connection_id();
         tracing::warn!(error = describe(&error), %connection, "nobody was told who is here");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn finish(event: &Event, mut response: Response) -> Response {
     if !response.status().is_success() {
         return match &event.data {
             EventData::Connect(data) => match &data.mqtt {
-                Some(mqtt) if event.context.mqtt.is_some() => {
+                Some(mqtt) if event.context.mqtt().is_some() => {
                     refuse_mqtt(mqtt.protocol_version, response).await
                 }
                 _ => response,
@@ -31,7 +31,7 @@ pub(crate) async fn finish(event: &Event, mut response: Response) -> Response {
         };
     }
     if let Some(StateChanges(changes)) = response.extensions_mut().remove() {
-        let mut state = event.context.states.clone();
+        let mut state = event.context.states().clone();
         state.merge(changes);
         let value = HeaderValue::try_from(state.to_header());
         let value = value.expect("base64 is visible ASCII");

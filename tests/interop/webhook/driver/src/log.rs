@@ -20,16 +20,16 @@ pub(crate) struct Log(Arc<Mutex<BTreeMap<String, Vec<Value>>>>);
 impl Log {
     pub(crate) fn connect(&self, request: &ConnectRequest) {
         let mut entry = Map::from_iter([
-            ("claims".to_owned(), value(&request.claims)),
-            ("query".to_owned(), value(&request.queries)),
-            ("headers".to_owned(), value(&request.headers)),
-            ("subprotocols".to_owned(), value(&request.subprotocols)),
+            ("claims".to_owned(), value(request.claims())),
+            ("query".to_owned(), value(request.queries())),
+            ("headers".to_owned(), value(request.headers())),
+            ("subprotocols".to_owned(), value(request.subprotocols())),
             (
                 "clientCertificates".to_owned(),
-                value(&request.client_certificates),
+                value(request.client_certificates()),
             ),
         ]);
-        if let Some(mqtt) = &request.mqtt {
+        if let Some(mqtt) = request.mqtt() {
             entry.insert("mqtt".to_owned(), value(mqtt));
         }
         self.note(&request.context, entry);
@@ -79,23 +79,23 @@ impl Log {
 
     fn note(&self, context: &ConnectionContext, mut entry: Map<String, Value>) {
         let mut shown = json!({
-            "hub": context.hub,
-            "connectionId": context.connection_id,
-            "eventName": context.event_name,
-            "origin": context.origin,
-            "states": context.states,
-            "clientProtocol": match context.client_protocol {
+            "hub": context.hub(),
+            "connectionId": context.connection_id(),
+            "eventName": context.event_name(),
+            "origin": context.origin(),
+            "states": context.states(),
+            "clientProtocol": match context.client_protocol() {
                 WebPubSubClientProtocol::Mqtt => "mqtt",
                 _ => "default",
             },
         });
-        if let Some(user) = &context.user_id {
+        if let Some(user) = context.user_id() {
             shown["userId"] = json!(user);
         }
-        if let Some(subprotocol) = &context.subprotocol {
+        if let Some(subprotocol) = context.subprotocol() {
             shown["subprotocol"] = json!(subprotocol);
         }
-        if let Some(mqtt) = &context.mqtt {
+        if let Some(mqtt) = context.mqtt() {
             shown["mqtt"] = json!({ "physicalConnectionId": mqtt.physical_connection_id });
             if let Some(session) = &mqtt.session_id {
                 shown["mqtt"]["sessionId"] = json!(session);
@@ -103,11 +103,11 @@ impl Log {
         }
         entry.insert("context".to_owned(), shown);
         let mut log = self.0.lock();
-        let entries = log.entry(context.connection_id.clone()).or_default();
+        let entries = log.entry(context.connection_id().to_owned()).or_default();
         entries.push(Value::Object(entry));
     }
 }
 
-fn value(value: &impl Serialize) -> Value {
+fn value(value: &(impl Serialize + ?Sized)) -> Value {
     serde_json::to_value(value).expect("texts and lists serialise")
 }

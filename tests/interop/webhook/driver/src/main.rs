@@ -72,7 +72,7 @@ fn handlers(setup: &Setup, log: &Log) -> Result<WebPubSubEventHandler> {
             })
             .on_any_user_event(async move |request: UserEventRequest| {
                 events.user_event(&request);
-                answers.user_event(&request.context.event_name)
+                answers.user_event(request.context.event_name())
             })
             .on_connected(async move |request: ConnectedRequest| connected.connected(&request))
             .on_disconnected(async move |request: DisconnectedRequest| {
