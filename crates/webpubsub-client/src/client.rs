@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use webpubsub_protocol::name::{GroupName, InvalidName};
 use webpubsub_protocol::payload::IntoPayload;
-use webpubsub_protocol::session::{MemberState, Request, State};
+use webpubsub_protocol::session::{MemberState, Request, State, StopReason};
 
 use crate::builder::WebPubSubClientBuilder;
 use crate::connector::TlsConfigError;
@@ -20,7 +20,7 @@ use crate::inbox::{Events, Inbox, Overflow};
 use crate::invoke::InvokeEvent;
 use crate::outbound::OpenGroupStream;
 use crate::send::{self, Acknowledged, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
-use crate::shared::Shared;
+use crate::shared::{Run, Shared};
 
 /// What an inbox holds unless you say otherwise.
 const INBOX_BYTES: usize = 16 * 1024 * 1024;
@@ -98,48 +98,27 @@ impl WebPubSubClient {
     ///
     /// When it runs already, or stops before there is a connection: by default when the first dial fails.
     pub async fn start(&self) -> Result<(), StartError> {
-        let shared = self.shared();
-        let inbox = Inbox::new(usize::MAX, Overflow::DropOldest);
-        shared.add_inbox(Arc::clone(&inbox));
-        let mut events = Events::new(inbox, Arc::clone(shared));
-        let must_spawn = shared.act(|inner, now| {
-            inner
-                .session
-                .start(now)
-                .map_err(|_| StartError::AlreadyStarted)?;
-            Ok::<_, StartError>(!std::mem::replace(&mut inner.driven, true))
-        })?;
-        if must_spawn {
-            driver::spawn(Arc::clone(shared), Arc::clone(&self.handle.link));
+        let started = self
+            .shared()
+            .start()
+            .map_err(|_| StartError::AlreadyStarted)?;
+        let unfinished = GiveUpOnDrop(self.shared(), Some(started.run));
+        if let Some(seat) = started.seat {
+            driver::spawn(seat, Arc::clone(&self.handle.link));
         }
-        let unfinished = StopOnDrop(Some(shared));
-        while let Some(event) = events.next().await {
-            match event {
-                crate::Event::Connected { .. } => {
-                    unfinished.forget();
-                    return Ok(());
-                }
-                crate::Event::Stopped { reason } => {
-                    unfinished.forget();
-                    return Err(StartError::Stopped(reason));
-                }
-                _ => {}
-            }
-        }
-        Err(StartError::Stopped(
-            webpubsub_protocol::session::StopReason::Requested,
-        ))
+        let connected = started.connected.await;
+        unfinished.forget();
+        // The driver says how it went before it ends, unless it ends by a panic.
+        connected
+            .unwrap_or(Err(StopReason::Requested))
+            .map_err(StartError::Stopped)
     }
 
     /// Stops: closes the connection so that the service forgets it at once, and fails what waits. Completes when the
     /// socket is closed, after at most 2 s. The client can be started again.
     pub async fn stop(&self) {
-        let stopped = self.shared().act(|inner, now| {
-            inner.session.stop(now);
-            inner.driven.then(|| inner.wait_for_stop())
-        });
-        if let Some(stopped) = stopped {
-            // The driver answers before it ends.
+        if let Some(stopped) = self.shared().stop() {
+            // Fails when the driver is gone, and its sockets with it.
             let _ = stopped.await;
         }
     }
@@ -324,7 +303,7 @@ impl WebPubSubClient {
         state: Option<Vec<(String, String)>>,
     ) -> Result<Acknowledged, SendError> {
         let request = Request::set_group_state(GroupName::new(group)?, state);
-        send::acknowledged(self.shared(), &request).await
+        send::acknowledged(self.shared(), request).await
     }
 
     /// Receives the states of a group's members from now on: [`group_states`](Self::group_states) knows them, and
@@ -339,7 +318,7 @@ impl WebPubSubClient {
         group: impl Into<ByteString>,
     ) -> Result<Acknowledged, SendError> {
         let request = Request::subscribe_group_state(GroupName::new(group)?);
-        send::acknowledged(self.shared(), &request).await
+        send::acknowledged(self.shared(), request).await
     }
 
     /// Stops receiving the states of a group's members.
@@ -352,7 +331,7 @@ impl WebPubSubClient {
         group: impl Into<ByteString>,
     ) -> Result<Acknowledged, SendError> {
         let request = Request::unsubscribe_group_state(GroupName::new(group)?);
-        send::acknowledged(self.shared(), &request).await
+        send::acknowledged(self.shared(), request).await
     }
 
     /// The states of a group's members as they are known now, ordered by connection id. After a subscription they
@@ -444,19 +423,19 @@ impl fmt::Debug for WebPubSubClient {
     }
 }
 
-/// Stops a client whose start was given up.
-struct StopOnDrop<'a>(Option<&'a Arc<Shared>>);
+/// Stops a client whose start was given up, unless it has been started again since.
+struct GiveUpOnDrop<'a>(&'a Shared, Option<Run>);
 
-impl StopOnDrop<'_> {
+impl GiveUpOnDrop<'_> {
     fn forget(mut self) {
-        self.0 = None;
+        self.1 = None;
     }
 }
 
-impl Drop for StopOnDrop<'_> {
+impl Drop for GiveUpOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(shared) = self.0 {
-            shared.act(|inner, now| inner.session.stop(now));
+        if let Some(run) = self.1 {
+            self.0.give_up(run);
         }
     }
 }

@@ -27,13 +27,13 @@ impl Consumer {
 
     /// Puts an event in.
     pub fn push(&self, event: Event) {
-        self.0.push(event);
+        self.0.push_all([event]);
     }
 
     /// Whether nothing should be read from the socket.
     #[must_use]
     pub fn is_blocking(&self) -> bool {
-        self.0.is_blocking()
+        self.0.room() == Some(0)
     }
 
     /// The next event: pending when there is none now, `None` when there will be none.

@@ -1,7 +1,8 @@
 //! What an application hears from its client.
 
 use bytestring::ByteString;
-use webpubsub_protocol::frame::FrameError;
+use webpubsub_protocol::frame::{FrameError, StreamError, StreamInfo};
+use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::session::{self, Loss, StateChange, StopReason};
 
@@ -76,10 +77,12 @@ pub enum Event {
         /// Why.
         error: FrameError,
     },
-    /// This consumer was too slow, and its inbox dropped messages
-    /// ([`Overflow::DropOldest`](crate::Overflow::DropOldest)).
+    /// This consumer was too slow, and its inbox dropped the oldest messages and changes of group states
+    /// ([`Overflow::DropOldest`](crate::Overflow::DropOldest)). An inbox with any overflow but
+    /// [`Close`](crate::Overflow::Close) also drops the oldest events of the connection when 1,000 of them, or 1 MiB,
+    /// wait.
     Dropped {
-        /// How many messages since the last report.
+        /// How many since the last report.
         messages: u64,
     },
     /// This consumer was too slow, and its inbox was closed ([`Overflow::Close`](crate::Overflow::Close)). The last
@@ -125,24 +128,72 @@ impl Event {
         })
     }
 
-    /// Whether it may be dropped when a consumer is slow. News of the connection may not.
-    pub(crate) const fn is_message(&self) -> bool {
-        matches!(self, Self::GroupMessage(_) | Self::ServerMessage(_))
+    /// Whether it may be dropped when a consumer is slow. What happens to the connection may not.
+    pub(crate) const fn is_droppable(&self) -> bool {
+        matches!(
+            self,
+            Self::GroupMessage(_) | Self::ServerMessage(_) | Self::GroupStateChanged { .. }
+        )
     }
 
-    /// What it costs in an inbox, in bytes; an estimate for all but the payload.
+    /// What it costs in an inbox, in bytes: itself and what it points to, as far as its size is not fixed.
     pub(crate) fn cost(&self) -> usize {
-        let metadata = |metadata: &webpubsub_protocol::metadata::Metadata| {
-            metadata
-                .iter()
-                .map(|(key, value)| key.len() + value.len())
-                .sum::<usize>()
-        };
         size_of::<Self>()
             + match self {
-                Self::GroupMessage(message) => message.bytes().len() + metadata(&message.metadata),
-                Self::ServerMessage(message) => message.bytes().len() + metadata(&message.metadata),
+                Self::GroupMessage(message) => {
+                    let from = message.from_user_id.as_deref().map_or(0, str::len);
+                    let stream = message.stream.as_ref().map_or(0, stream_bytes);
+                    let text = message.group.as_str().len() + from + stream;
+                    text + message.bytes().len() + metadata_bytes(&message.metadata)
+                }
+                Self::ServerMessage(message) => {
+                    message.bytes().len() + metadata_bytes(&message.metadata)
+                }
+                Self::GroupStateChanged { group, changes } => {
+                    group.as_str().len() + changes.iter().map(change_bytes).sum::<usize>()
+                }
+                Self::RejoinGroupFailed { group, error }
+                | Self::GroupStateRestoreFailed { group, error } => {
+                    let text = error.message.as_deref().map_or(0, str::len);
+                    group.as_str().len() + error.name.len() + text
+                }
+                Self::Disconnected { cause, message, .. } => {
+                    loss_bytes(cause) + message.as_deref().map_or(0, str::len)
+                }
+                Self::Recovering { cause } => loss_bytes(cause),
                 _ => 0,
             }
+    }
+}
+
+fn metadata_bytes(metadata: &Metadata) -> usize {
+    let entry = |(key, value): (&str, &str)| key.len() + value.len() + 2 * size_of::<String>();
+    metadata.iter().map(entry).sum()
+}
+
+fn stream_bytes(stream: &StreamInfo) -> usize {
+    let text = |error: &StreamError| error.message.as_deref().map_or(0, str::len);
+    stream.stream_id.len() + stream.error.as_ref().map_or(0, text)
+}
+
+fn change_bytes(change: &StateChange) -> usize {
+    let entry = |(key, value): &(String, String)| key.len() + value.len() + 2 * size_of::<String>();
+    size_of::<StateChange>()
+        + match change {
+            StateChange::Set(member) => {
+                let user = member.user_id.as_deref().map_or(0, str::len);
+                let state = member.state.iter().map(entry).sum::<usize>();
+                member.connection_id.len() + user + state
+            }
+            StateChange::Cleared { connection_id } => connection_id.len(),
+        }
+}
+
+fn loss_bytes(loss: &Loss) -> usize {
+    match loss {
+        Loss::Closed(closure) | Loss::RecoveryRefused(closure) => {
+            closure.reason.len() + closure.error.as_deref().map_or(0, str::len)
+        }
+        _ => 0,
     }
 }

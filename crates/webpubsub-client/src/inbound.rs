@@ -1,24 +1,33 @@
 //! Streams that others publish to groups of this client.
 
-use std::collections::{BTreeSet, VecDeque};
+mod feed;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::Stream;
-use parking_lot::Mutex;
 use webpubsub_protocol::frame::StreamError;
 use webpubsub_protocol::name::{GroupName, InvalidName};
-use webpubsub_protocol::session::{Fragment, StreamEnd, StreamOptions, SubscriptionId};
+use webpubsub_protocol::session::{Fragment, StreamOptions, SubscriptionId};
 
 use crate::client::WebPubSubClient;
+use crate::queue::{Items, Queue};
 use crate::shared::Shared;
+pub(crate) use feed::InboundFeeds;
+use feed::{Arrivals, Fragments, Limits};
 
-/// What one stream holds that was not taken yet.
-const STREAM_BYTES: usize = 16 * 1024 * 1024;
+/// What may wait unless you say otherwise.
+const LIMITS: Limits = Limits {
+    stream_bytes: 16 * 1024 * 1024,
+    total_bytes: 64 * 1024 * 1024,
+    waiting_streams: 1_000,
+};
 
 /// Which streams to receive. From [`WebPubSubClient::group_streams`].
 #[derive(Debug)]
@@ -26,7 +35,7 @@ const STREAM_BYTES: usize = 16 * 1024 * 1024;
 pub struct SubscribeGroupStreams<'a> {
     client: &'a WebPubSubClient,
     options: StreamOptions,
-    max_bytes: usize,
+    limits: Limits,
 }
 
 impl<'a> SubscribeGroupStreams<'a> {
@@ -34,7 +43,7 @@ impl<'a> SubscribeGroupStreams<'a> {
         Self {
             client,
             options: StreamOptions::default(),
-            max_bytes: STREAM_BYTES,
+            limits: LIMITS,
         }
     }
 
@@ -64,10 +73,24 @@ impl<'a> SubscribeGroupStreams<'a> {
         self
     }
 
-    /// What one stream may hold that was not taken yet, in bytes; then it ends with
+    /// How many bytes of one stream may wait to be read; a stream that would exceed it ends with
     /// [`GroupStreamError::Overflow`]. Default: 16 MiB.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.limits.stream_bytes = bytes;
+        self
+    }
+
+    /// How many bytes of all streams of this subscription may wait to be read, whether they were taken from it or
+    /// not; a stream that would exceed it ends with [`GroupStreamError::Overflow`]. Default: 64 MiB.
+    pub const fn max_total_bytes(mut self, bytes: usize) -> Self {
+        self.limits.total_bytes = bytes;
+        self
+    }
+
+    /// How many streams may wait to be taken from the subscription. What begins beyond that is not shown; see
+    /// [`GroupStreams::missed`]. Default: 1,000.
+    pub const fn max_waiting(mut self, streams: usize) -> Self {
+        self.limits.waiting_streams = streams;
         self
     }
 
@@ -75,35 +98,42 @@ impl<'a> SubscribeGroupStreams<'a> {
     #[must_use = "dropping it ends the subscription"]
     pub fn subscribe(self) -> GroupStreams {
         let shared = self.client.shared();
-        let queue = Arc::new(Queue::default());
-        let feed = StreamsFeed {
-            streams: Arc::downgrade(&queue),
-            max_bytes: self.max_bytes,
-        };
+        let arrivals = Arc::new(Arrivals {
+            streams: Queue::new(),
+            missed: AtomicU64::new(0),
+        });
         let id = shared.act(|inner, _| {
             let id = inner.session.subscribe_streams(self.options);
-            inner.subscribe(id, feed);
+            let feed = Arc::clone(&arrivals);
+            inner.inbound.subscribe(id, feed, self.limits);
             id
         });
         GroupStreams {
             shared: Arc::clone(shared),
             id,
-            queue,
+            arrivals,
         }
     }
 }
 
-/// The streams of a subscription, each as it begins. Dropping it ends the subscription and its streams.
+/// The streams of a subscription, each as it begins. Dropping it ends the subscription, and the streams that were taken
+/// from it with [`GroupStreamError::Unsubscribed`].
 pub struct GroupStreams {
     shared: Arc<Shared>,
     id: SubscriptionId,
-    queue: Arc<Queue<GroupStream>>,
+    arrivals: Arc<Arrivals>,
 }
 
 impl GroupStreams {
     /// The next stream; `None` when the client is gone.
     pub async fn next(&mut self) -> Option<GroupStream> {
-        std::future::poll_fn(|cx| self.queue.poll(cx)).await
+        std::future::poll_fn(|cx| self.arrivals.streams.read(cx, Items::pop)).await
+    }
+
+    /// How many streams began that are not shown, because too many waited to be taken.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.arrivals.missed.load(Ordering::Relaxed)
     }
 }
 
@@ -111,13 +141,16 @@ impl Stream for GroupStreams {
     type Item = GroupStream;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<GroupStream>> {
-        self.queue.poll(cx)
+        self.arrivals.streams.read(cx, Items::pop)
     }
 }
 
 impl Drop for GroupStreams {
     fn drop(&mut self) {
-        self.shared.act(|inner, _| inner.unsubscribe(self.id));
+        self.shared.act(|inner, _| {
+            inner.session.unsubscribe_streams(self.id);
+            inner.inbound.unsubscribe(self.id);
+        });
     }
 }
 
@@ -134,7 +167,7 @@ impl fmt::Debug for GroupStreams {
 pub struct GroupStream {
     group: GroupName,
     stream_id: ByteString,
-    queue: Arc<Queue<Result<Fragment, GroupStreamError>>>,
+    fragments: Arc<Fragments>,
 }
 
 impl GroupStream {
@@ -152,7 +185,7 @@ impl GroupStream {
 
     /// The next fragment; `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<Fragment, GroupStreamError>> {
-        std::future::poll_fn(|cx| self.queue.poll(cx)).await
+        std::future::poll_fn(|cx| self.fragments.poll(cx)).await
     }
 }
 
@@ -160,7 +193,7 @@ impl Stream for GroupStream {
     type Item = Result<Fragment, GroupStreamError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.queue.poll(cx)
+        self.fragments.poll(cx)
     }
 }
 
@@ -186,158 +219,12 @@ pub enum GroupStreamError {
     /// The client was stopped.
     #[error("the client was stopped")]
     Stopped,
+    /// The [`GroupStreams`] that it was taken from was dropped.
+    #[error("the subscription that the stream belongs to was dropped")]
+    Unsubscribed,
 }
 
 fn code(error: &StreamError) -> String {
     let code = error.user_error_code.as_ref();
     code.map(|code| format!(" {code}")).unwrap_or_default()
-}
-
-/// Where the driver puts the streams of a subscription.
-pub(crate) struct StreamsFeed {
-    streams: Weak<Queue<GroupStream>>,
-    max_bytes: usize,
-}
-
-/// Where the driver puts the fragments of a stream.
-pub(crate) struct StreamFeed {
-    fragments: Weak<Queue<Result<Fragment, GroupStreamError>>>,
-    max_bytes: usize,
-}
-
-impl StreamsFeed {
-    /// A stream began.
-    pub(crate) fn open(&self, group: GroupName, stream_id: ByteString) -> Option<StreamFeed> {
-        let streams = self.streams.upgrade()?;
-        let queue = Arc::new(Queue::default());
-        let feed = StreamFeed {
-            fragments: Arc::downgrade(&queue),
-            max_bytes: self.max_bytes,
-        };
-        let stream = GroupStream {
-            group,
-            stream_id,
-            queue,
-        };
-        streams.push(stream, 0);
-        Some(feed)
-    }
-}
-
-impl Drop for StreamsFeed {
-    fn drop(&mut self) {
-        if let Some(streams) = self.streams.upgrade() {
-            streams.close();
-        }
-    }
-}
-
-impl StreamFeed {
-    /// A fragment arrived; whether anybody wants more.
-    pub(crate) fn push(&self, fragment: Fragment) -> bool {
-        let Some(queue) = self.fragments.upgrade() else {
-            return false;
-        };
-        if fragment.missing > 0 {
-            let missing = fragment.missing;
-            queue.push(Err(GroupStreamError::Gap { missing }), 0);
-        }
-        let bytes = fragment.payload.as_bytes().len() + size_of::<Fragment>();
-        let fits = queue.push(Ok(fragment), bytes) <= self.max_bytes;
-        if !fits {
-            queue.push(Err(GroupStreamError::Overflow), 0);
-            queue.close();
-        }
-        fits
-    }
-
-    pub(crate) fn end(self, end: StreamEnd) {
-        let Some(queue) = self.fragments.upgrade() else {
-            return;
-        };
-        let error = match end {
-            StreamEnd::Complete => None,
-            StreamEnd::Incomplete { missing } => Some(GroupStreamError::Gap { missing }),
-            StreamEnd::Failed(error) => Some(GroupStreamError::Failed(error)),
-            StreamEnd::IdleTimeout => Some(GroupStreamError::IdleTimeout),
-            _ => Some(GroupStreamError::Stopped),
-        };
-        if let Some(error) = error {
-            queue.push(Err(error), 0);
-        }
-        queue.close();
-    }
-}
-
-impl Drop for StreamFeed {
-    fn drop(&mut self) {
-        if let Some(queue) = self.fragments.upgrade() {
-            queue.close();
-        }
-    }
-}
-
-/// A queue with one reader that may wait.
-#[derive(Debug)]
-struct Queue<T>(Mutex<QueueState<T>>);
-
-#[derive(Debug)]
-struct QueueState<T> {
-    items: VecDeque<(T, usize)>,
-    bytes: usize,
-    closed: bool,
-    waker: Option<Waker>,
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self(Mutex::new(QueueState {
-            items: VecDeque::new(),
-            bytes: 0,
-            closed: false,
-            waker: None,
-        }))
-    }
-}
-
-impl<T> Queue<T> {
-    /// Appends an item; how many bytes wait now.
-    fn push(&self, item: T, bytes: usize) -> usize {
-        let mut state = self.0.lock();
-        if !state.closed {
-            state.items.push_back((item, bytes));
-            state.bytes += bytes;
-        }
-        let (waiting, waker) = (state.bytes, state.waker.take());
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        waiting
-    }
-
-    fn close(&self) {
-        let mut state = self.0.lock();
-        state.closed = true;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
-        let mut state = self.0.lock();
-        match state.items.pop_front() {
-            Some((item, bytes)) => {
-                state.bytes -= bytes;
-                Poll::Ready(Some(item))
-            }
-            None if state.closed => Poll::Ready(None),
-            None => {
-                state.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
 }

@@ -1,16 +1,22 @@
 //! One inbox per consumer of events, limited in bytes.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use parking_lot::Mutex;
 
 use crate::event::Event;
+use crate::queue::{Items, Queue};
 use crate::shared::Shared;
+
+/// Events of the connection that wait in one inbox, beside messages: they come however slow the consumer is.
+const CONNECTION_EVENTS: usize = 1_000;
+
+/// Their bytes: the service's texts are in them.
+const CONNECTION_EVENT_BYTES: usize = 1024 * 1024;
 
 /// What happens when a consumer does not keep up and its inbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,7 +27,7 @@ pub enum Overflow {
     /// [`SendError::Stalled`](crate::SendError::Stalled), so that a consumer which waits for its own request goes on.
     #[default]
     Pause,
-    /// The oldest messages are dropped; [`Event::Dropped`] tells how many. News of the connection are never dropped.
+    /// The oldest messages and changes of group states are dropped; [`Event::Dropped`] says how many.
     DropOldest,
     /// The consumer's stream ends with [`Event::Overflowed`].
     Close,
@@ -79,16 +85,11 @@ impl fmt::Debug for Events {
 pub(crate) struct Inbox {
     limit: usize,
     overflow: Overflow,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    queue: VecDeque<Event>,
-    bytes: usize,
-    dropped: u64,
-    closed: bool,
-    waker: Option<Waker>,
+    queue: Queue<Event>,
+    /// Somebody has asked for an event.
+    was_read: AtomicBool,
+    /// That nobody has was logged.
+    has_warned: AtomicBool,
 }
 
 impl Inbox {
@@ -96,91 +97,95 @@ impl Inbox {
         Arc::new(Self {
             limit,
             overflow,
-            state: Mutex::default(),
+            queue: Queue::new(),
+            was_read: AtomicBool::new(false),
+            has_warned: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn push(&self, event: Event) {
-        let mut state = self.state.lock();
-        if state.closed {
+    /// Puts events in, in this order.
+    pub(crate) fn push_all(&self, events: impl IntoIterator<Item = Event>) {
+        let bytes = self.queue.write(|items| {
+            for event in events {
+                self.push(items, event);
+            }
+            items.bytes()
+        });
+        let is_neglected = self.overflow == Overflow::Pause
+            && bytes > self.limit / 2
+            && !self.was_read.load(Ordering::Relaxed);
+        if is_neglected && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a consumer of events has never been read and is half full; when it is full, nothing more is received"
+            );
+        }
+    }
+
+    fn push(&self, items: &mut Items<Event>, event: Event) {
+        if items.is_closed() {
             return;
         }
-        state.bytes += event.cost();
-        let is_message = event.is_message();
-        state.queue.push_back(event);
-        if state.bytes > self.limit && is_message {
-            match self.overflow {
-                Overflow::Pause => {}
-                Overflow::DropOldest => state.drop_oldest(self.limit),
-                Overflow::Close => {
-                    state.bytes += Event::Overflowed.cost();
-                    state.queue.push_back(Event::Overflowed);
-                    state.closed = true;
-                }
+        let cost = event.cost();
+        let is_over = if event.is_droppable() {
+            items.push_droppable(event, cost);
+            items.bytes() > self.limit
+        } else {
+            items.push(event, cost);
+            let (count, bytes) = items.kept();
+            count > CONNECTION_EVENTS || bytes > CONNECTION_EVENT_BYTES && count > 1
+        };
+        match self.overflow {
+            _ if !is_over => {}
+            Overflow::Close => {
+                items.push(Event::Overflowed, Event::Overflowed.cost());
+                items.close();
             }
-        }
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+            Overflow::Pause | Overflow::DropOldest => {
+                while self.overflow == Overflow::DropOldest
+                    && items.bytes() > self.limit
+                    && items.drop_oldest()
+                {}
+                while let (count, bytes) = items.kept()
+                    && (count > CONNECTION_EVENTS || bytes > CONNECTION_EVENT_BYTES && count > 1)
+                    && items.drop_oldest_kept()
+                {}
+            }
         }
     }
 
     /// No more events will come.
     pub(crate) fn close(&self) {
-        let mut state = self.state.lock();
-        state.closed = true;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.queue.write(Items::close);
     }
 
-    /// Whether nothing may be read from the socket for now.
-    pub(crate) fn is_blocking(&self) -> bool {
-        self.overflow == Overflow::Pause && {
-            let state = self.state.lock();
-            state.bytes > self.limit && !state.closed
-        }
+    /// How many bytes may come in before nothing should be read from the socket; `None` when that never happens, zero
+    /// when it has.
+    pub(crate) fn room(&self) -> Option<usize> {
+        (self.overflow == Overflow::Pause).then(|| {
+            self.queue.look(|items| match items.bytes() {
+                _ if items.is_closed() => usize::MAX,
+                bytes if bytes > self.limit => 0,
+                bytes => (self.limit - bytes).max(1),
+            })
+        })
     }
 
-    /// The next event, and whether this made reading possible again.
+    /// The next event, and whether taking it made reading possible again.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> (Poll<Option<Event>>, bool) {
-        let mut state = self.state.lock();
-        if state.dropped > 0 {
-            let messages = std::mem::take(&mut state.dropped);
-            return (Poll::Ready(Some(Event::Dropped { messages })), false);
+        if !self.was_read.load(Ordering::Relaxed) {
+            self.was_read.store(true, Ordering::Relaxed);
         }
-        let Some(event) = state.queue.pop_front() else {
-            if state.closed {
-                return (Poll::Ready(None), false);
+        let mut unblocked = false;
+        let polled = self.queue.read(cx, |items| {
+            let dropped = items.take_dropped();
+            if dropped > 0 {
+                return Some(Event::Dropped { messages: dropped });
             }
-            state.waker = Some(cx.waker().clone());
-            return (Poll::Pending, false);
-        };
-        let was_over = state.bytes > self.limit;
-        state.bytes -= event.cost();
-        let unblocked = self.overflow == Overflow::Pause && was_over && state.bytes <= self.limit;
-        (Poll::Ready(Some(event)), unblocked)
-    }
-}
-
-impl State {
-    fn drop_oldest(&mut self, limit: usize) {
-        let mut kept = VecDeque::with_capacity(self.queue.len());
-        while let Some(event) = self.queue.pop_front() {
-            if self.bytes > limit && event.is_message() {
-                self.bytes -= event.cost();
-                self.dropped += 1;
-            } else {
-                kept.push_back(event);
-                if self.bytes <= limit {
-                    break;
-                }
-            }
-        }
-        kept.append(&mut self.queue);
-        self.queue = kept;
+            let was_over = items.bytes() > self.limit;
+            let event = items.pop();
+            unblocked = self.overflow == Overflow::Pause && was_over && items.bytes() <= self.limit;
+            event
+        });
+        (polled, unblocked)
     }
 }

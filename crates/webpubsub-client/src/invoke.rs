@@ -13,6 +13,7 @@ use webpubsub_protocol::session::{Outcome, Request};
 
 use crate::client::WebPubSubClient;
 use crate::error::SendError;
+use crate::pending;
 use crate::send;
 
 /// Raises an event and waits for its answer when awaited. Dropping the future tells the service that nobody waits.
@@ -67,13 +68,8 @@ impl<'a> InvokeEvent<'a> {
         if let Some(id) = self.invocation_id {
             request = request.invocation_id(id);
         }
-        let answer = send::submit(self.client.shared(), &request);
-        let (_, settled) = match self.timeout {
-            None => answer.await?,
-            Some(timeout) => tokio::time::timeout(timeout, answer)
-                .await
-                .map_err(|_| SendError::TimedOut)??,
-        };
+        let shared = self.client.shared();
+        let (_, settled) = pending::submit_within(shared, self.timeout, request).await?;
         match (settled.outcome, settled.answer) {
             (Outcome::Accepted { .. }, Some(answer)) => Ok(InvokeEventResult {
                 payload: answer.payload,

@@ -15,9 +15,12 @@ mod invoke;
 mod message;
 mod metrics;
 mod outbound;
+mod pending;
+mod queue;
 mod router;
 mod send;
 mod shared;
+mod sync;
 
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]

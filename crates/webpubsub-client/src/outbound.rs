@@ -1,5 +1,6 @@
 //! Streams that this client publishes to a group.
 
+use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use webpubsub_protocol::session::{Outcome, Request, RequestId};
 
 use crate::client::WebPubSubClient;
 use crate::error::SendError;
+use crate::pending;
 use crate::send;
 use crate::shared::Shared;
 
@@ -78,20 +80,19 @@ impl<'a> OpenGroupStream<'a> {
         if let Some(timeout) = self.idle_timeout {
             request = request.idle_timeout(timeout);
         }
-        let (id, settled) = send::submit(shared, &request).await?;
+        let (stream, settled) = pending::submit(shared, request).await?;
         if !matches!(settled.outcome, Outcome::Accepted { .. }) {
             return Err(send::failure(settled.outcome));
         }
-        let opened = shared.act(|inner, _| {
-            let stream_id = inner.session.stream_id(id)?.clone();
-            let failed = inner.watch_stream(id);
-            Some((stream_id, failed))
-        });
+        let mut inner = shared.lock();
         // It may have failed since.
-        let (stream_id, failed) = opened.ok_or(SendError::StreamOver)?;
+        let stream_id = inner.session.stream_id(stream).cloned();
+        let stream_id = stream_id.ok_or(SendError::StreamOver)?;
+        let failed = inner.outbound.watch(stream);
+        drop(inner);
         Ok(GroupStreamWriter {
             shared: Arc::clone(shared),
-            stream: id,
+            stream,
             stream_id,
             failed,
             write_timeout: self.write_timeout,
@@ -117,6 +118,7 @@ impl<'a> IntoFuture for OpenGroupStream<'a> {
 #[derive(Debug)]
 pub struct GroupStreamWriter {
     shared: Arc<Shared>,
+    /// The request that opened it. When it is over, another stream may be opened under its id.
     stream: RequestId,
     stream_id: ByteString,
     failed: watch::Receiver<Option<FrameError>>,
@@ -132,14 +134,15 @@ impl GroupStreamWriter {
     }
 
     /// Writes a fragment; completes when it was written to the socket. Waits while 64 fragments are unacknowledged.
+    /// Dropping the future withdraws a fragment that was not written.
     ///
     /// # Errors
     ///
-    /// When the stream is over, or no room was found within the write time-out: then the fragment was not written, and
+    /// When the stream is over, or the fragment was not written within the write time-out: then it never will be, and
     /// may be written again.
     pub async fn write(&mut self, payload: impl IntoPayload) -> Result<(), SendError> {
         let request = Request::write_stream(self.stream, payload.into_payload()?);
-        self.settle(&request).await
+        self.settle(request).await
     }
 
     /// Keeps an idle stream alive.
@@ -149,7 +152,7 @@ impl GroupStreamWriter {
     /// When the stream is over.
     pub async fn keep_alive(&mut self) -> Result<(), SendError> {
         let request = Request::keep_stream_alive(self.stream);
-        self.settle(&request).await
+        self.settle(request).await
     }
 
     /// Ends the stream; completes when the service has closed it, so all fragments have arrived there.
@@ -185,21 +188,16 @@ impl GroupStreamWriter {
     }
 
     async fn finish(mut self, error: Option<StreamEndError>) -> Result<(), SendError> {
+        self.settle(Request::end_stream(self.stream, error)).await?;
         self.is_over = true;
-        let request = Request::end_stream(self.stream, error);
-        self.settle(&request).await
+        Ok(())
     }
 
-    async fn settle(&self, request: &Request) -> Result<(), SendError> {
-        let settled = send::submit(&self.shared, request);
-        let (_, settled) = match self.write_timeout {
-            None => settled.await,
-            Some(timeout) => {
-                let timed = tokio::time::timeout(timeout, settled).await;
-                timed.map_err(|_| SendError::TimedOut)?
-            }
-        }
-        .map_err(|error| self.explain(error))?;
+    async fn settle(&self, request: Request) -> Result<(), SendError> {
+        let settled =
+            pending::submit_to_stream(&self.shared, self.stream, self.write_timeout, request)
+                .await
+                .map_err(|error| self.explain(error))?;
         match settled.outcome {
             Outcome::Accepted { .. } => Ok(()),
             outcome => Err(send::failure(outcome)),
@@ -220,10 +218,33 @@ impl GroupStreamWriter {
 
 impl Drop for GroupStreamWriter {
     fn drop(&mut self) {
-        self.shared.lock().forget_stream(self.stream);
-        if !self.is_over {
-            self.shared
-                .act(|inner, now| inner.session.cancel(now, self.stream));
+        self.shared.act(|inner, now| {
+            inner.outbound.forget(self.stream);
+            if !self.is_over {
+                inner.session.cancel(now, self.stream);
+            }
+        });
+    }
+}
+
+/// The writers of open streams, which hear when these fail.
+#[derive(Debug, Default)]
+pub(crate) struct OutboundStreams(BTreeMap<RequestId, watch::Sender<Option<FrameError>>>);
+
+impl OutboundStreams {
+    fn watch(&mut self, stream: RequestId) -> watch::Receiver<Option<FrameError>> {
+        let (sender, receiver) = watch::channel(None);
+        self.0.insert(stream, sender);
+        receiver
+    }
+
+    fn forget(&mut self, stream: RequestId) {
+        self.0.remove(&stream);
+    }
+
+    pub(crate) fn fail(&mut self, stream: RequestId, error: &FrameError) {
+        if let Some(failed) = self.0.remove(&stream) {
+            failed.send_replace(Some(error.clone()));
         }
     }
 }

@@ -10,11 +10,12 @@ use webpubsub_protocol::frame::AckId;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{EventName, GroupName};
 use webpubsub_protocol::payload::{Payload, PayloadError};
-use webpubsub_protocol::session::{Acknowledge, Outcome, Request, RequestId, SubmitError};
+use webpubsub_protocol::session::{Acknowledge, Outcome, Request};
 
 use crate::client::{WebPubSubClient, ttl_seconds};
 use crate::error::SendError;
-use crate::shared::{Settled, Shared};
+use crate::pending;
+use crate::shared::Shared;
 
 /// The service did what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl<'a> IntoFuture for JoinGroup<'a> {
         Box::pin(async move {
             let request = Request::join_group(GroupName::new(self.group)?);
             let request = request.acknowledge(self.acknowledge);
-            acknowledged(self.client.shared(), &request).await
+            acknowledged(self.client.shared(), request).await
         })
     }
 }
@@ -107,7 +108,7 @@ impl<'a> IntoFuture for LeaveGroup<'a> {
         Box::pin(async move {
             let request = Request::leave_group(GroupName::new(self.group)?);
             let request = request.acknowledge(self.acknowledge);
-            acknowledged(self.client.shared(), &request).await
+            acknowledged(self.client.shared(), request).await
         })
     }
 }
@@ -187,7 +188,7 @@ impl<'a> IntoFuture for SendToGroup<'a> {
             if self.no_echo {
                 request = request.no_echo();
             }
-            acknowledged(self.client.shared(), &request).await
+            acknowledged(self.client.shared(), request).await
         })
     }
 }
@@ -247,7 +248,7 @@ impl<'a> IntoFuture for SendEvent<'a> {
             let request = Request::send_event(EventName::new(self.event)?, self.payload?)
                 .metadata(self.metadata)
                 .acknowledge(self.acknowledge);
-            acknowledged(self.client.shared(), &request).await
+            acknowledged(self.client.shared(), request).await
         })
     }
 }
@@ -255,35 +256,13 @@ impl<'a> IntoFuture for SendEvent<'a> {
 /// Submits a request and waits for its acknowledgement.
 pub(crate) async fn acknowledged(
     shared: &Arc<Shared>,
-    request: &Request,
+    request: Request,
 ) -> Result<Acknowledged, SendError> {
-    match submit(shared, request).await?.1.outcome {
+    match pending::submit(shared, request).await?.1.outcome {
         Outcome::Accepted { ack_id } => Ok(Acknowledged::Accepted { ack_id }),
         Outcome::Duplicate { ack_id } => Ok(Acknowledged::Duplicate { ack_id }),
         other => Err(failure(other)),
     }
-}
-
-/// Submits a request, when there is room for it, and waits until it is settled.
-pub(crate) async fn submit(
-    shared: &Arc<Shared>,
-    request: &Request,
-) -> Result<(RequestId, Settled), SendError> {
-    let (id, settled) = loop {
-        // Made before the try, so that room which appears after it is noticed.
-        let room = shared.room.notified();
-        match shared.submit(request) {
-            Ok(submitted) => break submitted,
-            Err(SubmitError::Full) => room.await,
-            Err(error) => return Err(SendError::of(error)),
-        }
-    };
-    let unanswered = CancelOnDrop(shared, id);
-    let settled = settled.await;
-    std::mem::forget(unanswered);
-    // The driver settles everything before it ends.
-    let settled = settled.map_err(|_| SendError::NotStarted)?;
-    Ok((id, settled))
 }
 
 /// Any outcome but a success.
@@ -293,14 +272,5 @@ pub(crate) fn failure(outcome: Outcome) -> SendError {
         Outcome::Lost(loss) => SendError::Lost(loss),
         Outcome::Stalled => SendError::Stalled,
         _ => SendError::NotStarted,
-    }
-}
-
-/// Tells the session that nobody waits any more.
-struct CancelOnDrop<'a>(&'a Arc<Shared>, RequestId);
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.act(|inner, now| inner.session.cancel(now, self.1));
     }
 }

@@ -60,7 +60,10 @@ impl Consumers {
         let Some(event) = Consumer::event(event.clone()) else {
             return Ok(());
         };
-        let is_message = matches!(event, Event::GroupMessage(_) | Event::ServerMessage(_));
+        let is_message = matches!(
+            event,
+            Event::GroupMessage(_) | Event::ServerMessage(_) | Event::GroupStateChanged { .. }
+        );
         for slow in &mut self.each {
             slow.consumer.push(event.clone());
             if !slow.is_closed {

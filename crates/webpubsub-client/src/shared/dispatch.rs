@@ -1,0 +1,120 @@
+//! Hands the session's events to those who wait for them.
+
+use tokio::sync::{oneshot, watch};
+use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::session::{Event as SessionEvent, RequestId};
+
+use super::{Answer, Inner, Report, Settled};
+use crate::event::Event;
+
+impl Inner {
+    pub(super) fn wait_for(&mut self, request: RequestId) -> oneshot::Receiver<Settled> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiters.insert(request, sender);
+        receiver
+    }
+
+    /// Told of each change in the states of this group.
+    pub(crate) fn view(&mut self, group: GroupName) -> watch::Receiver<u64> {
+        // Views that nobody holds any more go when another one is made.
+        self.views.retain(|_, changes| !changes.is_closed());
+        let changes = self
+            .views
+            .entry(group)
+            .or_insert_with(|| watch::Sender::new(0));
+        changes.subscribe()
+    }
+
+    /// Nobody will be answered any more.
+    pub(super) fn forget_waiters(&mut self) {
+        self.waiters.clear();
+        self.answers.clear();
+    }
+
+    /// Hands out what happened.
+    pub(super) fn dispatch(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            self.dispatch_one(event);
+        }
+        if self.outgoing.is_empty() {
+            return;
+        }
+        match self.inboxes.split_last() {
+            None => self.outgoing.clear(),
+            Some((last, others)) => {
+                for inbox in others {
+                    inbox.push_all(self.outgoing.iter().cloned());
+                }
+                last.push_all(self.outgoing.drain(..));
+            }
+        }
+    }
+
+    fn dispatch_one(&mut self, event: SessionEvent) {
+        self.reports.extend(Report::of(&event));
+        match event {
+            SessionEvent::Answered {
+                request,
+                payload,
+                metadata,
+            } => {
+                self.answers.insert(request, Answer { payload, metadata });
+            }
+            SessionEvent::Settled { request, outcome } => {
+                let answer = self.answers.remove(&request);
+                if let Some(waiter) = self.waiters.remove(&request) {
+                    // Nobody may be listening any more.
+                    let _ = waiter.send(Settled { outcome, answer });
+                }
+            }
+            SessionEvent::StreamFailed {
+                stream, ref error, ..
+            } => {
+                self.outbound.fail(stream, error);
+                self.reports.push(Report::Event(Box::new(event)));
+            }
+            SessionEvent::StreamOpened {
+                subscription,
+                stream,
+                group,
+                stream_id,
+            } => {
+                if !self.inbound.open(subscription, stream, group, stream_id) {
+                    self.reports.push(Report::StreamMissed);
+                }
+            }
+            SessionEvent::StreamFragment { stream, fragment } => {
+                self.inbound.push(stream, fragment);
+            }
+            SessionEvent::StreamEnded { stream, end } => self.inbound.end(stream, end),
+            SessionEvent::Ignored(_) => self.reports.push(Report::Event(Box::new(event))),
+            event => {
+                self.dispatch_to_all(event);
+            }
+        }
+    }
+
+    /// An event that is for every consumer.
+    fn dispatch_to_all(&mut self, event: SessionEvent) {
+        match &event {
+            SessionEvent::GroupState { group, .. } => {
+                if let Some(changes) = self.views.get(group) {
+                    changes.send_modify(|count| *count += 1);
+                }
+            }
+            SessionEvent::Connected { .. } => {
+                if let Some(starting) = self.starting.take() {
+                    // The start may have been given up.
+                    let _ = starting.send(Ok(()));
+                }
+            }
+            SessionEvent::Stopped { reason } => {
+                if let Some(starting) = self.starting.take() {
+                    let _ = starting.send(Err(reason.clone()));
+                }
+            }
+            _ => {}
+        }
+        self.outgoing.extend(Event::of(event));
+    }
+}

@@ -1,0 +1,178 @@
+//! Callers that wait until their request fits.
+//!
+//! They wait in order, one queue for each thing that can be full, and only the first of a queue is woken, when there
+//! is room. It submits its request, and if there is still room the next one is woken.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::oneshot;
+use webpubsub_protocol::session::{Request, RequestId, State, SubmitError};
+
+use super::{Change, Inner, Settled, Shared};
+use crate::sync::now;
+
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    queues: BTreeMap<Lane, VecDeque<Caller>>,
+    last_ticket: u64,
+    /// What the session had counted as freed when callers were woken last.
+    freed: u64,
+}
+
+/// What can be full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// The outbox.
+    Outbox,
+    /// The window of the stream that this request opened.
+    Stream(RequestId),
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+struct Caller {
+    ticket: u64,
+    /// `None` once it was woken, until it has tried.
+    waker: Option<Waker>,
+}
+
+impl Room {
+    /// Whether nobody waits in front of this caller.
+    fn is_first(&self, lane: Lane, ticket: Option<u64>) -> bool {
+        let first = self.queues.get(&lane).and_then(VecDeque::front);
+        first.is_none_or(|first| Some(first.ticket) == ticket)
+    }
+
+    /// Waits at its place, or at the end when it is new.
+    fn wait(&mut self, lane: Lane, ticket: &mut Option<u64>, waker: &Waker) {
+        let queue = self.queues.entry(lane).or_default();
+        let place = ticket.and_then(|ticket| {
+            let place = queue.binary_search_by_key(&ticket, |caller| caller.ticket);
+            place.ok()
+        });
+        match place.and_then(|place| queue.get_mut(place)) {
+            Some(caller) => caller.waker = Some(waker.clone()),
+            None => {
+                self.last_ticket += 1;
+                *ticket = Some(self.last_ticket);
+                queue.push_back(Caller {
+                    ticket: self.last_ticket,
+                    waker: Some(waker.clone()),
+                });
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Waits no more.
+    fn leave(&mut self, lane: Lane, ticket: u64) {
+        if let Some(queue) = self.queues.get_mut(&lane) {
+            match queue.front() {
+                Some(first) if first.ticket == ticket => drop(queue.pop_front()),
+                _ => queue.retain(|caller| caller.ticket != ticket),
+            }
+            if queue.is_empty() {
+                self.queues.remove(&lane);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Those who should try again now: the first of each queue when there is room for it, everybody when the session
+    /// is stopped.
+    pub(super) fn callers_to_wake(&mut self) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        if self.room.queues.is_empty() {
+            return woken;
+        }
+        let freed = self.session.room_freed();
+        let has_changed = std::mem::replace(&mut self.room.freed, freed) != freed;
+        let is_stopped = self.session.state() == State::Stopped;
+        for (lane, queue) in &mut self.room.queues {
+            if is_stopped {
+                woken.extend(queue.iter_mut().filter_map(|caller| caller.waker.take()));
+                continue;
+            }
+            let has_room = match lane {
+                Lane::Outbox => self.session.has_room(),
+                Lane::Stream(_) => has_changed,
+            };
+            if has_room && let Some(first) = queue.front_mut() {
+                woken.extend(first.waker.take());
+            }
+        }
+        woken
+    }
+}
+
+impl Shared {
+    /// Submits a request as soon as there is room for it.
+    pub(crate) async fn submit(
+        &self,
+        lane: Lane,
+        request: Request,
+    ) -> Result<(RequestId, oneshot::Receiver<Settled>), SubmitError> {
+        let mut waiting = Waiting {
+            shared: self,
+            lane,
+            ticket: None,
+        };
+        let mut request = Some(request);
+        poll_fn(|cx| waiting.poll(cx, &mut request)).await
+    }
+}
+
+/// A caller's place in a queue, which it leaves when it gives up.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    lane: Lane,
+    ticket: Option<u64>,
+}
+
+impl Waiting<'_> {
+    fn poll(
+        &mut self,
+        cx: &Context<'_>,
+        request: &mut Option<Request>,
+    ) -> Poll<Result<(RequestId, oneshot::Receiver<Settled>), SubmitError>> {
+        let mut inner = self.shared.lock();
+        let is_stopped = inner.session.state() == State::Stopped;
+        let has_turn = is_stopped || inner.room.is_first(self.lane, self.ticket);
+        let fits = match request {
+            Some(request) if has_turn => inner.session.check(request),
+            _ => Err(SubmitError::Full),
+        };
+        if fits == Err(SubmitError::Full) {
+            inner.room.wait(self.lane, &mut self.ticket, cx.waker());
+            return Poll::Pending;
+        }
+        let result = fits.and_then(|()| match request.take() {
+            Some(request) => inner.session.submit(now(), request),
+            None => Err(SubmitError::NotStarted),
+        });
+        let result = result.map(|id| (id, inner.wait_for(id)));
+        if let Some(ticket) = self.ticket.take() {
+            inner.room.leave(self.lane, ticket);
+        }
+        self.shared.release(inner, Change::ByHandle);
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut inner = self.shared.lock();
+            inner.room.leave(self.lane, ticket);
+            // It may have been this caller's turn.
+            self.shared.release(inner, Change::ByHandle);
+        }
+    }
+}
