@@ -1,33 +1,100 @@
 //! The HTTP transport that a client makes for itself.
 
-use std::{sync::Arc, time::Duration};
-
 use azure_core::{Error, error::ErrorKind, http::Transport};
-use reqwest::redirect;
-
-/// Time to open a connection, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Longest silence while an answer is read. There is no limit for a whole call: a retry policy and the caller, who may
-/// drop the future, have those.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Shorter than the idle timeout of Azure's front ends, so that a pooled connection is not closed just when it is used.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes a transport with a connection pool of its own.
 ///
 /// # Errors
 ///
 /// When the TLS backend cannot be set up, for example for want of root certificates.
+#[cfg(feature = "reqwest")]
 pub(crate) fn default_transport() -> azure_core::Result<Transport> {
-    let client = reqwest::Client::builder()
+    use std::{sync::Arc, time::Duration};
+
+    use reqwest::redirect;
+
+    /// Time to open a connection, TLS included.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+    /// Longest silence while an answer is read. There is no limit for a whole call: a retry policy and the caller, who
+    /// may drop the future, have those.
+    const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// Shorter than the idle timeout of Azure's front ends, so that a pooled connection is not closed just when it is
+    /// used.
+    const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+    let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         // A redirect would carry the token to another host.
-        .redirect(redirect::Policy::none())
-        .build()
-        .map_err(|error| Error::with_error(ErrorKind::Other, error, "the HTTP transport could not be set up"))?;
+        .redirect(redirect::Policy::none());
+    let client = tls::choose(builder)?.build().map_err(failed)?;
     Ok(Transport::new(Arc::new(client)))
+}
+
+/// Without `reqwest` there is none to be made.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(feature = "reqwest"))]
+pub(crate) fn default_transport() -> azure_core::Result<Transport> {
+    Err(Error::with_message(
+        ErrorKind::Other,
+        "without the feature `reqwest` a client needs a transport; set `client_options.transport`",
+    ))
+}
+
+/// Which of the TLS backends that were built in is used: features add, so several may be there, also those that other
+/// crates of the program ask for.
+#[cfg(feature = "reqwest")]
+mod tls {
+    use reqwest::ClientBuilder;
+
+    #[cfg(feature = "aws-lc-rs")]
+    pub(super) fn choose(builder: ClientBuilder) -> azure_core::Result<ClientBuilder> {
+        Ok(builder.tls_backend_rustls())
+    }
+
+    #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+    pub(super) fn choose(builder: ClientBuilder) -> azure_core::Result<ClientBuilder> {
+        use std::sync::Arc;
+
+        use rustls::{ClientConfig, crypto::ring};
+        use rustls_platform_verifier::BuilderVerifierExt as _;
+
+        // Named explicitly, so that it does not depend on what the program installs as its default.
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(super::failed)?
+            .with_platform_verifier()
+            .map_err(super::failed)?
+            .with_no_client_auth();
+        Ok(builder.tls_backend_preconfigured(config))
+    }
+
+    #[cfg(all(
+        feature = "native-tls",
+        not(any(feature = "aws-lc-rs", feature = "ring"))
+    ))]
+    pub(super) fn choose(builder: ClientBuilder) -> azure_core::Result<ClientBuilder> {
+        Ok(builder.tls_backend_native())
+    }
+
+    #[cfg(not(any(feature = "aws-lc-rs", feature = "ring", feature = "native-tls")))]
+    #[expect(clippy::unnecessary_wraps, reason = "setting up the others can fail")]
+    pub(super) fn choose(builder: ClientBuilder) -> azure_core::Result<ClientBuilder> {
+        Ok(builder)
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::with_error(
+        ErrorKind::Other,
+        error,
+        "the HTTP transport could not be set up",
+    )
 }

@@ -77,6 +77,7 @@ pub fn client_audience(endpoint: &Url, hub: &str, protocol: ClientProtocol) -> S
 
 /// Whether an audience names a client endpoint, so that tokens for REST calls never open a connection. The endpoint may
 /// have a path of its own, behind a proxy.
+#[cfg(feature = "tokens")]
 pub(super) fn is_client_url(audience: &str) -> bool {
     let Some((scheme, rest)) = audience.split_once("://") else {
         return false;

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "tokens")]
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use subtle::ConstantTimeEq;
 
@@ -14,7 +15,9 @@ pub struct AccessKey(Arc<Inner>);
 struct Inner {
     text: String,
     // Kept beside the text because every call of the REST client signs, and every request to a server verifies.
+    #[cfg(feature = "tokens")]
     encoding: EncodingKey,
+    #[cfg(feature = "tokens")]
     decoding: DecodingKey,
 }
 
@@ -22,12 +25,12 @@ impl AccessKey {
     /// Takes the key as it stands after `AccessKey=` in a connection string.
     pub fn new(key: impl Into<String>) -> Self {
         let text = key.into();
-        let encoding = EncodingKey::from_secret(text.as_bytes());
-        let decoding = DecodingKey::from_secret(text.as_bytes());
         Self(Arc::new(Inner {
+            #[cfg(feature = "tokens")]
+            encoding: EncodingKey::from_secret(text.as_bytes()),
+            #[cfg(feature = "tokens")]
+            decoding: DecodingKey::from_secret(text.as_bytes()),
             text,
-            encoding,
-            decoding,
         }))
     }
 
@@ -37,10 +40,12 @@ impl AccessKey {
         &self.0.text
     }
 
+    #[cfg(feature = "tokens")]
     pub(super) fn encoding(&self) -> &EncodingKey {
         &self.0.encoding
     }
 
+    #[cfg(feature = "tokens")]
     pub(super) fn decoding(&self) -> &DecodingKey {
         &self.0.decoding
     }

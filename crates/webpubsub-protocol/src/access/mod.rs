@@ -13,24 +13,39 @@
 //! Nothing in this module prints a key or a token: their `Debug` is redacted, they have no `Display`, and errors name the
 //! failed check only.
 
+#[cfg(feature = "tokens")]
 mod client_token;
 mod client_url;
 mod connection_string;
+#[cfg(feature = "tokens")]
 mod issued_token;
+#[cfg(feature = "tokens")]
 mod jwt;
 mod key;
+#[cfg(feature = "tokens")]
 mod reconnection_token;
+#[cfg(feature = "tokens")]
 mod rest_token;
 
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use client_token::{
     ClientAccessToken, ClientClaims, ClientTokenOptions, sign_client_token, verify_client_token,
 };
 pub use client_url::{ClientProtocol, UnknownClientProtocol, client_audience, client_url};
 pub use connection_string::{ConnectionString, ConnectionStringError, parse_endpoint};
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use issued_token::issue_client_token;
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use jwt::{CheckedAt, TokenError};
 pub use key::{AccessKey, Token};
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use reconnection_token::{sign_reconnection_token, verify_reconnection_token};
+#[cfg(feature = "tokens")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokens")))]
 pub use rest_token::{EntraTokens, sign_rest_token, verify_rest_token};
 
 /// The issuer of the tokens that the service itself signs: reconnection tokens, and those of `:generateToken`.

@@ -7,6 +7,8 @@
 
 pub mod header;
 mod origin;
+#[cfg(feature = "signature")]
+#[cfg_attr(docsrs, doc(cfg(feature = "signature")))]
 pub mod signature;
 mod state;
 mod system;
