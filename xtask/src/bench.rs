@@ -30,9 +30,12 @@ pub(crate) struct Args {
 ///
 /// Fails when something does not run; missing an aim is no failure.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let programs = Tools::default().release(&["load", "webpubsub-emulator"])?;
+    let tools = Tools::default();
+    let scripts = tools.npm_ci("tests/interop/js")?;
+    let programs = tools.release(&["bench-peers", "load", "webpubsub-emulator"])?;
     let mut command = Command::new(programs.join("load-bench"));
     command.arg("--programs").arg(&programs);
+    command.arg("--scripts").arg(scripts);
     command.arg("--out").arg(programs.with_file_name("bench"));
     if args.quick {
         command.arg("--quick");

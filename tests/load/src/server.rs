@@ -1,10 +1,10 @@
 //! Programs under load, each a process of its own on the loopback interface.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +30,7 @@ pub struct Process {
     pub ready: String,
     /// From the start to the first line.
     pub started_in: Duration,
+    lines: Receiver<(String, Instant)>,
     stderr: Option<JoinHandle<String>>,
 }
 
@@ -50,8 +51,10 @@ impl Process {
             .with_context(|| format!("cannot start {name}"))?;
         let stdout = child.stdout.take().context("standard output is piped")?;
         let mut stderr = child.stderr.take().context("standard error is piped")?;
+        let (sender, lines) = mpsc::channel();
         let mut process = Self {
             child,
+            lines,
             ready: String::new(),
             started_in: Duration::ZERO,
             stderr: Some(thread::spawn(move || {
@@ -60,14 +63,14 @@ impl Process {
                 String::from_utf8_lossy(&bytes).into_owned()
             })),
         };
-        let (sender, first_line) = mpsc::channel();
         thread::spawn(move || {
             // Read to the end, so that the program never waits for a full pipe.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 sender.send((line, Instant::now())).ok();
             }
         });
-        let (line, at) = first_line
+        let (line, at) = process
+            .lines
             .recv_timeout(READY_WITHIN)
             .map_err(|_| anyhow!("{name} did not say within {READY_WITHIN:?} that it is ready"))?;
         process.ready = line;
@@ -79,6 +82,38 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not read any more.
+    pub fn tell(&mut self, line: &str) -> Result<()> {
+        let stdin = self
+            .child
+            .stdin
+            .as_mut()
+            .context("standard input is piped")?;
+        writeln!(stdin, "{line}").context("the process does not read its input")
+    }
+
+    /// The next line of its standard output.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what it printed when it says nothing within `limit`.
+    pub fn next_line(&mut self, limit: Duration) -> Result<String> {
+        match self.lines.recv_timeout(limit) {
+            Ok((line, _)) => Ok(line),
+            Err(_) => {
+                self.child.kill().ok();
+                bail!(
+                    "a process said nothing within {limit:?}: {}",
+                    self.last_words()
+                );
+            }
+        }
     }
 
     /// Its memory now.

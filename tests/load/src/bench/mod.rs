@@ -12,7 +12,10 @@ use stats::Summary;
 pub mod chart;
 mod density;
 mod fan_out;
+mod http_load;
 pub mod machine;
+mod sdk;
+mod service;
 pub mod stats;
 pub mod table;
 
@@ -24,6 +27,8 @@ const SATURATED: f64 = 0.9;
 pub struct Settings {
     /// The folder with the release programs of this workspace.
     pub programs: PathBuf,
+    /// The folder with the scripts for the official packages.
+    pub scripts: PathBuf,
     /// Fewer and shorter rounds, and smaller numbers: to see that everything runs, not to judge it.
     pub quick: bool,
 }
@@ -245,7 +250,9 @@ impl RowResult {
 /// Every group there is.
 #[must_use]
 pub fn groups(settings: &Settings) -> Vec<Group> {
-    vec![fan_out::group(settings), density::group(settings)]
+    let mut groups = vec![fan_out::group(settings), density::group(settings)];
+    groups.extend(sdk::groups(settings));
+    groups
 }
 
 /// Keeps the groups and rows whose name begins with one of `only`; all of them without any.
@@ -367,6 +374,7 @@ mod tests {
     fn groups_and_rows_are_chosen_by_name() {
         let settings = Settings {
             programs: PathBuf::new(),
+            scripts: PathBuf::new(),
             quick: true,
         };
         let choose = |names: &[&str]| {

@@ -26,6 +26,9 @@ struct Args {
     /// The folder with the release programs.
     #[arg(long, value_name = "FOLDER")]
     programs: PathBuf,
+    /// The folder with the scripts for the official packages.
+    #[arg(long, value_name = "FOLDER")]
+    scripts: PathBuf,
     /// The folder for tables, charts and numbers.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     let settings = Settings {
         programs: args.programs,
+        scripts: args.scripts,
         quick: args.quick,
     };
     let chosen = bench::choose(bench::groups(&settings), &args.only)?;
@@ -132,6 +136,8 @@ mod tests {
             "load-bench",
             "--programs",
             "p",
+            "--scripts",
+            "s",
             "--out",
             "o",
             "--write",
