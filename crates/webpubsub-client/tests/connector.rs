@@ -154,6 +154,7 @@ async fn a_service_that_does_not_name_the_subprotocol_is_no_use() {
 #[tokio::test]
 async fn messages_pings_and_closes_pass() {
     let (answered, pong) = oneshot::channel();
+    let (echoed, echo) = oneshot::channel();
     let url = serving(move |mut socket| async move {
         socket
             .send(Message::Ping(Bytes::from_static(b"?")))
@@ -171,6 +172,8 @@ async fn messages_pings_and_closes_pass() {
             reason: "no more".into(),
         };
         socket.close(Some(frame)).await.expect("closed");
+        let answer = socket.next().await.expect("an answer").expect("an answer");
+        echoed.send(answer).expect("the test waits");
     })
     .await;
     let mut transport = dial(&direct(), &url).await.expect("open");
@@ -187,10 +190,51 @@ async fn messages_pings_and_closes_pass() {
         (closure.code, closure.reason.as_str()),
         (Some(1008), "no more")
     );
+    // As the driver does.
+    drop(transport);
+    let Message::Close(Some(frame)) = echo.await.expect("the close frame is answered") else {
+        panic!("not a close frame");
+    };
+    assert_eq!(u16::from(frame.code), 1008);
     assert_eq!(
         pong.await.expect("answered"),
         Message::Pong(Bytes::from_static(b"?"))
     );
+}
+
+/// A socket that takes no bytes cannot take the answer to a close frame either.
+#[tokio::test]
+async fn the_answer_to_a_close_frame_has_a_limit_in_time() {
+    let (finished, finish) = oneshot::channel::<()>();
+    let url = serving(move |mut socket| async move {
+        let frame = CloseFrame {
+            code: 1008.into(),
+            reason: "slow".into(),
+        };
+        // Nothing is read from here on, so what the client writes stays where it is.
+        socket.close(Some(frame)).await.expect("closed");
+        let _ = finish.await;
+    })
+    .await;
+    let mut transport = dial(&direct(), &url).await.expect("open");
+    let data = WireFrame::Binary(vec![0; 1 << 20].into());
+    loop {
+        let ready = std::future::poll_fn(|cx| transport.poll_ready_unpin(cx));
+        if tokio::time::timeout(Duration::from_millis(200), ready)
+            .await
+            .is_err()
+        {
+            break;
+        }
+        transport.start_send_unpin(data.clone()).expect("queued");
+    }
+    let closure = transport
+        .next()
+        .await
+        .expect("an end")
+        .expect_err("a close");
+    assert_eq!(closure.code, Some(1008));
+    drop(finished);
 }
 
 #[tokio::test]
@@ -266,7 +310,7 @@ async fn wss_needs_a_certificate_that_is_trusted() {
         .root_certificates(roots)
         .no_proxy()
         .build();
-    let (client, _events) = WebPubSubClient::builder(url.as_str())
+    let client = WebPubSubClient::builder(url.as_str())
         .protocol(Subprotocol::Json)
         .connector(trusting.expect("a connector"))
         .connect()
@@ -315,7 +359,7 @@ async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
         .build()
         .expect("a connector");
     let url = emulator.client_access_url("chat", "ana", &[]);
-    let (client, _events) = WebPubSubClient::builder(url)
+    let client = WebPubSubClient::builder(url)
         .connector(connector)
         .connect()
         .await
@@ -346,6 +390,74 @@ async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
         .await
         .expect_err("no tunnel");
     assert!(matches!(failure, DialFailure::Network(_)), "{failure:?}");
+}
+
+/// A SOCKS proxy that wants a password and serves one tunnel. It tells which host it was asked for.
+async fn socks(service: SocketAddr) -> (u16, oneshot::Receiver<String>) {
+    let (listener, port) = listener().await;
+    let (asked, request) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.expect("a client");
+        let mut offer = [0; 3];
+        client.read_exact(&mut offer).await.expect("an offer");
+        assert_eq!(offer, [5, 1, 2], "a password is offered");
+        client.write_all(&[5, 2]).await.expect("answered");
+        let mut credentials = vec![0; "..ana.sesame".len()];
+        client
+            .read_exact(&mut credentials)
+            .await
+            .expect("a password");
+        assert_eq!(credentials, b"\x01\x03ana\x06sesame");
+        client.write_all(&[1, 0]).await.expect("answered");
+        let mut head = [0; 4];
+        client.read_exact(&mut head).await.expect("a request");
+        let host = match head[3] {
+            1 => {
+                let mut address = [0; 4];
+                client.read_exact(&mut address).await.expect("an address");
+                std::net::Ipv4Addr::from(address).to_string()
+            }
+            _ => {
+                let mut name = vec![0; client.read_u8().await.expect("a length").into()];
+                client.read_exact(&mut name).await.expect("a name");
+                String::from_utf8(name).expect("text")
+            }
+        };
+        let target = client.read_u16().await.expect("a port");
+        asked
+            .send(format!("{host}:{target}"))
+            .expect("the test waits");
+        let answer = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        client.write_all(&answer).await.expect("answered");
+        let mut service = TcpStream::connect(service).await.expect("the emulator");
+        let _ = copy_bidirectional(&mut client, &mut service).await;
+    });
+    (port, request)
+}
+
+#[tokio::test]
+async fn a_socks_proxy_looks_hosts_up_only_when_it_should() {
+    let emulator = Emulator::start().await.expect("an emulator");
+    let target = emulator.addresses()[0];
+    let url = emulator.client_access_url("chat", "ana", &[]);
+    let by_name = url.replace("127.0.0.1", "localhost");
+    for (scheme, url, expected) in [
+        ("socks5", &url, target.to_string()),
+        ("socks5h", &url, target.to_string()),
+        ("socks5h", &by_name, format!("localhost:{}", target.port())),
+    ] {
+        let (port, request) = socks(target).await;
+        let connector = WebSocketConnector::builder()
+            .proxy(&format!("{scheme}://ana:sesame@127.0.0.1:{port}"))
+            .build()
+            .expect("a connector");
+        let connected = WebPubSubClient::builder(url.as_str())
+            .connector(connector)
+            .connect();
+        // Whether the emulator likes the other spelling of its host is not asked here.
+        let _ = connected.await;
+        assert_eq!(request.await.expect("asked"), expected, "{scheme}");
+    }
 }
 
 /// The URL that the copy of this program dials. A process cannot change its own environment safely, so the test below

@@ -1,7 +1,14 @@
 //! How a client gets a WebSocket: the seam for other transports, and for tests.
 
+#[cfg(feature = "websocket")]
 mod proxy;
+#[cfg(feature = "websocket")]
+mod socket;
+#[cfg(feature = "websocket")]
 mod tls;
+#[cfg(feature = "websocket")]
+mod transport;
+#[cfg(feature = "websocket")]
 mod websocket;
 
 use std::fmt;
@@ -13,8 +20,14 @@ use futures_util::{Sink, Stream};
 use url::Url;
 use webpubsub_protocol::session::{Closure, DialFailure, WireFrame};
 
-pub use tls::TlsConfigError;
-pub use websocket::{WebSocketConnector, WebSocketConnectorBuilder, WebSocketTransport};
+#[cfg(feature = "websocket")]
+pub use proxy::ProxyError;
+#[cfg(feature = "websocket")]
+pub use tls::TlsError;
+#[cfg(feature = "websocket")]
+pub use transport::WebSocketTransport;
+#[cfg(feature = "websocket")]
+pub use websocket::{WebSocketConnector, WebSocketConnectorBuilder};
 
 /// A WebSocket to open.
 #[derive(Clone)]
@@ -73,14 +86,28 @@ pub trait Connector: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Transport, DialFailure>> + Send;
 }
 
-/// An open WebSocket. As a stream it gives messages until it ends with an error, as a sink it takes them. Dropping it
-/// aborts the connection without a close frame.
+/// An open WebSocket. As a stream it gives messages until it ends with an error, as a sink it takes them. Before it
+/// reports a close frame of the peer, it answers it with the same code. Dropping it aborts the connection without a close
+/// frame.
 pub trait Transport:
     Stream<Item = Result<WireFrame, Closure>> + Sink<WireFrame, Error = Closure> + Send + 'static
 {
     /// Sends what waits, then a close frame with this code, and waits for the peer's. Ready when nothing more can be
     /// done for it.
-    fn poll_goodbye(self: Pin<&mut Self>, cx: &mut Context<'_>, code: u16) -> Poll<()>;
+    fn poll_close_with(self: Pin<&mut Self>, cx: &mut Context<'_>, code: u16) -> Poll<()>;
+}
+
+/// A connector cannot be made with these settings.
+#[cfg(feature = "websocket")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectorError {
+    /// The proxy cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The TLS settings cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A connector behind a pointer.

@@ -1,43 +1,79 @@
-//! TLS for `wss`: rustls with aws-lc-rs, named explicitly so that no other crate of the program decides it.
+//! TLS for `wss` and for proxies that want it. Settings are made when they are needed first; the default ones once per
+//! process, since reading the machine's certificates takes milliseconds and memory.
 
-use std::sync::Arc;
+#[cfg(feature = "native-tls")]
+mod native;
+#[cfg(feature = "rustls")]
+pub(super) mod rustls;
 
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use std::fmt;
+
+use webpubsub_protocol::session::DialFailure;
+
+use super::socket::Socket;
 
 /// The TLS settings cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the TLS settings cannot be used")]
-pub struct TlsConfigError(#[source] pub(super) rustls::Error);
+#[error("the TLS settings cannot be used: {0}")]
+pub struct TlsError(pub(super) String);
 
-/// Whom to trust.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Roots {
-    /// What the machine trusts.
+/// How connections are encrypted.
+#[derive(Clone, Default)]
+pub(super) enum Tls {
+    /// With the settings that all connectors of this process share.
     #[default]
-    Platform,
-    /// Only these.
-    Custom(Arc<RootCertStore>),
+    Default,
+    #[cfg(feature = "rustls")]
+    Rustls(rustls::Config),
+    #[cfg(feature = "native-tls")]
+    Native(native_tls::TlsConnector),
 }
 
-pub(super) fn config(
-    provider: Option<Arc<CryptoProvider>>,
-    roots: Roots,
-) -> Result<ClientConfig, TlsConfigError> {
-    let provider =
-        provider.unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TlsConfigError)?;
-    let mut config = match roots {
-        Roots::Platform => builder
-            .with_platform_verifier()
-            .map_err(TlsConfigError)?
-            .with_no_client_auth(),
-        Roots::Custom(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
-    };
-    // WebSockets need HTTP/1.1.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+impl Tls {
+    /// Encrypts a connection to a host: a name, or an address, that in version 6 stands in brackets.
+    pub(super) async fn connect(&self, host: &str, stream: Socket) -> Result<Socket, DialFailure> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        match self {
+            Self::Default => connect_by_default(host, stream).await,
+            #[cfg(feature = "rustls")]
+            Self::Rustls(config) => rustls::connect(config, host, stream).await,
+            #[cfg(feature = "native-tls")]
+            Self::Native(connector) => native::connect(connector, host, stream).await,
+        }
+    }
+}
+
+#[cfg(feature = "rustls")]
+async fn connect_by_default(host: &str, stream: Socket) -> Result<Socket, DialFailure> {
+    let config = rustls::shared().map_err(unusable)?;
+    rustls::connect(&config, host, stream).await
+}
+
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+async fn connect_by_default(host: &str, stream: Socket) -> Result<Socket, DialFailure> {
+    let connector = native::shared().map_err(unusable)?;
+    native::connect(&connector, host, stream).await
+}
+
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+async fn connect_by_default(_: &str, _: Socket) -> Result<Socket, DialFailure> {
+    let what = "webpubsub-client was built without TLS: enable one of its features `aws-lc-rs`, `ring` and `native-tls`";
+    Err(unusable(TlsError(what.to_owned())))
+}
+
+/// Settings may hold private keys.
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "Default",
+            #[cfg(feature = "rustls")]
+            Self::Rustls(_) => "Rustls",
+            #[cfg(feature = "native-tls")]
+            Self::Native(_) => "Native",
+        })
+    }
+}
+
+fn unusable(error: TlsError) -> DialFailure {
+    DialFailure::Configuration(error.to_string())
 }

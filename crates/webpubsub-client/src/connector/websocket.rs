@@ -1,30 +1,19 @@
 //! WebSockets by tokio-tungstenite.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytestring::ByteString;
-use futures_util::{Sink, Stream};
 use http::header::{HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
-use rustls::RootCertStore;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::client_async_with_config;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
-use tokio_util::either::Either;
-use webpubsub_protocol::session::{Closure, DialFailure, WireFrame};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use webpubsub_protocol::session::DialFailure;
 
 use super::proxy::{self, Proxies};
-use super::tls::{self, Roots, TlsConfigError};
-use super::{Connector, Dial, Transport};
+use super::tls::Tls;
+use super::transport::WebSocketTransport;
+use super::{Connector, ConnectorError, Dial};
 
 /// What tungstenite allocates per connection each way; its own default of 128 KiB is for bulk transfers.
 const BUFFER: usize = 4 * 1024;
@@ -32,31 +21,48 @@ const BUFFER: usize = 4 * 1024;
 /// The longest text of a refusal that is kept.
 const REFUSAL_CHARS: usize = 200;
 
-/// Opens WebSockets with tokio-tungstenite and rustls. Never compresses.
-#[derive(Clone)]
+/// Opens WebSockets with tokio-tungstenite, encrypted by rustls or by the machine's TLS library, straight or through a
+/// proxy. Never compresses.
+///
+/// The proxies are those of `HTTPS_PROXY` (for `wss`), `HTTP_PROXY` (for `ws`), `ALL_PROXY` and `NO_PROXY`, in upper or
+/// lower case; connections to this machine use none. Their schemes are `http`, `https`, `socks5` and `socks5h`. A dial
+/// that needs a proxy which cannot be used fails with [`DialFailure::Configuration`].
+///
+/// Certificates are those that the machine trusts, unless the crate's features or
+/// [settings](WebSocketConnectorBuilder) say otherwise.
+#[derive(Debug, Clone)]
 pub struct WebSocketConnector {
     proxies: Proxies,
-    tls: TlsConnector,
+    tls: Tls,
 }
 
 /// Settings of a [`WebSocketConnector`].
 #[derive(Debug, Default)]
 #[must_use = "a connector is made by `build`"]
 pub struct WebSocketConnectorBuilder {
-    roots: Roots,
-    provider: Option<Arc<CryptoProvider>>,
-    proxies: Option<Proxies>,
+    proxies: Option<Result<Proxies, proxy::ProxyError>>,
+    #[cfg(feature = "rustls")]
+    rustls: RustlsSettings,
+    #[cfg(feature = "native-tls")]
+    native_tls: Option<native_tls::TlsConnector>,
+}
+
+#[cfg(feature = "rustls")]
+#[derive(Debug, Default)]
+struct RustlsSettings {
+    roots: super::tls::rustls::Roots,
+    provider: Option<std::sync::Arc<rustls::crypto::CryptoProvider>>,
+    is_changed: bool,
 }
 
 impl WebSocketConnector {
-    /// Proxies from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`; never for this machine), and the
-    /// certificates that the machine trusts.
-    ///
-    /// # Errors
-    ///
-    /// When the machine's certificates cannot be used.
-    pub fn new() -> Result<Self, TlsConfigError> {
-        Self::builder().build()
+    /// Takes proxies from the environment and trusts what the machine trusts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            proxies: Proxies::from_environment(),
+            tls: Tls::Default,
+        }
     }
 
     /// Other settings.
@@ -65,29 +71,55 @@ impl WebSocketConnector {
     }
 }
 
-impl std::fmt::Debug for WebSocketConnector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebSocketConnector")
-            .field("proxies", &self.proxies)
-            .finish_non_exhaustive()
+impl Default for WebSocketConnector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+impl WebSocketConnectorBuilder {
+    /// Trusts only these certificates.
+    pub fn root_certificates(mut self, roots: rustls::RootCertStore) -> Self {
+        self.rustls.roots = super::tls::rustls::Roots::Custom(std::sync::Arc::new(roots));
+        self.rustls.is_changed = true;
+        self
+    }
+
+    /// Trusts the certificates that Mozilla trusts, which are part of the program, instead of those that the machine
+    /// trusts.
+    #[cfg(feature = "webpki-roots")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webpki-roots")))]
+    pub fn bundled_root_certificates(mut self) -> Self {
+        self.rustls.roots = super::tls::rustls::Roots::Bundled;
+        self.rustls.is_changed = true;
+        self
+    }
+
+    /// Uses this crypto provider. Default: that of the crate's feature `aws-lc-rs` or else `ring`, whatever the default of
+    /// the process is; without these features the default of the process.
+    pub fn crypto_provider(mut self, provider: rustls::crypto::CryptoProvider) -> Self {
+        self.rustls.provider = Some(std::sync::Arc::new(provider));
+        self.rustls.is_changed = true;
+        self
+    }
+}
+
+#[cfg(feature = "native-tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
+impl WebSocketConnectorBuilder {
+    /// Encrypts with the machine's TLS library, with these settings. Default: with rustls, if that feature is enabled, too.
+    pub fn native_tls(mut self, connector: native_tls::TlsConnector) -> Self {
+        self.native_tls = Some(connector);
+        self
     }
 }
 
 impl WebSocketConnectorBuilder {
-    /// Trusts only these certificates, instead of those that the machine trusts.
-    pub fn root_certificates(mut self, roots: RootCertStore) -> Self {
-        self.roots = Roots::Custom(Arc::new(roots));
-        self
-    }
-
-    /// Uses this crypto provider. Default: aws-lc-rs, whatever the process's default is.
-    pub fn crypto_provider(mut self, provider: CryptoProvider) -> Self {
-        self.provider = Some(Arc::new(provider));
-        self
-    }
-
-    /// Uses this HTTP proxy for all hosts, whatever the environment says: `http://user:password@host:port`. Both `ws`
-    /// and `wss` go through a tunnel (`CONNECT`).
+    /// Uses this proxy for all hosts, whatever the environment says: `http://user:password@host:port`, or with the scheme
+    /// `https`, `socks5` or `socks5h`; with the last one, the proxy looks up the host. A URL that cannot be used is
+    /// reported by [`build`](Self::build).
     pub fn proxy(mut self, url: &str) -> Self {
         self.proxies = Some(Proxies::always(url));
         self
@@ -95,7 +127,7 @@ impl WebSocketConnectorBuilder {
 
     /// Uses no proxy, whatever the environment says.
     pub fn no_proxy(mut self) -> Self {
-        self.proxies = Some(Proxies::Off);
+        self.proxies = Some(Ok(Proxies::Off));
         self
     }
 
@@ -103,13 +135,24 @@ impl WebSocketConnectorBuilder {
     ///
     /// # Errors
     ///
-    /// When the certificates cannot be used.
-    pub fn build(self) -> Result<WebSocketConnector, TlsConfigError> {
-        let config = tls::config(self.provider, self.roots)?;
-        Ok(WebSocketConnector {
-            proxies: self.proxies.unwrap_or_else(Proxies::from_environment),
-            tls: TlsConnector::from(Arc::new(config)),
-        })
+    /// When the proxy or the TLS settings cannot be used.
+    pub fn build(self) -> Result<WebSocketConnector, ConnectorError> {
+        let proxies = match self.proxies {
+            Some(proxies) => proxies?,
+            None => Proxies::from_environment(),
+        };
+        #[allow(unused_mut, reason = "without TLS there is one way to encrypt: none")]
+        let mut tls = Tls::Default;
+        #[cfg(feature = "rustls")]
+        if self.rustls.is_changed {
+            let config = super::tls::rustls::config(self.rustls.provider, self.rustls.roots)?;
+            tls = Tls::Rustls(config);
+        }
+        #[cfg(feature = "native-tls")]
+        if let Some(connector) = self.native_tls {
+            tls = Tls::Native(connector);
+        }
+        Ok(WebSocketConnector { proxies, tls })
     }
 }
 
@@ -117,11 +160,11 @@ impl Connector for WebSocketConnector {
     type Transport = WebSocketTransport;
 
     async fn connect(&self, dial: Dial) -> Result<WebSocketTransport, DialFailure> {
-        let stream = proxy::connect(&dial.url, &self.proxies).await?;
-        let stream = match dial.url.scheme() {
-            "wss" => Either::Right(self.encrypt(&dial, stream).await?),
-            _ => Either::Left(stream),
-        };
+        let mut stream = proxy::connect(&dial.url, &self.proxies, &self.tls).await?;
+        if dial.url.scheme() == "wss" {
+            let host = dial.url.host_str().unwrap_or_default();
+            stream = self.tls.connect(host, stream).await?;
+        }
         let mut request = dial.url.as_str().into_client_request().map_err(|_| {
             DialFailure::Credential("the client access URL is not valid".to_owned())
         })?;
@@ -146,31 +189,7 @@ impl Connector for WebSocketConnector {
         if !chosen.is_some_and(agrees) {
             return Err(DialFailure::Subprotocol(dial.subprotocol));
         }
-        Ok(WebSocketTransport {
-            socket,
-            goodbye: Goodbye::Unsaid,
-        })
-    }
-}
-
-impl WebSocketConnector {
-    async fn encrypt(
-        &self,
-        dial: &Dial,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, DialFailure> {
-        let host = dial.url.host_str().unwrap_or_default();
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        let name = ServerName::try_from(host).map_err(|_| {
-            DialFailure::Credential("the client access URL has no valid host".to_owned())
-        })?;
-        self.tls
-            .connect(name, stream)
-            .await
-            .map_err(|error| proxy::network(&error))
+        Ok(WebSocketTransport::new(socket))
     }
 }
 
@@ -193,131 +212,12 @@ fn refusal(error: Error, dial: &Dial) -> DialFailure {
                     .collect(),
             }
         }
-        Error::Protocol(
-            tokio_tungstenite::tungstenite::error::ProtocolError::SecWebSocketSubProtocolError(_),
-        ) => DialFailure::Subprotocol(dial.subprotocol.clone()),
+        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => {
+            DialFailure::Subprotocol(dial.subprotocol.clone())
+        }
         Error::Url(_) | Error::HttpFormat(_) => {
             DialFailure::Credential("the client access URL is not valid".to_owned())
         }
         error => proxy::network(&error),
-    }
-}
-
-/// A WebSocket of a [`WebSocketConnector`].
-#[derive(Debug)]
-pub struct WebSocketTransport {
-    socket: WebSocketStream<Either<TcpStream, TlsStream<TcpStream>>>,
-    goodbye: Goodbye,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Goodbye {
-    Unsaid,
-    Said,
-    Flushed,
-}
-
-impl Stream for WebSocketTransport {
-    type Item = Result<WireFrame, Closure>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            let message = ready!(Pin::new(&mut self.socket).poll_next(cx));
-            return Poll::Ready(Some(match message {
-                Some(Ok(Message::Text(text))) => Ok(WireFrame::Text(shared(text))),
-                Some(Ok(Message::Binary(bytes))) => Ok(WireFrame::Binary(bytes)),
-                // tungstenite answers pings itself.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(frame))) => Err(closure_of(frame)),
-                Some(Err(error)) => Err(closure_of_error(&error)),
-                None => Err(Closure::default()),
-            }));
-        }
-    }
-}
-
-impl Sink<WireFrame> for WebSocketTransport {
-    type Error = Closure;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closure>> {
-        Pin::new(&mut self.socket)
-            .poll_ready(cx)
-            .map_err(|error| closure_of_error(&error))
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, frame: WireFrame) -> Result<(), Closure> {
-        let message = match frame {
-            WireFrame::Text(text) => Message::Text(shared_text(text)),
-            WireFrame::Binary(bytes) => Message::Binary(bytes),
-        };
-        Pin::new(&mut self.socket)
-            .start_send(message)
-            .map_err(|error| closure_of_error(&error))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closure>> {
-        Pin::new(&mut self.socket)
-            .poll_flush(cx)
-            .map_err(|error| closure_of_error(&error))
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closure>> {
-        Pin::new(&mut self.socket)
-            .poll_close(cx)
-            .map_err(|error| closure_of_error(&error))
-    }
-}
-
-impl Transport for WebSocketTransport {
-    fn poll_goodbye(mut self: Pin<&mut Self>, cx: &mut Context<'_>, code: u16) -> Poll<()> {
-        if self.goodbye == Goodbye::Unsaid {
-            if ready!(Pin::new(&mut self.socket).poll_ready(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            let frame = CloseFrame {
-                code: CloseCode::from(code),
-                reason: Utf8Bytes::default(),
-            };
-            if Pin::new(&mut self.socket)
-                .start_send(Message::Close(Some(frame)))
-                .is_err()
-            {
-                return Poll::Ready(());
-            }
-            self.goodbye = Goodbye::Said;
-        }
-        if self.goodbye == Goodbye::Said {
-            if ready!(Pin::new(&mut self.socket).poll_flush(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            self.goodbye = Goodbye::Flushed;
-        }
-        // Until the peer has closed, too.
-        while let Some(Ok(_)) = ready!(Pin::new(&mut self.socket).poll_next(cx)) {}
-        Poll::Ready(())
-    }
-}
-
-fn shared(text: Utf8Bytes) -> ByteString {
-    ByteString::try_from(bytes::Bytes::from(text)).expect("text messages are UTF-8")
-}
-
-fn shared_text(text: ByteString) -> Utf8Bytes {
-    Utf8Bytes::try_from(text.into_bytes()).expect("a ByteString is UTF-8")
-}
-
-fn closure_of(frame: Option<CloseFrame>) -> Closure {
-    frame.map_or_else(Closure::default, |frame| Closure {
-        code: Some(frame.code.into()),
-        reason: frame.reason.to_string(),
-        error: None,
-    })
-}
-
-fn closure_of_error(error: &Error) -> Closure {
-    Closure {
-        code: None,
-        reason: String::new(),
-        error: Some(error.to_string()),
     }
 }

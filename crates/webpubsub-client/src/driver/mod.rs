@@ -28,7 +28,7 @@ use webpubsub_protocol::session::{Action, Attempt, Input, Protocol};
 use crate::connector::{AnyConnector, AnyTransport};
 use crate::credential::WebPubSubClientCredential;
 use crate::shared::{Rest, Seat, Turn};
-use crate::sync::{Alarm, now, within};
+use crate::sync::{Alarm, within};
 use dial::Dialing;
 use socket::Socket;
 
@@ -204,7 +204,7 @@ impl Driver {
 
     fn close(&mut self, mut transport: AnyTransport, code: u16) {
         self.closing.push(Box::pin(async move {
-            let closed = poll_fn(|cx| transport.as_mut().poll_goodbye(cx, code));
+            let closed = poll_fn(|cx| transport.as_mut().poll_close_with(cx, code));
             // A peer that does not answer in time is left alone.
             let _ = within(CLOSE_TIMEOUT, closed).await;
         }));
@@ -216,9 +216,8 @@ impl Driver {
             return false;
         };
         let seat = &self.seat;
-        let now = now();
         socket.poll_write(cx, || {
-            let frame = seat.transmit(now)?;
+            let frame = seat.transmit()?;
             seat.shared().metrics.frame_sent(frame.len());
             Some(frame)
         })

@@ -66,7 +66,7 @@ fn a_start_right_after_a_stop_is_driven() {
         let world = World::connected(1_000);
         world.stop();
         world.restart();
-        let settled = block_on(pending::submit(&world.shared, request()));
+        let settled = block_on(pending::submit_within(&world.shared, None, request()));
         assert!(is_settled(&settled));
         world.stop();
         world.end(2);
@@ -131,7 +131,7 @@ fn a_caller_that_gives_up_passes_its_turn_on() {
         let sender = world.send();
         let shared = Arc::clone(&world.shared);
         let quitter = thread::spawn(move || {
-            let mut pending = Box::pin(pending::submit(&shared, request()));
+            let mut pending = Box::pin(pending::submit_within(&shared, None, request()));
             let _ = poll_once(pending.as_mut());
         });
         let settled = sender.join().unwrap();
@@ -264,7 +264,7 @@ impl World {
 
     fn send(&self) -> JoinHandle<Sent> {
         let shared = Arc::clone(&self.shared);
-        thread::spawn(move || block_on(pending::submit(&shared, request())))
+        thread::spawn(move || block_on(pending::submit_within(&shared, None, request())))
     }
 
     fn stop(&self) {
@@ -365,7 +365,7 @@ impl Sink<WireFrame> for FakeSocket {
 }
 
 impl Transport for FakeSocket {
-    fn poll_goodbye(self: Pin<&mut Self>, cx: &mut Context<'_>, _: u16) -> Poll<()> {
+    fn poll_close_with(self: Pin<&mut Self>, cx: &mut Context<'_>, _: u16) -> Poll<()> {
         self.closed.fetch_add(1, Ordering::SeqCst);
         cx.waker().wake_by_ref();
         Poll::Ready(())

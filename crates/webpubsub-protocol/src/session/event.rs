@@ -112,6 +112,9 @@ pub enum DialFailure {
     /// The credential gave no URL, or one that cannot be used.
     #[error("the credential failed: {0}")]
     Credential(String),
+    /// This program is set up in a way that cannot work: a proxy or TLS settings that cannot be used.
+    #[error("{0}")]
+    Configuration(String),
     /// The network failed: name resolution, TCP, TLS.
     #[error("the network failed: {0}")]
     Network(String),

@@ -474,6 +474,7 @@ impl DialFailure {
                 status: 400 | 401 | 403 | 404,
                 ..
             } | Self::Subprotocol(_)
+                | Self::Configuration(_)
         )
     }
 }
