@@ -94,7 +94,7 @@ async fn conversation(emulator: &Emulator, mut log: mpsc::UnboundedReceiver<Stri
         "no name"
     );
 
-    let (client, _events) = WebPubSubClient::connect(format!("{url}&name=ana"))
+    let client = WebPubSubClient::connect(format!("{url}&name=ana"))
         .await
         .expect("accepted");
     assert_eq!(client.user_id().as_deref(), Some("ana"));

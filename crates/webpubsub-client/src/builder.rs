@@ -1,34 +1,70 @@
-//! How a client shall be.
+//! Settings of a client.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use webpubsub_protocol::limits;
 use webpubsub_protocol::session::{Backoff, Protocol, Session, SessionConfig};
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use crate::client::WebPubSubClient;
-use crate::connector::{AnyConnector, Connector, TlsConfigError, WebSocketConnector};
+use crate::connector::{AnyConnector, Connector};
 use crate::credential::WebPubSubClientCredential;
 use crate::driver::Link;
+use crate::error::{BuildError, ConnectError};
 use crate::inbox::Events;
 use crate::metrics::{Metrics, NoMetrics};
 use crate::shared::Shared;
-use crate::{ConnectError, StartError};
 
-/// Larger messages from the service end the connection. Handlers may answer with 16 MiB, which grows by a third as
-/// base64.
-const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+/// The largest message that is received unless a client says otherwise. Handlers may answer with 16 MiB, which grows by a
+/// third as base64. Nothing larger can be decoded.
+const MAX_RECEIVE_BYTES: usize = limits::SERVER_FRAME_BYTES;
+
+impl WebPubSubClient {
+    /// Connects with default settings. For applications that only send: messages from the service are acknowledged and
+    /// dropped. To receive them, use [`connect_with_events`](Self::connect_with_events).
+    ///
+    /// `credential` is a URL with an access token, or a [`WebPubSubClientCredential`] that asks your server for one.
+    ///
+    /// # Errors
+    ///
+    /// When no connection could be opened.
+    pub async fn connect(
+        credential: impl Into<WebPubSubClientCredential>,
+    ) -> Result<Self, ConnectError> {
+        Self::builder(credential).connect().await
+    }
+
+    /// Connects with default settings, and returns the events from the very first on. Read them: when 16 MiB of events
+    /// wait, the client stops reading from its socket ([`Overflow::Pause`](crate::Overflow::Pause)). Dropping them ends
+    /// their delivery.
+    ///
+    /// # Errors
+    ///
+    /// When no connection could be opened.
+    pub async fn connect_with_events(
+        credential: impl Into<WebPubSubClientCredential>,
+    ) -> Result<(Self, Events), ConnectError> {
+        Self::builder(credential).connect_with_events().await
+    }
+
+    /// A client with other settings.
+    pub fn builder(credential: impl Into<WebPubSubClientCredential>) -> WebPubSubClientBuilder {
+        WebPubSubClientBuilder::new(credential.into())
+    }
+}
 
 /// Settings of a client. From [`WebPubSubClient::builder`].
 ///
 /// ```
 /// # use webpubsub_client::{Backoff, Subprotocol, WebPubSubClient};
 /// # use std::time::Duration;
-/// # fn build() -> Result<(), webpubsub_client::TlsConfigError> {
+/// # fn build() -> Result<(), webpubsub_client::BuildError> {
 /// let client = WebPubSubClient::builder("wss://contoso.webpubsub.azure.com/client/hubs/chat?access_token=...")
 ///     .protocol(Subprotocol::Json)
 ///     .keep_alive_timeout(Duration::from_secs(60))
+///     .request_timeout(Duration::from_secs(30))
 ///     .reconnect_backoff(Backoff::Fixed(Duration::from_secs(1)))
 ///     .build()?;
 /// # Ok(())
@@ -41,7 +77,8 @@ pub struct WebPubSubClientBuilder {
     config: SessionConfig,
     connector: Option<Arc<dyn AnyConnector>>,
     metrics: Arc<dyn Metrics>,
-    max_message_bytes: usize,
+    max_receive_bytes: usize,
+    request_timeout: Option<Duration>,
     seed: Option<u64>,
 }
 
@@ -53,7 +90,8 @@ impl WebPubSubClientBuilder {
             config: SessionConfig::default(),
             connector: None,
             metrics: Arc::new(NoMetrics),
-            max_message_bytes: MESSAGE_BYTES,
+            max_receive_bytes: MAX_RECEIVE_BYTES,
+            request_timeout: None,
             seed: None,
         }
     }
@@ -135,19 +173,45 @@ impl WebPubSubClientBuilder {
         self
     }
 
-    /// Largest message to accept from the service, in bytes; a larger one ends the connection. Default: 32 MiB.
-    pub const fn max_message_bytes(mut self, bytes: usize) -> Self {
-        self.max_message_bytes = bytes;
+    /// How long a request may take unless it has a [`timeout`](crate::Call::timeout) of its own, waiting for a connection
+    /// included; then it fails with [`SendError::TimedOut`](crate::SendError::TimedOut). Also limits the opening, each
+    /// write and the end of a stream. Default: no limit; a request ends when it is answered or its connection is over.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = Some(timeout);
         self
     }
 
-    /// All settings of the session at once, for those without a method here.
-    pub fn session_config(mut self, config: SessionConfig) -> Self {
-        self.config = config;
+    /// The largest message to accept from the service, in bytes as it travels, frame included. A larger one ends the
+    /// connection. Default, and most: 32 MiB.
+    pub const fn max_receive_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_receive_bytes = bytes;
         self
     }
 
-    /// How WebSockets are opened. Default: [`WebSocketConnector::new`].
+    /// The largest message to send, in bytes as it travels, frame included. A larger one is refused with
+    /// [`SendError::TooLarge`](crate::SendError::TooLarge). Default: 1 MiB, the most that the service accepts.
+    pub const fn max_send_message_bytes(mut self, bytes: usize) -> Self {
+        self.config.max_message_bytes = bytes;
+        self
+    }
+
+    /// Changes settings of the session, for those that have no method here; what was set before stays as it is
+    /// otherwise.
+    ///
+    /// ```
+    /// # use webpubsub_client::WebPubSubClient;
+    /// # use std::time::Duration;
+    /// # let url = "ws://127.0.0.1:8080/client/hubs/chat";
+    /// let builder = WebPubSubClient::builder(url)
+    ///     .configure_session(|config| config.handshake_timeout = Duration::from_secs(5));
+    /// ```
+    pub fn configure_session(mut self, change: impl FnOnce(&mut SessionConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// How WebSockets are opened. Default: [`WebSocketConnector`](crate::WebSocketConnector), with the proxies of the
+    /// environment and the certificates that the machine trusts.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Some(Arc::new(connector));
         self
@@ -165,15 +229,21 @@ impl WebPubSubClientBuilder {
         self
     }
 
-    /// Makes the client; it does nothing before its [`start`](WebPubSubClient::start).
+    /// Makes the client, which does nothing before its [`start`](WebPubSubClient::start).
     ///
     /// # Errors
     ///
-    /// When the machine's certificates cannot be used. Not with a connector of your own.
-    pub fn build(self) -> Result<WebPubSubClient, TlsConfigError> {
+    /// When the settings cannot be used: see [`BuildError`].
+    pub fn build(self) -> Result<WebPubSubClient, BuildError> {
+        if self.max_receive_bytes > MAX_RECEIVE_BYTES {
+            return Err(BuildError::ReceiveLimit {
+                bytes: self.max_receive_bytes,
+                limit: MAX_RECEIVE_BYTES,
+            });
+        }
         let connector = match self.connector {
             Some(connector) => connector,
-            None => Arc::new(WebSocketConnector::new()?),
+            None => default_connector()?,
         };
         let seed = self.seed.unwrap_or_else(rand::random);
         let session = Session::new(self.config, Arc::clone(&self.protocol), seed);
@@ -181,28 +251,51 @@ impl WebPubSubClientBuilder {
             credential: self.credential,
             connector,
             protocol: self.protocol,
-            max_message_bytes: self.max_message_bytes,
+            max_message_bytes: self.max_receive_bytes,
         };
         Ok(WebPubSubClient::new(
             Shared::new(session, self.metrics),
             Arc::new(link),
+            self.request_timeout,
         ))
     }
 
-    /// Makes the client, subscribes to its events and starts it.
+    /// Makes the client and starts it, as [`WebPubSubClient::connect`] does.
     ///
     /// # Errors
     ///
     /// When it cannot be made or started.
-    pub async fn connect(self) -> Result<(WebPubSubClient, Events), ConnectError> {
+    pub async fn connect(self) -> Result<WebPubSubClient, ConnectError> {
+        let client = self.build()?;
+        client.start().await?;
+        Ok(client)
+    }
+
+    /// Makes the client, subscribes to its events and starts it, as [`WebPubSubClient::connect_with_events`] does.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made or started.
+    pub async fn connect_with_events(self) -> Result<(WebPubSubClient, Events), ConnectError> {
         let client = self.build()?;
         let events = client.events();
-        client
-            .start()
-            .await
-            .map_err(|error: StartError| ConnectError::Start(error))?;
+        client.start().await?;
         Ok((client, events))
     }
+}
+
+#[cfg(feature = "websocket")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "without the feature there is none"
+)]
+fn default_connector() -> Result<Arc<dyn AnyConnector>, BuildError> {
+    Ok(Arc::new(crate::connector::WebSocketConnector::new()))
+}
+
+#[cfg(not(feature = "websocket"))]
+fn default_connector() -> Result<Arc<dyn AnyConnector>, BuildError> {
+    Err(BuildError::NoConnector)
 }
 
 impl fmt::Debug for WebPubSubClientBuilder {

@@ -1,25 +1,22 @@
 //! The client's handle.
 
+mod group_state;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use webpubsub_protocol::name::{GroupName, InvalidName};
-use webpubsub_protocol::payload::IntoPayload;
-use webpubsub_protocol::session::{MemberState, Request, State, StopReason};
+use webpubsub_protocol::payload::{IntoPayload, Payload, PayloadError};
+use webpubsub_protocol::session::{State, StopReason};
 
-use crate::builder::WebPubSubClientBuilder;
-use crate::connector::TlsConfigError;
-use crate::credential::WebPubSubClientCredential;
+use crate::action::{Action, InvokeEvent, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
+use crate::call::Call;
 use crate::driver::{self, Link};
-use crate::error::{NotSubscribed, SendError, StartError};
-use crate::group_state::GroupStateView;
+use crate::error::StartError;
 use crate::inbound::SubscribeGroupStreams;
 use crate::inbox::{Events, Inbox, Overflow};
-use crate::invoke::InvokeEvent;
 use crate::outbound::OpenGroupStream;
-use crate::send::{self, Acknowledged, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
 use crate::shared::{Run, Shared};
 
 /// What an inbox holds unless you say otherwise.
@@ -27,7 +24,9 @@ const INBOX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A real-time client of a hub. Clones are handles of the same client.
 ///
-/// Subscribe to [`events`](Self::events), then [`start`](Self::start), or do both with [`connect`](Self::connect).
+/// [`connect`](Self::connect) makes a client that only sends, [`connect_with_events`](Self::connect_with_events) one that
+/// receives, too. Or do it step by step: [`builder`](Self::builder), [`events`](Self::events), [`start`](Self::start).
+///
 /// The client lives in one task on the tokio runtime that started it. It stops with [`stop`](Self::stop), or when the
 /// last handle is dropped.
 ///
@@ -38,7 +37,7 @@ const INBOX_BYTES: usize = 16 * 1024 * 1024;
 /// # let url = emulator.client_access_url("chat", "ana", &["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]);
 /// use webpubsub_client::{Event, WebPubSubClient};
 ///
-/// let (client, mut events) = WebPubSubClient::connect(url).await?;
+/// let (client, mut events) = WebPubSubClient::connect_with_events(url).await?;
 /// client.join_group("room-7").await?;
 /// client.send_to_group("room-7", "hello").await?;
 /// while let Some(event) = events.next().await {
@@ -59,35 +58,31 @@ pub struct WebPubSubClient {
 struct Handle {
     shared: Arc<Shared>,
     link: Arc<Link>,
+    request_timeout: Option<Duration>,
 }
 
 impl WebPubSubClient {
-    /// Connects with default settings: makes the client, subscribes to its events and starts it.
-    ///
-    /// `credential` is a URL with an access token, or a [`WebPubSubClientCredential`] that asks your server for one.
-    ///
-    /// # Errors
-    ///
-    /// When there is no connection.
-    pub async fn connect(
-        credential: impl Into<WebPubSubClientCredential>,
-    ) -> Result<(Self, Events), ConnectError> {
-        Self::builder(credential).connect().await
-    }
-
-    /// A client with other settings.
-    pub fn builder(credential: impl Into<WebPubSubClientCredential>) -> WebPubSubClientBuilder {
-        WebPubSubClientBuilder::new(credential.into())
-    }
-
-    pub(crate) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        link: Arc<Link>,
+        request_timeout: Option<Duration>,
+    ) -> Self {
+        let handle = Handle {
+            shared,
+            link,
+            request_timeout,
+        };
         Self {
-            handle: Arc::new(Handle { shared, link }),
+            handle: Arc::new(handle),
         }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
+    }
+
+    fn call<A: Action>(&self, action: A) -> Call<'_, A> {
+        Call::new(self.shared(), self.handle.request_timeout, action)
     }
 
     // Life.
@@ -96,8 +91,12 @@ impl WebPubSubClient {
     ///
     /// # Errors
     ///
-    /// When it runs already, or stops before there is a connection: by default when the first dial fails.
+    /// When it is running already, when this is not called on a tokio runtime, or when it stops before there is a
+    /// connection: by default as soon as the first dial fails.
     pub async fn start(&self) -> Result<(), StartError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(StartError::NoRuntime);
+        }
         let started = self
             .shared()
             .start()
@@ -180,22 +179,24 @@ impl WebPubSubClient {
     /// # }
     /// ```
     pub fn group_streams(&self) -> SubscribeGroupStreams<'_> {
-        SubscribeGroupStreams::new(self)
+        SubscribeGroupStreams::new(self.shared())
     }
 
     // Requests.
 
     /// Joins a group. Needs the role `webpubsub.joinLeaveGroup`. New connections join it again.
-    pub fn join_group(&self, group: impl Into<ByteString>) -> JoinGroup<'_> {
-        JoinGroup::new(self, group.into())
+    pub fn join_group(&self, group: impl Into<ByteString>) -> Call<'_, JoinGroup> {
+        let group = group.into();
+        self.call(JoinGroup { group })
     }
 
     /// Leaves a group. Needs the role `webpubsub.joinLeaveGroup`.
-    pub fn leave_group(&self, group: impl Into<ByteString>) -> LeaveGroup<'_> {
-        LeaveGroup::new(self, group.into())
+    pub fn leave_group(&self, group: impl Into<ByteString>) -> Call<'_, LeaveGroup> {
+        let group = group.into();
+        self.call(LeaveGroup { group })
     }
 
-    /// Publishes to a group. Needs the role `webpubsub.sendToGroup`, but not membership.
+    /// Publishes to a group. Needs the role `webpubsub.sendToGroup`, but not membership of the group.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -211,21 +212,31 @@ impl WebPubSubClient {
         &self,
         group: impl Into<ByteString>,
         payload: impl IntoPayload,
-    ) -> SendToGroup<'_> {
-        SendToGroup::new(self, group.into(), payload.into_payload())
+    ) -> Call<'_, SendToGroup> {
+        self.call(SendToGroup {
+            group: group.into(),
+            payload: payload.into_payload(),
+            metadata: Vec::new(),
+            no_echo: false,
+            ttl: Duration::ZERO,
+        })
     }
 
-    /// Raises a user event at the server. Any client may.
+    /// Sends a user event to the server. Needs no role.
     pub fn send_event(
         &self,
         event: impl Into<ByteString>,
         payload: impl IntoPayload,
-    ) -> SendEvent<'_> {
-        SendEvent::new(self, event.into(), payload.into_payload())
+    ) -> Call<'_, SendEvent> {
+        self.call(SendEvent {
+            event: event.into(),
+            payload: payload.into_payload(),
+            metadata: Vec::new(),
+        })
     }
 
-    /// Raises a user event at the server and waits for its answer. Fails when the connection is lost meanwhile, and is
-    /// never repeated. Dropping the future tells the service that nobody waits any more.
+    /// Sends a user event to the server and waits for its answer. Fails when the connection is lost in the meantime, and
+    /// is never repeated. Dropping the future tells the service that the answer is no longer wanted.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -241,13 +252,26 @@ impl WebPubSubClient {
         &self,
         event: impl Into<ByteString>,
         payload: impl IntoPayload,
-    ) -> InvokeEvent<'_> {
-        InvokeEvent::new(self, event.into(), payload.into_payload().map(Some))
+    ) -> Call<'_, InvokeEvent> {
+        self.invoke(event.into(), payload.into_payload().map(Some))
     }
 
     /// As [`invoke_event`](Self::invoke_event), without data.
-    pub fn invoke_event_without_data(&self, event: impl Into<ByteString>) -> InvokeEvent<'_> {
-        InvokeEvent::new(self, event.into(), Ok(None))
+    pub fn invoke_event_without_data(&self, event: impl Into<ByteString>) -> Call<'_, InvokeEvent> {
+        self.invoke(event.into(), Ok(None))
+    }
+
+    fn invoke(
+        &self,
+        event: ByteString,
+        payload: Result<Option<Payload>, PayloadError>,
+    ) -> Call<'_, InvokeEvent> {
+        self.call(InvokeEvent {
+            event,
+            payload,
+            metadata: Vec::new(),
+            invocation_id: None,
+        })
     }
 
     /// Opens a stream to a group: fragments that arrive once and in order. Needs the role `webpubsub.sendToGroup`.
@@ -262,150 +286,7 @@ impl WebPubSubClient {
     /// # }
     /// ```
     pub fn open_group_stream(&self, group: impl Into<ByteString>) -> OpenGroupStream<'_> {
-        OpenGroupStream::new(self, group.into())
-    }
-
-    // Group state.
-
-    /// Replaces this connection's state in a group, which its subscribers see. At most 512 bytes. Needs the role
-    /// `webpubsub.setGroupState` and membership. Set again on new connections.
-    ///
-    /// # Errors
-    ///
-    /// When the service refuses it, or cannot be asked.
-    pub async fn set_group_state<K: Into<String>, V: Into<String>>(
-        &self,
-        group: impl Into<ByteString>,
-        state: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Acknowledged, SendError> {
-        let state = state
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()));
-        let state = Some(state.collect());
-        self.change_group_state(group.into(), state).await
-    }
-
-    /// Clears this connection's state in a group.
-    ///
-    /// # Errors
-    ///
-    /// When the service refuses it, or cannot be asked.
-    pub async fn clear_group_state(
-        &self,
-        group: impl Into<ByteString>,
-    ) -> Result<Acknowledged, SendError> {
-        self.change_group_state(group.into(), None).await
-    }
-
-    async fn change_group_state(
-        &self,
-        group: ByteString,
-        state: Option<Vec<(String, String)>>,
-    ) -> Result<Acknowledged, SendError> {
-        let request = Request::set_group_state(GroupName::new(group)?, state);
-        send::acknowledged(self.shared(), request).await
-    }
-
-    /// Receives the states of a group's members from now on: [`group_states`](Self::group_states) knows them, and
-    /// [`Event::GroupStateChanged`](crate::Event::GroupStateChanged) tells changes. Needs the role
-    /// `webpubsub.getGroupState` and membership. Renewed on new connections.
-    ///
-    /// # Errors
-    ///
-    /// When the service refuses it, or cannot be asked.
-    pub async fn subscribe_group_state(
-        &self,
-        group: impl Into<ByteString>,
-    ) -> Result<Acknowledged, SendError> {
-        let request = Request::subscribe_group_state(GroupName::new(group)?);
-        send::acknowledged(self.shared(), request).await
-    }
-
-    /// Stops receiving the states of a group's members.
-    ///
-    /// # Errors
-    ///
-    /// When the service cannot be asked.
-    pub async fn unsubscribe_group_state(
-        &self,
-        group: impl Into<ByteString>,
-    ) -> Result<Acknowledged, SendError> {
-        let request = Request::unsubscribe_group_state(GroupName::new(group)?);
-        send::acknowledged(self.shared(), request).await
-    }
-
-    /// The states of a group's members as they are known now, ordered by connection id. After a subscription they
-    /// arrive a moment later, by [`Event::GroupStateChanged`](crate::Event::GroupStateChanged). The service lists at
-    /// most 200 when the subscription begins; others appear when they change.
-    ///
-    /// # Errors
-    ///
-    /// When the group's states are not subscribed to.
-    pub fn group_states(
-        &self,
-        group: impl Into<ByteString>,
-    ) -> Result<Vec<MemberState>, NotSubscribed> {
-        let group = GroupName::new(group).map_err(|_| NotSubscribed)?;
-        self.shared()
-            .lock()
-            .session
-            .group_states(&group)
-            .ok_or(NotSubscribed)
-    }
-
-    /// The state of one member of a group, if it has one.
-    ///
-    /// # Errors
-    ///
-    /// When the group's states are not subscribed to.
-    pub fn group_state(
-        &self,
-        group: impl Into<ByteString>,
-        connection_id: &str,
-    ) -> Result<Option<MemberState>, NotSubscribed> {
-        let states = self.group_states(group)?;
-        Ok(states
-            .into_iter()
-            .find(|state| state.connection_id == connection_id))
-    }
-
-    /// A live view of the states of a group's members: what they are, and when they change. Subscribe with
-    /// [`subscribe_group_state`](Self::subscribe_group_state) before or after.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let emulator = webpubsub_emulator::Emulator::start().await?;
-    /// # let roles = ["webpubsub.joinLeaveGroup", "webpubsub.getGroupState", "webpubsub.setGroupState"];
-    /// # let url = emulator.client_access_url("chat", "ana", &roles);
-    /// # let (client, _events) = webpubsub_client::WebPubSubClient::connect(url).await?;
-    /// client.join_group("room-7").await?;
-    /// let mut view = client.group_state_view("room-7")?;
-    /// client.subscribe_group_state("room-7").await?;
-    /// client.set_group_state("room-7", [("typing", "yes")]).await?;
-    /// while view.changed().await {
-    ///     let states = view.current()?;
-    ///     println!("{} members have a state", states.len());
-    ///     # break;
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When it is not the name of a group.
-    pub fn group_state_view(
-        &self,
-        group: impl Into<ByteString>,
-    ) -> Result<GroupStateView, InvalidName> {
-        let group = GroupName::new(group)?;
-        let changes = self.shared().lock().view(group.clone());
-        Ok(GroupStateView::new(
-            Arc::clone(self.shared()),
-            group,
-            changes,
-        ))
+        OpenGroupStream::new(self.shared(), self.handle.request_timeout, group.into())
     }
 }
 
@@ -437,27 +318,5 @@ impl Drop for GiveUpOnDrop<'_> {
         if let Some(run) = self.1 {
             self.0.give_up(run);
         }
-    }
-}
-
-/// There is no connection.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The client could not be made.
-    #[error(transparent)]
-    Tls(#[from] TlsConfigError),
-    /// The client could not be started.
-    #[error(transparent)]
-    Start(StartError),
-}
-
-pub(crate) const fn ttl_seconds(ttl: Duration) -> u32 {
-    // Too large values are refused later.
-    let seconds = ttl.as_secs();
-    if seconds > u32::MAX as u64 {
-        u32::MAX
-    } else {
-        seconds as u32
     }
 }

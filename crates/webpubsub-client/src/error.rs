@@ -1,6 +1,7 @@
 //! Why something failed.
 
 use webpubsub_protocol::frame::{AckId, FrameError};
+use webpubsub_protocol::metadata::InvalidMetadata;
 use webpubsub_protocol::name::InvalidName;
 use webpubsub_protocol::payload::PayloadError;
 use webpubsub_protocol::session::{Loss, StopReason, SubmitError};
@@ -9,12 +10,45 @@ use webpubsub_protocol::session::{Loss, StopReason, SubmitError};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// It runs already.
-    #[error("the client is started already")]
+    /// It is running already.
+    #[error("the client is running already")]
     AlreadyStarted,
+    /// It was started outside of a tokio runtime. The client lives in a task of the runtime that starts it.
+    #[error("a client can only be started on a tokio runtime")]
+    NoRuntime,
     /// It stopped before there was a connection.
     #[error("no connection to the service")]
     Stopped(#[source] StopReason),
+}
+
+/// There is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The client could not be made.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The client could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A client cannot be made with these settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// This crate was built without its feature `websocket`, and no [`connector`](crate::WebPubSubClientBuilder::connector)
+    /// was set.
+    #[error("no connector is set, and the feature `websocket` of webpubsub-client is not enabled")]
+    NoConnector,
+    /// More than can be decoded was asked for.
+    #[error("messages of {bytes} bytes cannot be received, the most is {limit}")]
+    ReceiveLimit {
+        /// What was asked for.
+        bytes: usize,
+        /// The most that is possible.
+        limit: usize,
+    },
 }
 
 /// A request failed.
@@ -62,12 +96,18 @@ pub enum SendError {
     /// The stream is over.
     #[error("the stream is over")]
     StreamOver,
-    /// It took longer than the time-out that was set.
+    /// It took longer than the time-out that was set. A request that was written may have been done.
     #[error("no answer within the time-out")]
     TimedOut,
+    /// A request with a time-out was awaited outside of a tokio runtime, which measures it.
+    #[error("a request with a time-out needs a tokio runtime")]
+    NoRuntime,
     /// The name of a group or an event breaks the service's rules.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
+    /// A metadata entry breaks the service's rules.
+    #[error(transparent)]
+    InvalidMetadata(#[from] InvalidMetadata),
     /// A value is out of its range.
     #[error("{0}")]
     InvalidValue(&'static str),

@@ -16,7 +16,6 @@ use webpubsub_protocol::frame::StreamError;
 use webpubsub_protocol::name::{GroupName, InvalidName};
 use webpubsub_protocol::session::{Fragment, StreamOptions, SubscriptionId};
 
-use crate::client::WebPubSubClient;
 use crate::queue::{Items, Queue};
 use crate::shared::Shared;
 pub(crate) use feed::InboundFeeds;
@@ -29,19 +28,19 @@ const LIMITS: Limits = Limits {
     waiting_streams: 1_000,
 };
 
-/// Which streams to receive. From [`WebPubSubClient::group_streams`].
+/// Which streams to receive. From [`WebPubSubClient::group_streams`](crate::WebPubSubClient::group_streams).
 #[derive(Debug)]
 #[must_use = "nothing is received before `subscribe`"]
 pub struct SubscribeGroupStreams<'a> {
-    client: &'a WebPubSubClient,
+    shared: &'a Arc<Shared>,
     options: StreamOptions,
     limits: Limits,
 }
 
 impl<'a> SubscribeGroupStreams<'a> {
-    pub(crate) fn new(client: &'a WebPubSubClient) -> Self {
+    pub(crate) fn new(shared: &'a Arc<Shared>) -> Self {
         Self {
-            client,
+            shared,
             options: StreamOptions::default(),
             limits: LIMITS,
         }
@@ -97,7 +96,7 @@ impl<'a> SubscribeGroupStreams<'a> {
     /// Begins to receive. Several subscriptions may overlap; each sees all of its streams.
     #[must_use = "dropping it ends the subscription"]
     pub fn subscribe(self) -> GroupStreams {
-        let shared = self.client.shared();
+        let shared = self.shared;
         let arrivals = Arc::new(Arrivals {
             streams: Queue::new(),
             missed: AtomicU64::new(0),

@@ -1,93 +1,13 @@
 //! Events that wait for their handler's answer.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
-use std::time::Duration;
-
-use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 use webpubsub_protocol::metadata::Metadata;
-use webpubsub_protocol::name::EventName;
-use webpubsub_protocol::payload::{Payload, PayloadError};
-use webpubsub_protocol::session::{Outcome, Request};
+use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::session::Outcome;
 
-use crate::client::WebPubSubClient;
+use crate::action::answer::Answer;
 use crate::error::SendError;
-use crate::pending;
 use crate::send;
-
-/// Raises an event and waits for its answer when awaited. Dropping the future tells the service that nobody waits.
-#[derive(Debug)]
-#[must_use = "it does nothing unless awaited"]
-pub struct InvokeEvent<'a> {
-    client: &'a WebPubSubClient,
-    event: ByteString,
-    payload: Result<Option<Payload>, PayloadError>,
-    metadata: Metadata,
-    invocation_id: Option<ByteString>,
-    timeout: Option<Duration>,
-}
-
-impl<'a> InvokeEvent<'a> {
-    pub(crate) fn new(
-        client: &'a WebPubSubClient,
-        event: ByteString,
-        payload: Result<Option<Payload>, PayloadError>,
-    ) -> Self {
-        Self {
-            client,
-            event,
-            payload,
-            metadata: Metadata::default(),
-            invocation_id: None,
-            timeout: None,
-        }
-    }
-
-    /// Uses this id, unique among those that wait. Default: counted from 1.
-    pub fn invocation_id(mut self, id: impl Into<ByteString>) -> Self {
-        self.invocation_id = Some(id.into());
-        self
-    }
-
-    /// Entries that travel with it.
-    pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata = metadata;
-        self
-    }
-
-    /// Gives up after this time, and tells the service. Default: never.
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    async fn invoke(self) -> Result<InvokeEventResult, SendError> {
-        let mut request =
-            Request::invoke(EventName::new(self.event)?, self.payload?).metadata(self.metadata);
-        if let Some(id) = self.invocation_id {
-            request = request.invocation_id(id);
-        }
-        let shared = self.client.shared();
-        let (_, settled) = pending::submit_within(shared, self.timeout, request).await?;
-        match (settled.outcome, settled.answer) {
-            (Outcome::Accepted { .. }, Some(answer)) => Ok(InvokeEventResult {
-                payload: answer.payload,
-                metadata: answer.metadata,
-            }),
-            (outcome, _) => Err(send::failure(outcome)),
-        }
-    }
-}
-
-impl<'a> IntoFuture for InvokeEvent<'a> {
-    type Output = Result<InvokeEventResult, SendError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.invoke())
-    }
-}
 
 /// What the handler answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +17,15 @@ pub struct InvokeEventResult {
     pub payload: Option<Payload>,
     /// Entries that travel with it.
     pub metadata: Metadata,
+}
+
+impl Answer for InvokeEventResult {
+    fn read(outcome: Outcome, answer: Option<Self>) -> Result<Self, SendError> {
+        match (outcome, answer) {
+            (Outcome::Accepted { .. }, Some(answer)) => Ok(answer),
+            (outcome, _) => Err(send::failure(outcome)),
+        }
+    }
 }
 
 /// An answer is not of the shape that was asked for.

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod action;
 mod builder;
+mod call;
 mod client;
 pub mod connector;
 mod credential;
@@ -22,37 +24,36 @@ mod send;
 mod shared;
 mod sync;
 
-#[doc = include_str!("../docs/limits.md")]
-pub mod limits {}
-
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]
 pub mod driven;
 
 pub use builder::WebPubSubClientBuilder;
-pub use client::{ConnectError, WebPubSubClient};
-pub use connector::{TlsConfigError, WebSocketConnector};
+pub use call::Call;
+pub use client::WebPubSubClient;
+#[cfg(feature = "websocket")]
+pub use connector::WebSocketConnector;
 pub use credential::WebPubSubClientCredential;
-pub use error::{NotSubscribed, SendError, StartError};
+pub use error::{BuildError, ConnectError, NotSubscribed, SendError, StartError};
 pub use event::Event;
 pub use group_state::GroupStateView;
 pub use inbound::{GroupStream, GroupStreamError, GroupStreams, SubscribeGroupStreams};
 pub use inbox::{Events, Overflow};
-pub use invoke::{AnswerError, InvokeEvent, InvokeEventResult};
+pub use invoke::{AnswerError, InvokeEventResult};
 pub use message::{GroupMessage, ReadError, ServerMessage};
 pub use metrics::Metrics;
 pub use outbound::{GroupStreamWriter, OpenGroupStream};
-pub use router::{Context, MessageRouter};
-pub use send::{Acknowledged, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
+pub use router::{MessageContext, MessageRouter};
+pub use send::Acknowledged;
 
 pub use webpubsub_protocol::frame::{
     AckId, FrameError, SequenceId, StreamEndError, StreamError, StreamInfo,
 };
-pub use webpubsub_protocol::metadata::Metadata;
+pub use webpubsub_protocol::metadata::{InvalidMetadata, Metadata};
 pub use webpubsub_protocol::name::{EventName, GroupName, InvalidName};
 pub use webpubsub_protocol::payload::{self, DataType, IntoPayload, Payload, PayloadError};
 pub use webpubsub_protocol::session::{
-    Backoff, Closure, DialFailure, Fragment, Loss, MemberState, Protocol, SessionConfig, State,
-    StateChange, StopReason,
+    Backoff, Closure, DialFailure, Fragment, Loss, MemberState, Protocol, SessionConfig,
+    State as ClientState, StateChange, StopReason,
 };
 pub use webpubsub_protocol::subprotocol::Subprotocol;

@@ -13,7 +13,6 @@ use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::IntoPayload;
 use webpubsub_protocol::session::{Outcome, Request, RequestId};
 
-use crate::client::WebPubSubClient;
 use crate::error::SendError;
 use crate::pending;
 use crate::send;
@@ -23,7 +22,8 @@ use crate::shared::Shared;
 #[derive(Debug)]
 #[must_use = "it does nothing unless awaited"]
 pub struct OpenGroupStream<'a> {
-    client: &'a WebPubSubClient,
+    shared: &'a Arc<Shared>,
+    timeout: Option<Duration>,
     group: ByteString,
     stream_id: Option<ByteString>,
     no_echo: bool,
@@ -32,15 +32,27 @@ pub struct OpenGroupStream<'a> {
 }
 
 impl<'a> OpenGroupStream<'a> {
-    pub(crate) const fn new(client: &'a WebPubSubClient, group: ByteString) -> Self {
+    pub(crate) const fn new(
+        shared: &'a Arc<Shared>,
+        timeout: Option<Duration>,
+        group: ByteString,
+    ) -> Self {
         Self {
-            client,
+            shared,
+            timeout,
             group,
             stream_id: None,
             no_echo: false,
             idle_timeout: None,
-            write_timeout: None,
+            write_timeout: timeout,
         }
+    }
+
+    /// Opening the stream fails with [`SendError::TimedOut`] when it takes longer than this. Default:
+    /// [`request_timeout`](crate::WebPubSubClientBuilder::request_timeout).
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     /// Uses this id, unique among the open streams of the connection. Default: a random UUID.
@@ -62,14 +74,15 @@ impl<'a> OpenGroupStream<'a> {
         self
     }
 
-    /// A write that finds no room for this long fails. Default: it waits.
+    /// A write that finds no room for this long fails, and so does an end that is not confirmed. Default:
+    /// [`request_timeout`](crate::WebPubSubClientBuilder::request_timeout).
     pub const fn write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = Some(timeout);
         self
     }
 
     async fn open(self) -> Result<GroupStreamWriter, SendError> {
-        let shared = self.client.shared();
+        let shared = self.shared;
         let mut request = Request::open_stream(GroupName::new(self.group)?);
         if let Some(id) = self.stream_id {
             request = request.stream_id(id);
@@ -80,7 +93,7 @@ impl<'a> OpenGroupStream<'a> {
         if let Some(timeout) = self.idle_timeout {
             request = request.idle_timeout(timeout);
         }
-        let (stream, settled) = pending::submit(shared, request).await?;
+        let (stream, settled) = pending::submit_within(shared, self.timeout, request).await?;
         if !matches!(settled.outcome, Outcome::Accepted { .. }) {
             return Err(send::failure(settled.outcome));
         }

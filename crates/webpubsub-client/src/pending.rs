@@ -8,20 +8,9 @@ use webpubsub_protocol::session::{Outcome, Request, RequestId};
 use crate::error::SendError;
 use crate::shared::{Lane, Settled, Shared};
 
-/// Submits a request as soon as there is room for it, and waits until it is settled. Dropping the future gives the
-/// request up.
-pub(crate) async fn submit(
-    shared: &Shared,
-    request: Request,
-) -> Result<(RequestId, Settled), SendError> {
-    Pending::submit(shared, Lane::Outbox, request)
-        .await?
-        .settled()
-        .await
-}
-
-/// As [`submit`], for as long as the time-out allows. Then the request is given up, unless it was settled at the last
-/// moment: what was not written by then never will be.
+/// Submits a request as soon as there is room for it, and waits until it is settled, for as long as the time-out allows.
+/// Then the request is given up, unless it was settled at the last moment: what was not written by then never will be.
+/// Dropping the future gives it up, too.
 pub(crate) async fn submit_within(
     shared: &Shared,
     timeout: Option<Duration>,
@@ -55,6 +44,9 @@ async fn submit_to(
     let Some(timeout) = timeout else {
         return settled.await;
     };
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(SendError::NoRuntime);
+    }
     match tokio::time::timeout(timeout, settled).await {
         Ok(settled) => settled,
         Err(_) => submitted.map_or(Err(SendError::TimedOut), Pending::give_up),

@@ -32,19 +32,19 @@ const CONCURRENCY: usize = 16;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let emulator = webpubsub_emulator::Emulator::start().await?;
 /// # let url = emulator.client_access_url("chat", "ana", &["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]);
-/// use webpubsub_client::{Context, MessageRouter, WebPubSubClient, payload};
+/// use webpubsub_client::{MessageContext, MessageRouter, WebPubSubClient, payload};
 ///
 /// #[derive(serde::Deserialize, serde::Serialize)]
 /// struct Chat {
 ///     text: String,
 /// }
 ///
-/// let (client, events) = WebPubSubClient::connect(url).await?;
+/// let (client, events) = WebPubSubClient::connect_with_events(url).await?;
 /// client.join_group("room-7").await?;
 /// client.send_to_group("room-7", payload::Json(Chat { text: "hi".into() })).await?;
 ///
 /// MessageRouter::new()
-///     .group("room-7", |chat: Chat, cx: Context| async move {
+///     .group("room-7", |chat: Chat, cx: MessageContext| async move {
 ///         assert_eq!(chat.text, "hi");
 ///         cx.client.stop().await; // ends `serve`
 ///     })
@@ -64,21 +64,21 @@ pub struct MessageRouter {
 }
 
 type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
-type GroupHandler = Box<dyn Fn(&GroupMessage, &Context) -> Option<Handling> + Send + Sync>;
-type ServerHandler = Box<dyn Fn(&ServerMessage, &Context) -> Option<Handling> + Send + Sync>;
+type GroupHandler = Box<dyn Fn(&GroupMessage, &MessageContext) -> Option<Handling> + Send + Sync>;
+type ServerHandler = Box<dyn Fn(&ServerMessage, &MessageContext) -> Option<Handling> + Send + Sync>;
 type EventHandler = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// What a handler knows besides the data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Context {
+pub struct MessageContext {
     /// The client, to answer.
     pub client: WebPubSubClient,
     /// The whole message; `None` for messages of the server.
     pub message: Option<GroupMessage>,
 }
 
-impl Context {
+impl MessageContext {
     /// The group of the message; `None` for messages of the server.
     #[must_use]
     pub fn group(&self) -> Option<&GroupName> {
@@ -96,7 +96,7 @@ impl MessageRouter {
     pub fn group<T, H, F>(self, group: impl Into<String>, handler: H) -> Self
     where
         T: DeserializeOwned,
-        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        H: Fn(T, MessageContext) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         self.add_group(Some(group.into()), handler)
@@ -106,7 +106,7 @@ impl MessageRouter {
     pub fn any_group<T, H, F>(self, handler: H) -> Self
     where
         T: DeserializeOwned,
-        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        H: Fn(T, MessageContext) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         self.add_group(None, handler)
@@ -115,10 +115,10 @@ impl MessageRouter {
     fn add_group<T, H, F>(mut self, group: Option<String>, handler: H) -> Self
     where
         T: DeserializeOwned,
-        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        H: Fn(T, MessageContext) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let handler = move |message: &GroupMessage, context: &Context| -> Option<Handling> {
+        let handler = move |message: &GroupMessage, context: &MessageContext| -> Option<Handling> {
             let data = message.json().ok()?;
             Some(Box::pin(handler(data, context.clone())))
         };
@@ -130,13 +130,14 @@ impl MessageRouter {
     pub fn server<T, H, F>(mut self, handler: H) -> Self
     where
         T: DeserializeOwned,
-        H: Fn(T, Context) -> F + Send + Sync + 'static,
+        H: Fn(T, MessageContext) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let handler = move |message: &ServerMessage, context: &Context| -> Option<Handling> {
-            let data = message.json().ok()?;
-            Some(Box::pin(handler(data, context.clone())))
-        };
+        let handler =
+            move |message: &ServerMessage, context: &MessageContext| -> Option<Handling> {
+                let data = message.json().ok()?;
+                Some(Box::pin(handler(data, context.clone())))
+            };
         self.server.push(Box::new(handler));
         self
     }
@@ -144,10 +145,10 @@ impl MessageRouter {
     /// Handles the messages to groups that no other handler takes: text, bytes, other shapes.
     pub fn unhandled<H, F>(mut self, handler: H) -> Self
     where
-        H: Fn(GroupMessage, Context) -> F + Send + Sync + 'static,
+        H: Fn(GroupMessage, MessageContext) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let handler = move |message: &GroupMessage, context: &Context| -> Option<Handling> {
+        let handler = move |message: &GroupMessage, context: &MessageContext| -> Option<Handling> {
             Some(Box::pin(handler(message.clone(), context.clone())))
         };
         self.unhandled = Some(Box::new(handler));
@@ -209,7 +210,7 @@ impl MessageRouter {
 
     fn route_group(&self, client: &WebPubSubClient, message: GroupMessage, lanes: &mut Lanes) {
         let lane = Some(message.group.clone());
-        let context = Context {
+        let context = MessageContext {
             client: client.clone(),
             message: Some(message.clone()),
         };
@@ -233,7 +234,7 @@ impl MessageRouter {
     }
 
     fn route_server(&self, client: &WebPubSubClient, message: &ServerMessage, lanes: &mut Lanes) {
-        let context = Context {
+        let context = MessageContext {
             client: client.clone(),
             message: None,
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use webpubsub_client::{
-    Acknowledged, Event, Events, State, Subprotocol, WebPubSubClient, payload::Json,
+    Acknowledged, ClientState, Event, Events, Subprotocol, WebPubSubClient, payload::Json,
 };
 use webpubsub_emulator::Emulator;
 
@@ -32,7 +32,7 @@ async fn clients_of_all_subprotocols_talk() {
         let url = emulator.client_access_url("chat", protocol.as_str(), &ROLES);
         let (client, events) = WebPubSubClient::builder(url)
             .protocol(protocol)
-            .connect()
+            .connect_with_events()
             .await
             .expect("connected");
         client.join_group("room").await.expect("joined");
@@ -54,19 +54,18 @@ async fn clients_of_all_subprotocols_talk() {
     }
     for (_, client, _) in &clients {
         client.stop().await;
-        assert_eq!(client.state(), State::Stopped);
+        assert_eq!(client.state(), ClientState::Stopped);
     }
 }
 
 #[tokio::test]
 async fn streams_and_states_go_from_client_to_client() {
     let emulator = Emulator::start().await.expect("an emulator");
-    let (ana, _ana_events) =
-        WebPubSubClient::connect(emulator.client_access_url("chat", "ana", &ROLES))
-            .await
-            .expect("connected");
+    let ana = WebPubSubClient::connect(emulator.client_access_url("chat", "ana", &ROLES))
+        .await
+        .expect("connected");
     let (bob, mut bob_events) =
-        WebPubSubClient::connect(emulator.client_access_url("chat", "bob", &ROLES))
+        WebPubSubClient::connect_with_events(emulator.client_access_url("chat", "bob", &ROLES))
             .await
             .expect("connected");
     for client in [&ana, &bob] {

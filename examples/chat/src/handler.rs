@@ -229,7 +229,9 @@ mod tests {
             };
             let ticket = self.shared.joins.lock().issue(join, Instant::now());
             let url = self.url(&ticket);
-            WebPubSubClient::connect(url).await.expect("a login")
+            WebPubSubClient::connect_with_events(url)
+                .await
+                .expect("a login")
         }
     }
 

@@ -298,7 +298,11 @@ mod tests {
         for cookie in [ANA, BEN] {
             let (_, answer) = call(&app, "GET", "/negotiate", cookie, "").await;
             let url = answer["url"].as_str().expect("a URL").to_owned();
-            inboxes.push(WebPubSubClient::connect(url).await.expect("a connection"));
+            inboxes.push(
+                WebPubSubClient::connect_with_events(url)
+                    .await
+                    .expect("a connection"),
+            );
         }
         let (status, job) = call(&app, "POST", "/jobs", ANA, r#"{"below":1000000}"#).await;
         assert_eq!(status, StatusCode::ACCEPTED);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use webpubsub_client::{
-    DialFailure, Event, Events, Loss, StartError, State, StopReason, Subprotocol,
+    ClientState, DialFailure, Event, Events, Loss, StartError, StopReason, Subprotocol,
 };
 
 use crate::fake::{Up, client, connected, connected_frame, settle};
@@ -25,7 +25,7 @@ async fn a_start_fails_with_the_first_dial_and_can_be_repeated() {
     else {
         panic!("not refused: {started:?}");
     };
-    assert_eq!((status, client.state()), (403, State::Stopped));
+    assert_eq!((status, client.state()), (403, ClientState::Stopped));
 
     let (started, _socket) = tokio::join!(client.start(), async {
         let socket = service.dialled().await.accept();
@@ -33,7 +33,7 @@ async fn a_start_fails_with_the_first_dial_and_can_be_repeated() {
         socket
     });
     started.expect("started");
-    assert_eq!(client.state(), State::Connected);
+    assert_eq!(client.state(), ClientState::Connected);
     assert_eq!(client.connection_id().as_deref(), Some("c1"));
     assert_eq!(client.user_id().as_deref(), Some("ana"));
     assert_eq!(client.start().await, Err(StartError::AlreadyStarted));
@@ -47,7 +47,7 @@ async fn a_start_that_is_given_up_stops_the_client() {
     let dialled = service.dialled().await;
     drop(start);
     settle().await;
-    assert_eq!(client.state(), State::Stopped);
+    assert_eq!(client.state(), ClientState::Stopped);
     assert!(dialled.is_given_up());
 }
 
@@ -97,7 +97,7 @@ async fn the_last_handle_takes_the_client_and_its_events_with_it() {
     let other = client.clone();
     drop(client);
     settle().await;
-    assert_eq!(other.state(), State::Connected);
+    assert_eq!(other.state(), ClientState::Connected);
     drop(other);
     assert_eq!(socket.heard().await, Some(Up::Goodbye(1000)));
     while let Some(event) = events.next().await {
@@ -115,7 +115,7 @@ async fn a_lost_socket_is_recovered_at_the_same_url_with_the_latest_token() {
             socket.cut();
         }
         assert!(matches!(next(&mut events).await, Event::Recovering { .. }));
-        assert_eq!(client.state(), State::Recovering);
+        assert_eq!(client.state(), ClientState::Recovering);
         let dialled = service.dialled().await;
         let query: Vec<_> = dialled.dial.url.query_pairs().into_owned().collect();
         let expected = [
@@ -157,7 +157,7 @@ async fn the_window_ends_although_a_dial_hangs() {
     assert!(!fresh.dial.url.as_str().contains("awps_connection_id"));
     let socket = fresh.accept();
     socket.say(&connected_frame("c2", "t1"));
-    client.wait_for(State::Connected).await;
+    client.wait_for(ClientState::Connected).await;
     assert_eq!(client.connection_id().as_deref(), Some("c2"));
 }
 
@@ -237,7 +237,7 @@ fn a_runtime_that_goes_away_stops_the_client() {
     let first = runtime().expect("a runtime");
     let (client, mut events, _service, _socket) = first.block_on(connected(|builder| builder));
     drop(first);
-    assert_eq!(client.state(), State::Stopped);
+    assert_eq!(client.state(), ClientState::Stopped);
     let second = runtime().expect("a runtime");
     second.block_on(async {
         client.stop().await;

@@ -4,13 +4,12 @@
 
 mod credentials;
 mod events;
-#[allow(dead_code, reason = "the stress test uses the rest")]
 mod fake;
 mod group_state;
-mod handles;
 mod life;
 mod logs;
 mod metrics;
+mod options;
 mod protocols;
 mod requests;
 mod router;

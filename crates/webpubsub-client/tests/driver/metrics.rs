@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use webpubsub_client::{Loss, Metrics, State};
+use webpubsub_client::{ClientState, Loss, Metrics};
 
 use crate::fake::{connected, connected_frame, settle};
 
@@ -23,7 +23,7 @@ impl Metrics for Log {
     fn frame_ignored(&self) {
         self.note("ignored");
     }
-    fn state_changed(&self, state: State) {
+    fn state_changed(&self, state: ClientState) {
         self.note(format!("{state:?}"));
     }
     fn recovering(&self, _: &Loss) {
@@ -50,7 +50,7 @@ async fn everything_is_counted_once() {
     again.say(&connected_frame("c1", "t2"));
     again.say(r#"{"sequenceId":1,"type":"message","from":"server","dataType":"text","data":"x"}"#);
     again.say(r#"{"type":"pong"}"#);
-    client.wait_for(State::Connected).await;
+    client.wait_for(ClientState::Connected).await;
     settle().await;
     client.stop().await;
     let expected = [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use webpubsub_client::{Acknowledged, Backoff, Loss, SendError, State, payload::Json};
+use webpubsub_client::{Acknowledged, Backoff, ClientState, Loss, SendError, payload::Json};
 
 use crate::fake::{client, connected, connected_frame, settle};
 
@@ -250,5 +250,5 @@ async fn misuse_is_a_typed_error() {
         client.send_to_group("g", "x").await,
         Err(SendError::NotStarted)
     ));
-    assert_eq!(client.state(), State::Stopped);
+    assert_eq!(client.state(), ClientState::Stopped);
 }

@@ -58,7 +58,7 @@ impl World {
             .keep_alive_timeout(Duration::from_secs(1))
             .dial_timeout(Duration::from_secs(1))
             .recovery_backoff(Backoff::Fixed(Duration::from_millis(20)))
-            .connect()
+            .connect_with_events()
             .await
             .expect("connected")
     }

@@ -20,7 +20,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::mpsc;
 use url::Url;
 use webpubsub_client::{
-    Loss, SendError, State, WebPubSubClient, WebPubSubClientCredential, payload,
+    ClientState, Loss, SendError, WebPubSubClient, WebPubSubClientCredential, payload,
 };
 
 use crate::handler::SAY;
@@ -130,7 +130,7 @@ async fn converse(
     }
     match client.join_group(group).await {
         Ok(_) => negotiator.announce().await,
-        Err(_) if client.state() == State::Stopped => return Ok(()),
+        Err(_) if client.state() == ClientState::Stopped => return Ok(()),
         Err(error) => return Err(anyhow!(error).context("the room cannot be joined")),
     }
     let mut lines = input::lines();
@@ -138,7 +138,7 @@ async fn converse(
     loop {
         let text = tokio::select! {
             text = lines.recv() => text,
-            () = client.wait_for(State::Stopped) => return Ok(()),
+            () = client.wait_for(ClientState::Stopped) => return Ok(()),
         };
         let Some(text) = text else { break };
         let message = ChatMessage {
@@ -156,7 +156,7 @@ async fn converse(
         let _ = report.send(line).await;
     }
     if listen {
-        client.wait_for(State::Stopped).await;
+        client.wait_for(ClientState::Stopped).await;
     }
     Ok(())
 }

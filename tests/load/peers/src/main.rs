@@ -60,7 +60,7 @@ fn done() {
 }
 
 async fn connect(url: String) -> Result<(WebPubSubClient, Events)> {
-    Ok(WebPubSubClient::connect(url).await?)
+    Ok(WebPubSubClient::connect_with_events(url).await?)
 }
 
 async fn receive(url: String, count: usize, mut start: Start) -> Result<()> {

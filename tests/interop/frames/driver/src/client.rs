@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::{AbortHandle, yield_now};
 use webpubsub_client::{
-    Backoff, Subprotocol, TlsConfigError, WebPubSubClient, WebPubSubClientCredential,
+    Backoff, BuildError, Subprotocol, WebPubSubClient, WebPubSubClientCredential,
 };
 
 use crate::calls::{self, Streams};
@@ -29,7 +29,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(settings: &Settings, reporter: Reporter) -> Result<Self, TlsConfigError> {
+    pub(crate) fn new(settings: &Settings, reporter: Reporter) -> Result<Self, BuildError> {
         let client = build(settings)?;
         let mut events = client.events();
         tokio::spawn({
@@ -86,7 +86,7 @@ fn cancelled() -> Value {
     json!({ "outcome": "cancelled" })
 }
 
-fn build(settings: &Settings) -> Result<WebPubSubClient, TlsConfigError> {
+fn build(settings: &Settings) -> Result<WebPubSubClient, BuildError> {
     let (url, asked) = (settings.url.clone(), Arc::new(AtomicU64::new(0)));
     let credential = WebPubSubClientCredential::provider(move || {
         let number = asked.fetch_add(1, Ordering::Relaxed) + 1;
