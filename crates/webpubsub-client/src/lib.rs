@@ -24,6 +24,9 @@ mod send;
 mod shared;
 mod sync;
 
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
+
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]
 pub mod driven;

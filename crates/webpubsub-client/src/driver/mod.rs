@@ -28,7 +28,7 @@ use webpubsub_protocol::session::{Action, Attempt, Input, Protocol};
 use crate::connector::{AnyConnector, AnyTransport};
 use crate::credential::WebPubSubClientCredential;
 use crate::shared::{Rest, Seat, Turn};
-use crate::sync::{Alarm, within};
+use crate::sync::{Alarm, now, within};
 use dial::Dialing;
 use socket::Socket;
 
@@ -216,8 +216,9 @@ impl Driver {
             return false;
         };
         let seat = &self.seat;
+        let now = now();
         socket.poll_write(cx, || {
-            let frame = seat.transmit()?;
+            let frame = seat.transmit(now)?;
             seat.shared().metrics.frame_sent(frame.len());
             Some(frame)
         })

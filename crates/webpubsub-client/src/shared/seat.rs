@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use bytestring::ByteString;
-use webpubsub_protocol::session::{Action, Attempt, Input, State, WireFrame};
+use webpubsub_protocol::session::{Action, Attempt, Input, Now, State, WireFrame};
 
 use super::{Change, Inner, Report, Shared};
 use crate::sync::now;
@@ -109,13 +109,13 @@ impl Seat {
             inner.session.handle_timeout(now);
         }
         inner.dispatch();
-        inner.watch_consumers(now);
+        let read_limit = inner.watch_consumers(now);
         inner.dispatch();
         self.shared.publish_status(&mut inner);
         let turn = Turn {
             actions: std::iter::from_fn(|| inner.session.poll_action()).collect(),
             reports: std::mem::take(&mut inner.reports),
-            read_limit: inner.read_limit(),
+            read_limit,
             deadline: inner.deadline(),
             connection_id: inner.session.connection_id().cloned(),
         };
@@ -124,9 +124,9 @@ impl Seat {
     }
 
     /// The next frame to write to a socket that can take it.
-    pub(crate) fn transmit(&self) -> Option<WireFrame> {
+    pub(crate) fn transmit(&self, now: Now) -> Option<WireFrame> {
         let mut inner = self.shared.lock();
-        let frame = inner.session.poll_transmit(now())?;
+        let frame = inner.session.poll_transmit(now)?;
         self.shared.release(inner, Change::ByDriver);
         Some(frame)
     }
@@ -201,7 +201,9 @@ impl Drop for Seat {
             tracing::warn!("the client stops: its task ended, by a panic or with its runtime");
         }
         for report in reports {
-            report.tell(&*self.shared.metrics);
+            // Whatever the application's code panicked for may make it panic again.
+            let metrics = &*self.shared.metrics;
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| report.tell(metrics)));
         }
     }
 }

@@ -27,20 +27,13 @@ impl StallWatch {
 }
 
 impl Inner {
-    /// How many bytes may be read from the socket; zero while a consumer blocks it. A connection that does not stand
-    /// yet is always read, which takes a frame or two, so that a slow consumer does not cost a recovery.
-    pub(super) fn read_limit(&self) -> usize {
-        if self.session.state() == State::Connected {
-            self.room_in_inboxes()
-        } else {
-            usize::MAX
-        }
-    }
-
-    /// Notices when a consumer begins, or ceases, to block the connection.
-    pub(super) fn watch_consumers(&mut self, now: Now) {
-        let is_blocked = self.room_in_inboxes() == 0;
-        match (is_blocked, self.stall.blocked_since) {
+    /// Notices when a consumer begins, or ceases, to block the connection. Returns how many bytes may be read from the
+    /// socket, none while a consumer blocks it. A connection that does not stand yet is always read, which takes a frame
+    /// or two, so that a slow consumer does not cost a recovery.
+    pub(super) fn watch_consumers(&mut self, now: Now) -> usize {
+        let rooms = self.inboxes.iter().filter_map(|inbox| inbox.room());
+        let room = rooms.min().unwrap_or(usize::MAX);
+        match (room == 0, self.stall.blocked_since) {
             (true, None) => self.stall.blocked_since = Some(now.mono),
             (false, Some(_)) => {
                 self.stall = StallWatch::default();
@@ -53,10 +46,10 @@ impl Inner {
             self.reports.push(Report::Stalled);
             self.session.set_stalled(now, true);
         }
-    }
-
-    fn room_in_inboxes(&self) -> usize {
-        let rooms = self.inboxes.iter().filter_map(|inbox| inbox.room());
-        rooms.min().unwrap_or(usize::MAX)
+        if self.session.state() == State::Connected {
+            room
+        } else {
+            usize::MAX
+        }
     }
 }

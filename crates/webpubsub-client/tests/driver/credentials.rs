@@ -89,3 +89,44 @@ async fn a_credential_that_fails_hangs_or_gives_nonsense_is_named() {
         assert!(!matches!(failure, DialFailure::Refused { .. }));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_panics_fails_its_dial_only() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    let credential = WebPubSubClientCredential::provider(move || {
+        let n = counter.fetch_add(1, Ordering::SeqCst);
+        assert!(n != 0, "the first time, before there is a future");
+        async move {
+            assert!(n != 1, "the second time, in the future");
+            Ok::<_, std::io::Error>("wss://service.test/client/hubs/chat".to_owned())
+        }
+    });
+    let (connector, mut service) = service();
+    let client = WebPubSubClient::builder(credential)
+        .connector(connector)
+        .retry_initial_connect(true)
+        .build()
+        .expect("a client");
+    let (started, _socket) = tokio::join!(client.start(), async {
+        let socket = service.dialled().await.accept();
+        socket.say(&connected_frame("c1", "t1"));
+        socket
+    });
+    started.expect("the third time is well");
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+
+    let panicking = WebPubSubClientCredential::provider(|| async {
+        panic!("always");
+        #[expect(unreachable_code, reason = "gives the future its type")]
+        Ok::<String, std::io::Error>(String::new())
+    });
+    let (connector, _service) = crate::fake::service();
+    let client = WebPubSubClient::builder(panicking).connector(connector);
+    let started = client.build().expect("a client").start().await;
+    let Err(StartError::Stopped(StopReason::Refused(DialFailure::Credential(why)))) = started
+    else {
+        panic!("not refused: {started:?}");
+    };
+    assert_eq!(why, "its provider panicked");
+}

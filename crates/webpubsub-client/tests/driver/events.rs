@@ -182,3 +182,87 @@ async fn what_cannot_be_read_is_skipped() {
     flood(&socket, 1..=1);
     assert_eq!(number(&events.next().await.expect("an event")), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_states_cost_what_they_hold() {
+    let (client, events, _service, mut socket) = connected(|builder| builder).await;
+    drop(events);
+    let mut slow = client.events_with(10_000, Overflow::DropOldest);
+    let (subscribed, ()) = tokio::join!(client.subscribe_group_state("g").into_future(), async {
+        socket.text().await;
+        socket.say(r#"{"type":"ack","ackId":1,"success":true}"#);
+    });
+    subscribed.expect("subscribed");
+    let value = "x".repeat(500);
+    for n in 1..=1_000 {
+        socket.say(&format!(
+            r#"{{"type":"groupStateUpdate","group":"g","items":[{{"connectionId":"c","state":{{"k":"{value}"}},"updatedAt":{n}}}]}}"#
+        ));
+    }
+    settle().await;
+    client.stop().await;
+    let (mut held, mut dropped) = (0, 0);
+    loop {
+        match slow.next().await.expect("it ends with the stop") {
+            Event::GroupStateChanged { .. } => held += 1,
+            Event::Dropped { messages } => dropped += messages,
+            Event::Stopped { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(held + dropped, 1_000);
+    assert!((1..20).contains(&held), "{held} were held");
+}
+
+/// A service that accepts and drops: each try leaves events, which no reading holds back.
+#[tokio::test(start_paused = true)]
+async fn events_of_the_connection_are_limited_too() {
+    let (client, events, mut service, socket) =
+        connected(|builder| builder.protocol(webpubsub_client::Subprotocol::Json)).await;
+    drop(events);
+    let mut unread = client.events_with(10_000, Overflow::DropOldest);
+    socket.cut();
+    for n in 0..600 {
+        let socket = service.dialled().await.accept();
+        socket.say(&connected_frame(&format!("c{n}"), "t"));
+        settle().await;
+    }
+    client.stop().await;
+    let mut events = 0;
+    let Some(Event::Dropped { messages }) = unread.next().await else {
+        panic!("nothing was dropped");
+    };
+    while !matches!(unread.next().await, Some(Event::Stopped { .. })) {
+        events += 1;
+    }
+    assert!(messages > 500, "{messages} were dropped");
+    assert_eq!(events, 999);
+}
+
+/// Both parts are measured in the same run, so that a slow machine does not matter.
+#[tokio::test]
+async fn a_full_inbox_takes_a_message_as_fast_as_an_empty_one() {
+    let (client, events, _service, socket) = connected(|builder| builder).await;
+    drop(events);
+    let _full = client.events_with(16 * 1024 * 1024, Overflow::DropOldest);
+    let mut fast = client.events();
+    let mut time = async |messages: u32| {
+        let before = std::time::Instant::now();
+        for n in 0..messages {
+            socket.say(&format!(
+                r#"{{"type":"message","from":"server","dataType":"text","data":"{n:0>100}"}}"#
+            ));
+        }
+        for _ in 0..messages {
+            fast.next().await;
+        }
+        before.elapsed() / messages
+    };
+    let empty = time(10_000).await;
+    time(60_000).await;
+    let full = time(500).await;
+    assert!(
+        full < empty * 20,
+        "{full:?} when full, {empty:?} when empty"
+    );
+}

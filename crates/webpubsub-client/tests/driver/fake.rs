@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use futures_util::{Sink, Stream};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use webpubsub_client::connector::{Connector, Dial, Transport};
 use webpubsub_client::{Closure, DialFailure, Events, WebPubSubClient, WebPubSubClientBuilder};
@@ -116,6 +117,7 @@ impl Dialled {
             to_service,
             shared: Arc::clone(&shared),
             written: VecDeque::new(),
+            has_failed: false,
         };
         assert!(
             self.answer.send(Ok(transport)).is_ok(),
@@ -151,6 +153,12 @@ struct Shared {
     writer: AtomicWaker,
     flushes: AtomicUsize,
     is_deaf: AtomicBool,
+    is_broken: AtomicBool,
+    /// What can be read once writing has failed.
+    last_words: Mutex<VecDeque<Result<WireFrame, Closure>>>,
+    panics: AtomicBool,
+    /// How many times a flush spins before it is done, as a system call takes its time.
+    spins: AtomicUsize,
 }
 
 /// The service's end of a socket.
@@ -174,12 +182,7 @@ impl Socket {
     }
 
     pub(crate) fn close(&self, code: u16, reason: &str) {
-        let closure = Closure {
-            code: Some(code),
-            reason: reason.to_owned(),
-            error: None,
-        };
-        let _ = self.down.send(Err(closure));
+        let _ = self.down.send(Err(closure(code, reason)));
     }
 
     /// The connection breaks without a close frame.
@@ -220,6 +223,23 @@ impl Socket {
         self.shared.is_deaf.store(true, Ordering::SeqCst);
     }
 
+    /// Writing fails from now on, and what arrived meanwhile is this frame and a close frame.
+    pub(crate) fn break_writes(&self, frame: &str, code: u16, reason: &str) {
+        let frame = Ok(WireFrame::Text(frame.to_owned().into()));
+        *self.shared.last_words.lock() = VecDeque::from([frame, Err(closure(code, reason))]);
+        self.shared.is_broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Writing panics from now on.
+    pub(crate) fn panic_on_write(&self) {
+        self.shared.panics.store(true, Ordering::SeqCst);
+    }
+
+    /// Writing takes a while.
+    pub(crate) fn write_slowly(&self, spins: usize) {
+        self.shared.spins.store(spins, Ordering::SeqCst);
+    }
+
     pub(crate) fn flushes(&self) -> usize {
         self.shared.flushes.load(Ordering::SeqCst)
     }
@@ -237,12 +257,26 @@ pub(crate) struct FakeTransport {
     to_service: mpsc::UnboundedSender<Up>,
     shared: Arc<Shared>,
     written: VecDeque<Up>,
+    has_failed: bool,
+}
+
+fn closure(code: u16, reason: &str) -> Closure {
+    Closure {
+        code: Some(code),
+        reason: reason.to_owned(),
+        error: None,
+    }
 }
 
 impl Stream for FakeTransport {
     type Item = Result<WireFrame, Closure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_failed
+            && let Some(word) = self.shared.last_words.lock().pop_front()
+        {
+            return Poll::Ready(Some(word));
+        }
         self.from_service.poll_recv(cx)
     }
 }
@@ -268,6 +302,21 @@ impl Sink<WireFrame> for FakeTransport {
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Closure>> {
         self.shared.flushes.fetch_add(1, Ordering::SeqCst);
+        assert!(
+            !self.shared.panics.load(Ordering::SeqCst),
+            "the test asked for it"
+        );
+        if self.shared.is_broken.load(Ordering::SeqCst) {
+            self.has_failed = true;
+            return Poll::Ready(Err(Closure {
+                code: None,
+                reason: String::new(),
+                error: Some("broken pipe".to_owned()),
+            }));
+        }
+        for _ in 0..self.shared.spins.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
         while let Some(up) = self.written.pop_front() {
             // The test may have dropped its end.
             let _ = self.to_service.send(up);

@@ -8,7 +8,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
-use webpubsub_client::Event;
+use webpubsub_client::{Event, Overflow};
 
 use crate::fake::{connected, connected_frame};
 
@@ -64,5 +64,48 @@ impl Visit for ConnectionId {
         if field.name() == "connection_id" {
             self.0 = Some(format!("{value:?}"));
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_that_nobody_reads_says_so_before_it_blocks() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(Registry::default().with(warnings.clone()));
+    let (client, events, _service, socket) = connected(|builder| builder).await;
+    drop(events);
+    let _unread = client.events_with(10_000, Overflow::Pause);
+    let mut read = client.events_with(10_000, Overflow::Pause);
+    let message = |data: &str| {
+        format!(r#"{{"type":"message","from":"server","dataType":"text","data":"{data}"}}"#)
+    };
+    socket.say(&message("x"));
+    assert!(read.next().await.is_some());
+    assert_eq!(*warnings.0.lock(), 0);
+    socket.say(&message(&"x".repeat(6_000)));
+    assert!(read.next().await.is_some());
+    assert_eq!(*warnings.0.lock(), 1);
+    // It still takes this one, and says it once.
+    socket.say(&message(&"x".repeat(1_000)));
+    assert!(read.next().await.is_some());
+    assert_eq!(*warnings.0.lock(), 1);
+}
+
+/// Counts what says that a consumer is never read.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<usize>>);
+
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let mut message = Message(false);
+        event.record(&mut message);
+        *self.0.lock() += usize::from(message.0);
+    }
+}
+
+struct Message(bool);
+
+impl Visit for Message {
+    fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+        self.0 |= format!("{value:?}").contains("has never been read");
     }
 }

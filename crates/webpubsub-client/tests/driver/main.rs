@@ -4,8 +4,10 @@
 
 mod credentials;
 mod events;
+#[allow(dead_code, reason = "the stress test uses the rest")]
 mod fake;
 mod group_state;
+mod handles;
 mod life;
 mod logs;
 mod metrics;

@@ -128,3 +128,135 @@ async fn readers_see_fragments_gaps_and_errors() {
     );
     assert!(stream.next().await.is_none());
 }
+
+/// A fragment of the stream `id`.
+fn fragment(id: &str, number: u64, data: &str) -> String {
+    format!(
+        r#"{{"type":"message","from":"group","fromUserId":null,"group":"g","dataType":"text","data":"{data}","stream":{{"streamId":"{id}","streamSequenceId":{number}}}}}"#
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_writer_leaves_a_newer_stream_of_its_name_alone() {
+    let (client, _events, _service, mut socket) = connected(|builder| builder).await;
+    let mut old = open(&client, &mut socket).await;
+    socket.say(
+        r#"{"type":"streamClosed","streamId":"s","error":{"name":"IdleTimeout","message":"m"}}"#,
+    );
+    settle().await;
+    let mut new = open(&client, &mut socket).await;
+    let error = old.write("x").await.expect_err("it is over");
+    assert_eq!(error.name(), Some("IdleTimeout"));
+    drop(old);
+    assert_eq!(socket.texts().await, [""; 0]);
+    new.write("y").await.expect("written");
+    assert!(socket.text().await.contains(r#""streamSequenceId":1,"#));
+    // It hears of its own failure.
+    socket.say(
+        r#"{"type":"streamClosed","streamId":"s","error":{"name":"Forbidden","message":"m"}}"#,
+    );
+    assert_eq!(new.failed().await.name, "Forbidden");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fragment_that_was_not_written_in_time_never_is() {
+    let (client, _events, mut service, mut socket) = connected(|builder| builder).await;
+    let mut writer = open(&client, &mut socket).await;
+    socket.cut();
+    let dialled = service.dialled().await;
+    let error = writer.write("once").await.expect_err("no connection");
+    assert!(matches!(error, SendError::TimedOut), "{error:?}");
+    {
+        let mut dropped = Box::pin(writer.write("dropped"));
+        assert!(futures_util::poll!(dropped.as_mut()).is_pending());
+    }
+    let mut again = dialled.accept();
+    again.say(r#"{"type":"pong"}"#);
+    writer.write("once").await.expect("written");
+    let texts = again.texts().await;
+    assert_eq!(
+        texts,
+        [
+            r#"{"type":"ping"}"#,
+            r#"{"type":"streamData","streamId":"s","streamSequenceId":1,"dataType":"text","data":"once"}"#
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_given_up_still_ends_the_stream() {
+    let (client, _events, _service, mut socket) = connected(|builder| builder).await;
+    let writer = open(&client, &mut socket).await;
+    socket.jam(true);
+    {
+        let mut end = Box::pin(writer.end());
+        assert!(futures_util::poll!(end.as_mut()).is_pending());
+    }
+    socket.jam(false);
+    let texts = socket.texts().await;
+    assert!(
+        matches!(&texts[..], [end] if end.starts_with(r#"{"type":"streamEnd","streamId":"s","error""#)),
+        "{texts:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_dropped_ends_its_streams() {
+    let (client, _events, _service, socket) = connected(|builder| builder).await;
+    let mut streams = client.group_streams().subscribe();
+    let mut others = client.group_streams().subscribe();
+    socket.say(&fragment("s", 1, "x"));
+    let mut stream = streams.next().await.expect("a stream");
+    let mut other = others.next().await.expect("a stream");
+    for stream in [&mut stream, &mut other] {
+        stream.next().await.expect("a fragment").expect("complete");
+    }
+    drop(streams);
+    let end = stream.next().await;
+    assert_eq!(end, Some(Err(GroupStreamError::Unsubscribed)));
+    assert_eq!(stream.next().await, None);
+
+    socket.say(&fragment("s", 2, "x"));
+    other.next().await.expect("a fragment").expect("complete");
+    client.stop().await;
+    assert_eq!(other.next().await, Some(Err(GroupStreamError::Stopped)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_nobody_takes_are_limited_in_number() {
+    let (client, _events, _service, socket) = connected(|builder| builder).await;
+    let mut streams = client.group_streams().max_waiting(2).subscribe();
+    for id in ["a", "b", "c"] {
+        socket.say(&fragment(id, 1, "x"));
+    }
+    settle().await;
+    assert_eq!(streams.missed(), 1);
+    for id in ["a", "b"] {
+        assert_eq!(streams.next().await.expect("a stream").stream_id(), id);
+    }
+    socket.say(&fragment("d", 1, "x"));
+    assert_eq!(streams.next().await.expect("a stream").stream_id(), "d");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_streams_of_a_subscription_are_limited_together() {
+    let (client, _events, _service, socket) = connected(|builder| builder).await;
+    let mut streams = client.group_streams().max_total_bytes(10_000).subscribe();
+    let data = "x".repeat(4_000);
+    for id in ["a", "b", "c"] {
+        socket.say(&fragment(id, 1, &data));
+    }
+    settle().await;
+    let mut ends = Vec::new();
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        let mut stream = streams.next().await.expect("a stream");
+        ends.push(stream.next().await.expect("a fragment or its end").is_ok());
+        taken.push(stream);
+    }
+    assert_eq!(ends, [true, true, false]);
+    let end = taken[0].next();
+    // What was read makes room again.
+    socket.say(&fragment("a", 2, &data));
+    assert!(end.await.expect("a fragment").is_ok());
+}

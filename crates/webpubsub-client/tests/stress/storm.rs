@@ -1,0 +1,147 @@
+//! Everything at once, over a network that is cut again and again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use webpubsub_client::{Overflow, Subprotocol, WebPubSubClient};
+
+use crate::world::World;
+use crate::{Rounds, soon};
+
+const CLIENTS: u64 = 4;
+const USERS_OF_EACH: u64 = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whatever_is_started_stopped_dropped_and_cut_ends() {
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let world = World::new().await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(AtomicU64::new(0));
+    let mut clients = Vec::new();
+    let mut users = Vec::new();
+    for n in 0..CLIENTS {
+        let protocol = [Subprotocol::ReliableJson, Subprotocol::Json][n as usize % 2];
+        let (client, events) = world.client(&format!("user-{n}"), protocol).await;
+        drop(events);
+        let _ = client.join_group("storm").await;
+        for _ in 0..USERS_OF_EACH {
+            let user = User {
+                client: client.clone(),
+                rng: SmallRng::seed_from_u64(rng.random()),
+                is_over: Arc::clone(&is_over),
+                done: Arc::clone(&done),
+            };
+            users.push(tokio::spawn(user.run()));
+        }
+        clients.push(client);
+    }
+    let rounds = Rounds::begin();
+    while rounds.go_on() {
+        tokio::time::sleep(Duration::from_millis(rng.random_range(5..60))).await;
+        world.proxy.kill();
+    }
+    is_over.store(true, Ordering::SeqCst);
+    for user in users {
+        soon("a user", user).await.expect("no panic");
+    }
+    for client in clients {
+        soon("the last stop", client.stop()).await;
+        soon("the last start", client.start())
+            .await
+            .expect("started");
+        let sent = soon("the last request", client.send_to_group("storm", "x")).await;
+        sent.expect("the client works as ever");
+        soon("the very last stop", client.stop()).await;
+    }
+    assert!(done.load(Ordering::SeqCst) > 100);
+}
+
+/// Somebody who uses a client that others use, too, and changes their mind often.
+struct User {
+    client: WebPubSubClient,
+    rng: SmallRng,
+    is_over: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+}
+
+impl User {
+    async fn run(mut self) {
+        while !self.is_over.load(Ordering::SeqCst) {
+            let choice = self.rng.random_range(0..10);
+            let patience = Duration::from_micros(self.rng.random_range(0..3_000));
+            // What fails has been stopped or lost; what hangs is what this is about.
+            match choice {
+                0 => soon("a stop", self.client.stop()).await,
+                1 => drop(soon("a start", self.client.start()).await),
+                2 => drop(tokio::time::timeout(patience, self.client.stop()).await),
+                3 => drop(tokio::time::timeout(patience, self.client.start()).await),
+                4 => {
+                    let send = self.client.send_to_group("storm", "x");
+                    drop(soon("a request", send).await);
+                }
+                5 => {
+                    let send = self.client.send_to_group("storm", "x");
+                    drop(tokio::time::timeout(patience, send).await);
+                }
+                6 => {
+                    let send = self.client.send_to_group("storm", "x");
+                    drop(soon("a message without answer", send.fire_and_forget()).await);
+                }
+                7 => self.publish(patience).await,
+                8 => self.subscribe(patience).await,
+                _ => self.listen(patience).await,
+            }
+            self.done.fetch_add(1, Ordering::SeqCst);
+            // Somebody has to start it again.
+            if choice < 3 {
+                drop(soon("a start after a stop", self.client.start()).await);
+            }
+        }
+    }
+
+    async fn publish(&mut self, patience: Duration) {
+        let open = soon("a stream", self.client.open_group_stream("storm")).await;
+        let Ok(mut writer) = open else { return };
+        for n in 0..3 {
+            if n == 1 {
+                drop(tokio::time::timeout(patience, writer.write("x")).await);
+            } else {
+                drop(soon("a fragment", writer.write("x")).await);
+            }
+        }
+        if self.rng.random() {
+            drop(soon("the end of a stream", writer.end()).await);
+        }
+    }
+
+    async fn subscribe(&mut self, patience: Duration) {
+        let mut streams = self.client.group_streams().subscribe();
+        let Ok(Some(mut stream)) = tokio::time::timeout(patience * 10, streams.next()).await else {
+            return;
+        };
+        let reader = tokio::spawn(async move { while stream.next().await.is_some() {} });
+        tokio::time::sleep(patience).await;
+        drop(streams);
+        soon("the reader of a dropped subscription", reader)
+            .await
+            .unwrap();
+    }
+
+    async fn listen(&mut self, patience: Duration) {
+        let overflow = match self.rng.random_range(0..3) {
+            0 => Overflow::Pause,
+            1 => Overflow::DropOldest,
+            _ => Overflow::Close,
+        };
+        let mut events = self.client.events_with(500, overflow);
+        let listening = async { while events.next().await.is_some() {} };
+        drop(tokio::time::timeout(patience, listening).await);
+        // Now it blocks the others for a while, perhaps.
+        tokio::time::sleep(patience).await;
+    }
+}
