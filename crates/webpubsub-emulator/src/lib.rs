@@ -5,6 +5,7 @@ mod clock;
 mod counters;
 mod emulator;
 mod handlers;
+mod headers;
 mod http;
 mod hub;
 mod ids;

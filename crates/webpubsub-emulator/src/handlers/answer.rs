@@ -9,7 +9,7 @@ use webpubsub_protocol::cloud_event::data_type;
 use webpubsub_protocol::cloud_event::header::CE_CONNECTION_STATE;
 use webpubsub_protocol::frame::json::depth_is_within;
 use webpubsub_protocol::limits;
-use webpubsub_protocol::metadata::{HEADER_PREFIX, InvalidMetadata, Metadata};
+use webpubsub_protocol::metadata::{InvalidMetadata, Metadata};
 use webpubsub_protocol::name::{GroupName, UserId};
 use webpubsub_protocol::payload::{DataType, Payload};
 
@@ -200,21 +200,9 @@ fn succeeded(answer: &Answer) -> Result<(), Unusable> {
     Ok(())
 }
 
-/// `x-webpubsub-metadata-<key>` headers. Of several values for a key, and of several items in a value, the last one
-/// counts; headers without a key do not.
+/// The metadata of an answer, from its headers; those without a key do not count.
 fn metadata(headers: &HeaderMap) -> Result<Metadata, InvalidMetadata> {
-    let entries = headers.keys().filter_map(|name| {
-        let key = name.as_str().strip_prefix(HEADER_PREFIX)?;
-        let value = headers.get_all(name).iter().next_back()?;
-        (!key.is_empty()).then(|| (key.to_owned(), last_item(value)))
-    });
-    Metadata::new(entries)
-}
-
-fn last_item(value: &HeaderValue) -> String {
-    let last = value.as_bytes().rsplit(|byte| *byte == b',').next();
-    // Bytes outside ASCII survive as characters that the rules then refuse.
-    String::from_utf8_lossy(last.unwrap_or_default().trim_ascii()).into_owned()
+    Metadata::new(crate::headers::metadata(headers).filter(|(key, _)| !key.is_empty()))
 }
 
 #[cfg(test)]

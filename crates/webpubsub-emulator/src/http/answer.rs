@@ -4,8 +4,27 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-/// An error answer: `{"code", "message", "target", "details", "innererror"}` and the header `x-ms-error-code`.
+/// An error answer about the request as a whole.
 pub(super) fn error(status: StatusCode, code: &'static str, message: &str) -> Response {
+    let body = error_body(code, message, "Request");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    // The message may quote a host name of the caller's choice: no browser may take it for a page.
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert("x-ms-error-code", HeaderValue::from_static(code));
+    response
+}
+
+/// The service's error as JSON: `{"code", "message", "target", "details", "innererror"}`.
+pub(crate) fn error_body(code: &str, message: &str, target: &str) -> String {
     #[derive(Serialize)]
     struct Error<'a> {
         code: &'a str,
@@ -15,26 +34,12 @@ pub(super) fn error(status: StatusCode, code: &'static str, message: &str) -> Re
         innererror: Option<()>,
     }
 
-    let body = serde_json::to_vec(&Error {
+    let error = Error {
         code,
         message,
-        target: "Request",
+        target,
         details: None,
         innererror: None,
-    })
-    .expect("texts always serialise");
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
-    // The message may quote a host name of the caller's choice: nobody shall read it as a page.
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert("x-ms-error-code", HeaderValue::from_static(code));
-    response
+    };
+    serde_json::to_string(&error).expect("texts always serialise")
 }

@@ -6,17 +6,16 @@ use axum::body::Body;
 use bytes::Bytes;
 use bytestring::ByteString;
 use encoding_rs::{Encoding, UTF_8};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::IgnoredAny;
 use webpubsub_protocol::frame::json::depth_is_within;
 use webpubsub_protocol::limits;
-use webpubsub_protocol::metadata::{self, Metadata};
+use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
 use super::error::RestError;
 use super::media_type::MessageType;
-use crate::clock::Clock;
 
 /// The announced length of a body.
 ///
@@ -64,7 +63,8 @@ pub(super) async fn read(body: &mut Body, length: usize) -> Result<Bytes, RestEr
 ///
 /// A client that is still writing when its connection is closed sees a broken connection in place
 /// of the answer.
-pub(super) async fn drain(mut body: Body, headers: &HeaderMap, clock: &Clock) {
+/// The time is the machine's, even where our clock stands still: it is a limit of HTTP.
+pub(super) async fn drain(mut body: Body, headers: &HeaderMap) {
     const MOST: usize = 8 * limits::MESSAGE_BYTES;
     const LONGEST: Duration = Duration::from_secs(2);
 
@@ -72,7 +72,6 @@ pub(super) async fn drain(mut body: Body, headers: &HeaderMap, clock: &Clock) {
     if headers.contains_key(header::EXPECT) {
         return;
     }
-    let deadline = clock.now().mono + LONGEST;
     let read = async {
         let mut left = MOST;
         while let Some(Ok(frame)) = body.frame().await {
@@ -83,10 +82,8 @@ pub(super) async fn drain(mut body: Body, headers: &HeaderMap, clock: &Clock) {
             left = rest;
         }
     };
-    tokio::select! {
-        () = read => {}
-        () = clock.sleep_until(deadline) => {}
-    }
+    // Whatever is left when the time is over stays unread.
+    let _ = tokio::time::timeout(LONGEST, read).await;
 }
 
 /// What a body of this type says as a message.
@@ -132,38 +129,20 @@ fn text(charset: &'static Encoding, body: Bytes) -> Result<ByteString, RestError
     }
 }
 
-/// The metadata of a message: `X-WebPubSub-Metadata-<key>` headers. Of several values for a key,
-/// and of several items in a value, the last one counts.
+/// The metadata of a message, from its headers.
 ///
 /// # Errors
 ///
 /// 400 with the rule that is broken, for example when a key is empty.
 pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, RestError> {
-    let key = |name: &HeaderName| {
-        name.as_str()
-            .strip_prefix(metadata::HEADER_PREFIX)
-            .map(str::to_owned)
-    };
-    let entries = headers.keys().filter_map(|name| {
-        let value = headers.get_all(name).iter().next_back()?;
-        Some((key(name)?, last_item(value)))
-    });
-    Metadata::new(entries).map_err(|error| RestError::bad_metadata(&error))
-}
-
-fn last_item(value: &HeaderValue) -> String {
-    let last = value
-        .as_bytes()
-        .rsplit(|byte| *byte == b',')
-        .next()
-        .unwrap_or_default();
-    // Bytes outside ASCII survive as characters that the rules then refuse.
-    String::from_utf8_lossy(last.trim_ascii()).into_owned()
+    Metadata::new(crate::headers::metadata(headers))
+        .map_err(|error| RestError::bad_metadata(&error))
 }
 
 #[cfg(test)]
 mod tests {
     use encoding_rs::{SHIFT_JIS, UTF_16BE, UTF_16LE, WINDOWS_1252};
+    use http::HeaderName;
     use proptest::prelude::*;
 
     use super::*;
@@ -216,20 +195,19 @@ mod tests {
         assert!(read("four", 5).await.unwrap_err().contains("ended before"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn draining_ends_by_size_and_by_time() {
-        let clock = Clock::manual();
         let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![0; 64 * 1024]));
         let endless = Body::from_stream(futures_util::stream::repeat_with(chunk));
-        drain(endless, &HeaderMap::new(), &clock).await;
+        drain(endless, &HeaderMap::new()).await;
 
         let silent =
             || Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        drain(silent(), &headers(&[("expect", "100-continue")]), &clock).await;
-        let empty = HeaderMap::new();
-        let draining = drain(silent(), &empty, &clock);
-        let advance = async { clock.advance(Duration::from_secs(2)) };
-        tokio::join!(draining, advance);
+        let start = tokio::time::Instant::now();
+        drain(silent(), &headers(&[("expect", "100-continue")])).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        drain(silent(), &HeaderMap::new()).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
     }
 
     #[test]
@@ -325,20 +303,6 @@ mod tests {
             "The request body is nested deeper than 127 levels."
         );
         assert!(json_text(UTF_8, nested(500_000)).is_err());
-    }
-
-    #[test]
-    fn metadata_takes_the_last_item_of_the_last_header() {
-        let metadata = metadata(&headers(&[
-            ("x-webpubsub-metadata-trace", "one"),
-            ("x-webpubsub-metadata-trace", "two , three , four "),
-            ("x-webpubsub-metadata-empty", ""),
-            ("x-webpubsub-metadatax", "no"),
-            ("x-other", "no"),
-        ]))
-        .unwrap();
-        let entries: Vec<_> = metadata.iter().collect();
-        assert_eq!(entries, [("empty", ""), ("trace", "four")]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use webpubsub_protocol::metadata::InvalidMetadata;
 use webpubsub_protocol::permission::Permission;
 
 use super::params::BadParameter;
+use crate::http::error_body;
 
 /// The header that repeats the code of an error.
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -45,10 +46,10 @@ enum Form {
 }
 
 /// A header that only some answers have.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Extra {
     /// The methods of a path.
-    Allow(&'static str),
+    Allow(String),
     /// How to authorise; with what was wrong with the token, if there was one.
     Challenge(Option<TokenError>),
 }
@@ -65,7 +66,7 @@ impl RestError {
         )
     }
 
-    pub(super) fn unknown_method(allow: &'static str) -> Self {
+    pub(super) fn unknown_method(allow: String) -> Self {
         let message = format!("The operations at this path have other methods. Allowed: {allow}.");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self::ordinary(status, "Error.MethodNotAllowed", REQUEST, message).with(Extra::Allow(allow))
@@ -305,7 +306,7 @@ impl RestError {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.extend(self.extra.map(Extra::header));
+        headers.extend(self.extra.as_ref().map(Extra::header));
         let Some((content_type, body)) = self.body() else {
             return response;
         };
@@ -322,13 +323,7 @@ impl RestError {
         match self.form {
             Form::Empty => None,
             Form::Ordinary => {
-                let body = to_json(&OrdinaryBody {
-                    code: self.code,
-                    message: &self.message,
-                    target: self.target,
-                    details: None,
-                    innererror: None,
-                });
+                let body = error_body(self.code, &self.message, self.target);
                 Some(("application/json; charset=utf-8", body))
             }
             Form::Problem => {
@@ -351,9 +346,12 @@ impl RestError {
 }
 
 impl Extra {
-    fn header(self) -> (HeaderName, HeaderValue) {
+    fn header(&self) -> (HeaderName, HeaderValue) {
         match self {
-            Self::Allow(methods) => (header::ALLOW, HeaderValue::from_static(methods)),
+            Self::Allow(methods) => {
+                let value = HeaderValue::try_from(methods);
+                (header::ALLOW, value.expect("methods are ASCII"))
+            }
             Self::Challenge(None) => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             // The cause alone: the message in the body repeats what the caller sent.
             Self::Challenge(Some(error)) => {
@@ -380,15 +378,6 @@ fn to_json(body: &impl Serialize) -> String {
 /// Members that this service never fills, written as null.
 type Never = ();
 type Map<'a, T> = std::collections::BTreeMap<&'a str, T>;
-
-#[derive(Serialize)]
-struct OrdinaryBody<'a> {
-    code: &'a str,
-    message: &'a str,
-    target: &'a str,
-    details: Option<Never>,
-    innererror: Option<Never>,
-}
 
 #[derive(Serialize)]
 struct ProblemBody<'a> {

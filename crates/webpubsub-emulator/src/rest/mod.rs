@@ -10,7 +10,6 @@ mod auth;
 mod body;
 mod cursor;
 mod error;
-#[allow(dead_code, reason = "what is fixed for an operation is generated whole; tests read all of it")]
 #[rustfmt::skip]
 mod generated;
 mod media_type;
@@ -31,7 +30,7 @@ use self::error::RestError;
 use self::generated::SUPPORTED_VERSIONS;
 use self::operations::Context;
 use self::origin::Origin;
-use self::params::{EncodedSlash, Parsed, decode_path};
+use self::params::{EncodedSlash, Parsed, Token, decode_path};
 use self::route::Route;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -52,7 +51,7 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
             let (method, path) = (&request.method, request.uri.path());
             let status = error.status().as_u16();
             tracing::debug!(%method, path, status, "{}", error.message());
-            body::drain(body, &request.headers, service.clock()).await;
+            body::drain(body, &request.headers).await;
             let names_versions = error.names_versions();
             (error.into_response(head), names_versions)
         }
@@ -79,11 +78,10 @@ async fn answer(
     };
     let slash = encoded_slash(settings);
     let Parsed { call, kept_slash } =
-        params::parse(operation, &captures, request.uri.query(), slash)
+        params::parse(operation.id, &captures, request.uri.query(), slash)
             .map_err(RestError::bad_parameter)?;
     let origin = Origin::of(request, &settings.public_endpoints);
-    let operation = operation.info();
-    if operation.authenticated {
+    if operation.token == Token::token {
         let decoded = decode_path(path, slash).map(|decoded| decoded.text);
         let path = decoded.as_deref().unwrap_or(path);
         let at = settings.checked_at(service.clock().now().wall);
@@ -118,5 +116,26 @@ fn encoded_slash(settings: &Settings) -> EncodedSlash {
 fn echo_request_id(request: &HeaderMap, response: &mut HeaderMap) {
     if let Some(id) = request.get(CLIENT_REQUEST_ID) {
         response.insert(CLIENT_REQUEST_ID, id.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_call_whose_body_never_comes_is_answered_while_a_manual_clock_stands_still() {
+        let (settings, clock) = (Settings::default(), Clock::manual());
+        let service = Service::new(settings, clock, None, None, BTreeMap::new());
+        let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::post("/api/hubs/chat/:send").body(Body::from_stream(silent));
+        let response = handle(&service, request.unwrap()).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     }
 }

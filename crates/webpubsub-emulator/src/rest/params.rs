@@ -1,10 +1,11 @@
 //! Reads the parameters of a call: names from the path, the rest from the query.
 //!
-//! The [generated code](super::generated) says which parameters an operation has and what breaks
-//! their rules; how a value is found, decoded and checked is here.
+//! The [generated table](super::generated) says which parameters an operation has and what breaks
+//! their rules; how a value is found, decoded and checked is here, and what a row of the table is.
 
 use std::{borrow::Cow, ops::RangeInclusive, str::FromStr};
 
+use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::{
@@ -58,7 +59,8 @@ pub(crate) fn parse(
         slash,
         kept_slash: false,
     };
-    let call = generated::parse(operation, &mut input)?;
+    generated::API_VERSION.read(&mut input)?;
+    let call = Call::parse(operation, &mut input)?;
     Ok(Parsed {
         call,
         kept_slash: input.kept_slash,
@@ -109,18 +111,186 @@ fn hex(digit: u8) -> Option<u8> {
         .and_then(|value| u8::try_from(value).ok())
 }
 
-/// What the service answers to a value that breaks the rules.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Violation {
-    pub(super) target: &'static str,
-    pub(super) message: &'static str,
+/// Makes the table of operations, and for each of them a struct of its parameters.
+macro_rules! operations {
+    ($(
+        $(#[doc = $doc:literal])*
+        $name:ident = $id:literal: $method:ident $path:literal => $success:literal $token:ident {
+            $($field:ident: $type:ty = $parameter:ident,)*
+        }
+    )*) => {
+        /// An operation of the REST API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum OperationId {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        /// All operations, in the order of [`OperationId`].
+        pub(crate) static OPERATIONS: &[$crate::rest::params::Operation] = &[
+            $($crate::rest::params::Operation {
+                id: OperationId::$name,
+                name: $id,
+                method: http::Method::$method,
+                path: $path,
+                success: $success,
+                token: $crate::rest::params::Token::$token,
+            },)*
+        ];
+
+        /// A call: an operation with its parameters, all of them checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) enum Call {
+            $($name($name),)*
+        }
+
+        impl Call {
+            /// Reads the parameters in the order of the table.
+            pub(super) fn parse(
+                operation: OperationId,
+                input: &mut $crate::rest::params::Input<'_>,
+            ) -> Result<Self, $crate::rest::params::BadParameter> {
+                Ok(match operation {
+                    $(OperationId::$name => Self::$name($name {
+                        $($field: $parameter.read(input)?,)*
+                    }),)*
+                })
+            }
+
+            /// The parameters by the names that they travel under, for the shared test vectors.
+            #[cfg(test)]
+            pub(crate) fn describe(&self) -> serde_json::Value {
+                use $crate::rest::params::tests::Describe as _;
+                match self {
+                    $(Self::$name(_call) => {
+                        let members: Vec<(String, serde_json::Value)> = vec![
+                            $(($parameter.rules.name.to_owned(), _call.$field.describe()),)*
+                        ];
+                        members.into_iter().collect()
+                    })*
+                }
+            }
+        }
+
+        $(
+            #[doc = concat!("Parameters of `", $id, "`.")]
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub(crate) struct $name {
+                $(pub(crate) $field: $type,)*
+            }
+        )*
+    };
+}
+pub(super) use operations;
+
+/// Makes an enum of words that are read without regard to case.
+macro_rules! choice {
+    ($(#[doc = $doc:literal])* $name:ident { $($variant:ident = $word:literal),* }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($variant,)*
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::rest::params::UnknownValue;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $(if text.eq_ignore_ascii_case($word) {
+                    return Ok(Self::$variant);
+                })*
+                Err($crate::rest::params::UnknownValue)
+            }
+        }
+    };
+}
+pub(super) use choice;
+
+/// A row of the table of operations.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) id: OperationId,
+    /// As the service calls it.
+    pub(crate) name: &'static str,
+    pub(crate) method: Method,
+    /// The path with its parameters in braces.
+    pub(crate) path: &'static str,
+    /// The status of the answer when it succeeds.
+    pub(crate) success: u16,
+    pub(crate) token: Token,
 }
 
-impl Violation {
-    fn error(self) -> BadParameter {
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    non_camel_case_types,
+    reason = "the words that stand in the generated table"
+)]
+pub(crate) enum Token {
+    /// Who has an access token.
+    token,
+    anyone,
+}
+
+/// A row of the table of parameters.
+pub(super) struct Parameter<T> {
+    pub(super) rules: Rules,
+    pub(super) read: fn(&mut Input<'_>, Rules) -> Result<T, BadParameter>,
+}
+
+impl<T> Parameter<T> {
+    pub(super) fn read(&self, input: &mut Input<'_>) -> Result<T, BadParameter> {
+        (self.read)(input, self.rules)
+    }
+}
+
+/// What does not depend on the type of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) name: &'static str,
+    repeated: Repeated,
+    /// Nothing when every value is fine.
+    violation: Option<Violation>,
+}
+
+/// What the service answers to a value that breaks the rules.
+#[derive(Debug, Clone, Copy)]
+struct Violation {
+    target: &'static str,
+    message: &'static str,
+}
+
+impl Rules {
+    /// Refuses values that break the rules with this target and message.
+    pub(super) const fn refusing(
+        name: &'static str,
+        repeated: Repeated,
+        target: &'static str,
+        message: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            repeated,
+            violation: Some(Violation { target, message }),
+        }
+    }
+
+    /// Takes every value, and the first of several.
+    pub(super) const fn any(name: &'static str) -> Self {
+        Self {
+            name,
+            repeated: Repeated::First,
+            violation: None,
+        }
+    }
+
+    fn violated(&self) -> BadParameter {
+        let Violation { target, message } = self.violation.unwrap_or(Violation {
+            target: "Request",
+            message: "Invalid parameter.",
+        });
         BadParameter {
-            target: self.target,
-            message: self.message.into(),
+            target,
+            message: message.into(),
         }
     }
 }
@@ -149,82 +319,46 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// A name in the path.
-    pub(super) fn captured<T: FromStr>(
-        &mut self,
-        index: usize,
-        name: &'static str,
-        violation: Violation,
-    ) -> Result<T, BadParameter> {
-        let decoded =
-            decode_path(self.captures.at(index), self.slash).ok_or_else(|| malformed(name))?;
+    pub(super) fn captured<T: FromStr>(&mut self, rules: Rules) -> Result<T, BadParameter> {
+        let raw = self.captures.get(rules.name);
+        let decoded = decode_path(raw, self.slash).ok_or_else(|| malformed(rules.name))?;
         self.kept_slash |= decoded.kept_slash;
-        decoded.text.parse().map_err(|_| violation.error())
+        decoded.text.parse().map_err(|_| rules.violated())
     }
 
     /// A value that must be there.
-    pub(super) fn required<T: FromStr>(
-        &self,
-        name: &'static str,
-        repeated: Repeated,
-        violation: Violation,
-    ) -> Result<T, BadParameter> {
-        self.optional(name, repeated, violation)?
-            .ok_or_else(|| violation.error())
+    pub(super) fn required<T: FromStr>(&self, rules: Rules) -> Result<T, BadParameter> {
+        self.optional(rules)?.ok_or_else(|| rules.violated())
     }
 
     /// A value that may be absent.
-    pub(super) fn optional<T: FromStr>(
-        &self,
-        name: &'static str,
-        repeated: Repeated,
-        violation: Violation,
-    ) -> Result<Option<T>, BadParameter> {
-        let Some(text) = self.scalar(name, repeated, violation)? else {
-            return Ok(None);
-        };
-        text.parse().map(Some).map_err(|_| violation.error())
+    pub(super) fn optional<T: FromStr>(&self, rules: Rules) -> Result<Option<T>, BadParameter> {
+        let text = self.text(rules)?;
+        text.map(|text| text.parse().map_err(|_| rules.violated()))
+            .transpose()
     }
 
     /// All values of a parameter.
-    pub(super) fn list<T: FromStr>(
-        &self,
-        name: &'static str,
-        violation: Violation,
-    ) -> Result<Vec<T>, BadParameter> {
-        self.values(name)
-            .map(|raw| {
-                decode_query(name, raw)?
-                    .parse()
-                    .map_err(|_| violation.error())
-            })
-            .collect()
+    pub(super) fn list<T: FromStr>(&self, rules: Rules) -> Result<Vec<T>, BadParameter> {
+        let parse = |text: String| text.parse().map_err(|_| rules.violated());
+        self.texts(rules)?.into_iter().map(parse).collect()
     }
 
     /// All values of a parameter, whatever they are.
-    pub(super) fn texts(&self, name: &'static str) -> Result<Vec<String>, BadParameter> {
-        self.values(name)
-            .map(|raw| decode_query(name, raw))
+    pub(super) fn texts(&self, rules: Rules) -> Result<Vec<String>, BadParameter> {
+        self.values(rules.name)
+            .map(|raw| decode_query(rules.name, raw))
             .collect()
-    }
-
-    /// Any text. Given twice, the first counts.
-    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, BadParameter> {
-        self.values(name)
-            .next()
-            .map(|raw| decode_query(name, raw))
-            .transpose()
     }
 
     /// Text of a length, in UTF-16 units as the service counts.
     pub(super) fn sized_text(
         &self,
-        name: &'static str,
-        repeated: Repeated,
-        violation: Violation,
+        rules: Rules,
         length: RangeInclusive<usize>,
     ) -> Result<Option<String>, BadParameter> {
-        match self.scalar(name, repeated, violation)? {
-            Some(text) if !length.contains(&text.encode_utf16().count()) => Err(violation.error()),
+        match self.text(rules)? {
+            Some(text) if !length.contains(&text.encode_utf16().count()) => Err(rules.violated()),
             text => Ok(text),
         }
     }
@@ -232,45 +366,33 @@ impl<'a> Input<'a> {
     /// A whole number in a range.
     pub(super) fn number(
         &self,
-        name: &'static str,
-        repeated: Repeated,
-        violation: Violation,
+        rules: Rules,
         range: RangeInclusive<u32>,
     ) -> Result<Option<u32>, BadParameter> {
-        match self.optional(name, repeated, violation)? {
-            Some(number) if !range.contains(&number) => Err(violation.error()),
+        match self.optional(rules)? {
+            Some(number) if !range.contains(&number) => Err(rules.violated()),
             number => Ok(number),
         }
     }
 
     /// Refuses a value that is not one of these. None at all is fine.
-    pub(super) fn one_of(
-        &self,
-        name: &'static str,
-        repeated: Repeated,
-        violation: Violation,
-        known: &[&str],
-    ) -> Result<(), BadParameter> {
-        match self.scalar(name, repeated, violation)? {
-            Some(text) if !known.contains(&text.as_str()) => Err(violation.error()),
+    pub(super) fn one_of(&self, rules: Rules, known: &[&str]) -> Result<(), BadParameter> {
+        match self.text(rules)? {
+            Some(text) if !known.contains(&text.as_str()) => Err(rules.violated()),
             _ => Ok(()),
         }
     }
 
-    fn scalar(
-        &self,
-        name: &'static str,
-        repeated: Repeated,
-        violation: Violation,
-    ) -> Result<Option<String>, BadParameter> {
-        let mut values = self.values(name);
+    /// Any text.
+    pub(super) fn text(&self, rules: Rules) -> Result<Option<String>, BadParameter> {
+        let mut values = self.values(rules.name);
         let Some(first) = values.next() else {
             return Ok(None);
         };
-        if repeated == Repeated::Refuse && values.next().is_some() {
-            return Err(violation.error());
+        if rules.repeated == Repeated::Refuse && values.next().is_some() {
+            return Err(rules.violated());
         }
-        decode_query(name, first).map(Some)
+        decode_query(rules.name, first).map(Some)
     }
 
     /// The values of a parameter, still percent-encoded. Names compare without regard to case, as
@@ -303,4 +425,4 @@ fn malformed(name: &'static str) -> BadParameter {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

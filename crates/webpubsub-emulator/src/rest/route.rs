@@ -6,89 +6,77 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::generated::{MAX_CAPTURES, OperationId, TEMPLATES};
+use super::generated::OPERATIONS;
+use super::params::Operation;
 
 /// Where a request goes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Route<'p> {
     /// To an operation, with the names in its path.
-    Found(OperationId, Captures<'p>),
+    Found(&'static Operation, Captures<'p>),
     /// The path exists, but not for this method. Holds the value of the header `Allow`.
-    WrongMethod(&'static str),
+    WrongMethod(String),
     /// There is no such path.
     NotFound,
 }
 
-/// The names in a path, in its order, still percent-encoded. None is empty.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Captures<'p>([&'p str; MAX_CAPTURES]);
+/// The names in a path, still percent-encoded. None is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Captures<'p> {
+    template: &'static str,
+    path: &'p str,
+}
 
 impl<'p> Captures<'p> {
-    /// The name at this place; empty beyond the last one.
-    pub(crate) fn at(&self, index: usize) -> &'p str {
-        self.0.get(index).copied().unwrap_or_default()
+    /// The name that stands at this place of the template.
+    pub(crate) fn get(&self, name: &str) -> &'p str {
+        let segments = self.template.split('/').zip(self.path.split('/'));
+        let mut captured = segments.filter(|(expected, _)| captured(expected) == Some(name));
+        captured.next().map_or("", |(_, segment)| segment)
     }
-}
-
-/// A path, and what can be done there.
-#[derive(Debug)]
-pub(super) struct Template {
-    pub(super) segments: &'static [Segment],
-    pub(super) operations: &'static [(Method, OperationId)],
-    pub(super) allow: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) enum Segment {
-    Literal(&'static str),
-    Capture,
 }
 
 /// Finds the operation for a method and a percent-encoded path without its query.
 ///
-/// Literal parts may be percent-encoded too, so `%3Asend` is `:send`. Empty segments, also those
-/// of a trailing or double slash, match nothing. Neither do `.` and `..`: the service resolves
+/// Literal parts may be percent-encoded too, so `%3Asend` is `:send`. One slash at the end is
+/// ignored; other empty segments match nothing. Neither do `.` and `..`: the service resolves
 /// them before it routes, so that no name can be one.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
-    let Some((template, captures)) = TEMPLATES
-        .iter()
-        .find_map(|template| Some((template, template.matches(path)?)))
-    else {
-        return Route::NotFound;
-    };
-    match template
-        .operations
-        .iter()
-        .find(|(allowed, _)| allowed == method)
-    {
-        Some(&(_, operation)) => Route::Found(operation, captures),
-        None => Route::WrongMethod(template.allow),
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut allowed = Vec::new();
+    for operation in OPERATIONS {
+        if !matches(operation.path, path) {
+            continue;
+        }
+        if operation.method == *method {
+            let template = operation.path;
+            return Route::Found(operation, Captures { template, path });
+        }
+        allowed.push(operation.method.as_str());
     }
+    if allowed.is_empty() {
+        return Route::NotFound;
+    }
+    allowed.sort_unstable();
+    Route::WrongMethod(allowed.join(", "))
 }
 
-impl Template {
-    fn matches<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
-        let mut captures = Captures::default();
-        let mut free = captures.0.iter_mut();
-        let mut segments = path.strip_prefix('/')?.split('/');
-        for expected in self.segments {
-            let segment = segments.next()?;
-            match expected {
-                Segment::Literal(text) => {
-                    if !is(segment, text) {
-                        return None;
-                    }
-                }
-                Segment::Capture => {
-                    if segment.is_empty() || is(segment, ".") || is(segment, "..") {
-                        return None;
-                    }
-                    *free.next()? = segment;
-                }
-            }
-        }
-        segments.next().is_none().then_some(captures)
-    }
+fn matches(template: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    let fits = template.split('/').all(|expected| {
+        segments
+            .next()
+            .is_some_and(|segment| match captured(expected) {
+                Some(_) => !segment.is_empty() && !is(segment, ".") && !is(segment, ".."),
+                None => is(segment, expected),
+            })
+    });
+    fits && segments.next().is_none()
+}
+
+/// The name in braces, if a segment of a template is one.
+fn captured(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
 }
 
 /// Whether a percent-encoded segment stands for this text.
@@ -100,36 +88,32 @@ fn is(segment: &str, text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::generated::OPERATIONS, *};
+    use super::{super::generated::OperationId, *};
 
     fn found(method: Method, path: &str) -> (OperationId, Vec<&str>) {
         match route(&method, path) {
-            Route::Found(id, captures) => (
-                id,
-                captures
-                    .0
-                    .into_iter()
-                    .filter(|name| !name.is_empty())
-                    .collect(),
-            ),
+            Route::Found(operation, captures) => {
+                let names = operation.path.split('/').filter_map(captured);
+                (operation.id, names.map(|name| captures.get(name)).collect())
+            }
             other => panic!("{method} {path}: {other:?}"),
         }
     }
 
     #[test]
     fn every_operation_has_its_route() {
-        for (index, info) in OPERATIONS.iter().enumerate() {
-            let (expected, method, path) = &info.route;
-            assert_eq!(*expected as usize, index, "{}", info.name);
-            assert!(std::ptr::eq(expected.info(), info), "{}", info.name);
-            let path = path.replace(['{', '}'], "~");
-            let (id, names) = found(method.clone(), &path);
-            assert_eq!(id, *expected);
-            let expected: Vec<_> = path
-                .split('/')
-                .filter(|part| part.starts_with('~'))
-                .collect();
-            assert_eq!(names, expected, "{path}");
+        for (index, operation) in OPERATIONS.iter().enumerate() {
+            assert_eq!(operation.id as usize, index, "{}", operation.name);
+            let path = operation.path.replace(['{', '}'], "~");
+            for path in [path.clone(), format!("{path}/")] {
+                let (id, names) = found(operation.method.clone(), &path);
+                assert_eq!(id, operation.id);
+                let expected: Vec<_> = path
+                    .split('/')
+                    .filter(|part| part.starts_with('~'))
+                    .collect();
+                assert_eq!(names, expected, "{path}");
+            }
         }
     }
 
@@ -176,11 +160,10 @@ mod tests {
                 "DELETE, HEAD, PUT",
             ),
         ] {
-            assert_eq!(
-                route(&method, path),
-                Route::WrongMethod(allow),
-                "{method} {path}"
-            );
+            match route(&method, path) {
+                Route::WrongMethod(methods) => assert_eq!(methods, allow, "{method} {path}"),
+                other => panic!("{method} {path}: {other:?}"),
+            }
         }
     }
 
@@ -191,14 +174,14 @@ mod tests {
             "*",
             "/",
             "api/health",
-            "/api/health/",
+            "/api/health//",
             "//api/health",
             "/api//health",
             "/API/health",
             "/api/hubs",
             "/api/hubs/chat",
             "/api/hubs//:send",
-            "/api/hubs/chat/:send/",
+            "/api/hubs/chat/:send//",
             "/api/hubs/chat//:send",
             "/api/hubs/chat/:Send",
             "/api/hubs/chat/:unknown",
@@ -207,11 +190,12 @@ mod tests {
             "/api/hubs/chat/users/.",
             "/api/hubs/chat/users/..",
             "/api/hubs/chat/users/%2E%2e",
-            "/api/hubs/chat/users/u/",
+            "/api/hubs/chat/users/u//",
             "/api/hubs/chat/groups/a/b",
             "/api/hubs/chat/groups//connections",
         ] {
-            assert_eq!(route(&Method::HEAD, path), Route::NotFound, "{path}");
+            let found = route(&Method::HEAD, path);
+            assert!(matches!(found, Route::NotFound), "{path}: {found:?}");
         }
     }
 
@@ -219,8 +203,11 @@ mod tests {
         #[test]
         fn any_path_is_routed(path in r"(/|api|hubs|users|:send|%|[0-9a-fA-F]|\PC){0,40}") {
             for method in [Method::GET, Method::HEAD, Method::POST] {
-                if let Route::Found(_, captures) = route(&method, &path) {
-                    prop_assert!(captures.0.iter().all(|name| !name.contains('/')));
+                if let Route::Found(operation, captures) = route(&method, &path) {
+                    for name in operation.path.split('/').filter_map(captured) {
+                        prop_assert!(!captures.get(name).is_empty());
+                        prop_assert!(!captures.get(name).contains('/'));
+                    }
                 }
             }
         }

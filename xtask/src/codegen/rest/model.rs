@@ -138,19 +138,41 @@ impl Kind {
     }
 }
 
+impl Api {
+    /// The parameters of all operations.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.operations
+            .iter()
+            .flat_map(|operation| &operation.parameters)
+    }
+}
+
+impl Parameter {
+    /// Whether it is the version of the API, which no caller gives.
+    pub(crate) fn is_version(&self) -> bool {
+        matches!(self.kind, Kind::Version { .. })
+    }
+}
+
 impl Operation {
-    /// The parameters in the path, in its order.
-    pub(crate) fn captures(&self) -> impl Iterator<Item = &str> {
-        self.path.iter().filter_map(|segment| match segment {
-            Segment::Capture(name) => Some(name.as_str()),
+    /// The parameters in the path in its order, then those in the query.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Parameter> {
+        let in_path = self.path.iter().filter_map(|segment| match segment {
+            Segment::Capture(name) => self
+                .parameters
+                .iter()
+                .find(|it| it.location == Location::Path && it.wire == *name),
             Segment::Literal(_) => None,
-        })
+        });
+        let in_query = self
+            .parameters
+            .iter()
+            .filter(|it| it.location == Location::Query);
+        in_path.chain(in_query)
     }
 
-    /// All parameters but the version, which no caller gives.
+    /// All parameters but the version.
     pub(crate) fn given(&self) -> impl Iterator<Item = &Parameter> {
-        self.parameters
-            .iter()
-            .filter(|parameter| !matches!(parameter.kind, Kind::Version { .. }))
+        self.parameters.iter().filter(|it| !it.is_version())
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn generate(context: &Context<'_>, call: GenerateClientToken) -> Outc
     let protocol = match call.client_type {
         ClientType::Default => ClientProtocol::Default,
         ClientType::Mqtt => ClientProtocol::Mqtt,
+        ClientType::SocketIO => ClientProtocol::SocketIo,
     };
     let lifetime = Duration::from_secs(u64::from(call.minutes_to_expire) * 60);
     let mut options = ClientTokenOptions::default()

@@ -1,14 +1,55 @@
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use webpubsub_protocol::name::{ConnectionId, GroupName, HubName, UserId};
+use webpubsub_protocol::permission::Permission;
 
 use super::{
     super::{
-        generated::{API_VERSIONS, NEWEST_VERSION, OPERATIONS, SUPPORTED_VERSIONS},
+        generated::{API_VERSIONS, ClientType, NEWEST_VERSION, OPERATIONS, SUPPORTED_VERSIONS},
         route::{Route, route},
     },
     *,
 };
+
+/// A parameter as JSON.
+pub(crate) trait Describe {
+    fn describe(&self) -> Value;
+}
+
+macro_rules! describe {
+    ($($type:ty: $this:ident => $value:expr,)*) => {
+        $(impl Describe for $type {
+            fn describe(&self) -> Value {
+                let $this = self;
+                json!($value)
+            }
+        })*
+    };
+}
+
+describe! {
+    HubName: it => it.to_string(),
+    GroupName: it => it.to_string(),
+    UserId: it => it.to_string(),
+    ConnectionId: it => it.to_string(),
+    Permission: it => it.to_string(),
+    ClientType: it => format!("{it:?}").to_lowercase(),
+    String: it => it,
+    u32: it => it,
+}
+
+impl<T: Describe> Describe for Option<T> {
+    fn describe(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::describe)
+    }
+}
+
+impl<T: Describe> Describe for Vec<T> {
+    fn describe(&self) -> Value {
+        self.iter().map(T::describe).collect()
+    }
+}
 
 fn parse_with(method: &str, target: &str, slash: EncodedSlash) -> Result<Parsed, BadParameter> {
     let (path, query) = match target.split_once('?') {
@@ -16,7 +57,7 @@ fn parse_with(method: &str, target: &str, slash: EncodedSlash) -> Result<Parsed,
         None => (target, None),
     };
     match route(&verb(method), path) {
-        Route::Found(operation, captures) => parse(operation, &captures, query, slash),
+        Route::Found(operation, captures) => parse(operation.id, &captures, query, slash),
         other => panic!("{method} {target}: {other:?}"),
     }
 }
@@ -48,7 +89,7 @@ fn recorded_request_lines_are_understood() {
         let name = vector["operation"].as_str().unwrap();
         let info = OPERATIONS.iter().find(|info| info.name == name).unwrap();
         let target = vector["target"].as_str().unwrap();
-        let found = call(info.route.1.as_str(), target).unwrap();
+        let found = call(info.method.as_str(), target).unwrap();
         for (name, value) in found.as_object().unwrap() {
             let absent = match name.as_str() {
                 "excluded" | "role" | "group" => json!([]),
@@ -373,10 +414,11 @@ fn client_types_compare_without_case() {
         ("Default", "default"),
         ("default", "default"),
         ("mQtT", "mqtt"),
+        ("SocketIO", "socketio"),
     ] {
         assert_eq!(of(value).unwrap()["clientType"], name);
     }
-    for value in ["", "socketio", "Default,MQTT", "0"] {
+    for value in ["", "socket", "Default,MQTT", "0"] {
         assert_eq!(
             of(value).unwrap_err(),
             ("clientType", "Invalid clientType.".to_owned())
@@ -392,18 +434,17 @@ proptest! {
         query in r"(&|=|\+|%|%zz|top|group|filter|api-version|excluded|targetName|\PC){0,24}",
     ) {
         let name = name.replace('/', "_");
-        for info in &OPERATIONS {
-            let (id, method, path) = &info.route;
-            let path = path.replace("{hub}", "chat");
+        for info in OPERATIONS {
+            let path = info.path.replace("{hub}", "chat");
             let path: Vec<_> =
                 path.split('/').map(|part| if part.starts_with('{') { &name } else { part }).collect();
             let path = path.join("/");
-            if let Route::Found(operation, captures) = route(method, &path) {
-                prop_assert_eq!(operation, *id);
+            if let Route::Found(operation, captures) = route(&info.method, &path) {
+                prop_assert_eq!(operation.id, info.id);
                 for slash in [EncodedSlash::Keep, EncodedSlash::Decode] {
-                    if let Ok(parsed) = parse(operation, &captures, Some(&query), slash) {
+                    if let Ok(parsed) = parse(operation.id, &captures, Some(&query), slash) {
                         let has_hub = parsed.call.describe()["hub"] == "chat";
-                        prop_assert_eq!(has_hub, info.authenticated);
+                        prop_assert_eq!(has_hub, info.token == Token::token);
                     }
                 }
             }
