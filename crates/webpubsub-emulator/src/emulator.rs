@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     counters::Counts,
     handlers::HubOptions,
-    http::{Hosts, Listeners, Server},
+    http::{Listeners, Server},
     hub::{State, Upstream},
     service::Service,
     settings::Settings,
@@ -92,15 +92,10 @@ impl Emulator {
         let port = addresses.first().map_or(0, SocketAddr::port);
         let endpoint =
             Url::parse(&format!("http://{host}:{port}/")).map_err(std::io::Error::other)?;
-        let hosts = Hosts::new(
-            &addresses,
-            &settings.public_endpoints,
-            settings.has_well_known_key(),
-        );
         let connection = ConnectionString::new(endpoint, settings.access_key().clone());
         let service = Service::new(settings, clock, seed, upstream, hubs);
         service.handlers().try_out(host);
-        let server = Server::start(listeners, Arc::clone(&service), hosts);
+        let server = Server::start(listeners, &addresses, Arc::clone(&service));
         Ok(Self {
             service,
             server,

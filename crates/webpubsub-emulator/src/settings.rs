@@ -8,6 +8,8 @@ use webpubsub_protocol::{
     limits,
 };
 
+use crate::http::AllowedOrigin;
+
 /// The development key of Microsoft's emulator, which is public: samples and tools know it, so it is the default. It
 /// protects nothing: whoever reaches the port may do everything. Hence the default address is loopback.
 pub const WELL_KNOWN_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
@@ -19,6 +21,8 @@ pub(crate) struct Settings {
     /// Names under which callers know the emulator besides its address: proxies, containers. They count as audiences of
     /// tokens, and their hosts are served.
     pub public_endpoints: Vec<Url>,
+    /// Origins of pages that may open WebSockets although the key is public, besides loopback and public endpoints.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Let Microsoft Entra ID tokens pass although nobody can validate them here.
     pub accept_unvalidated_entra_tokens: bool,
     /// Decode `%2F` in ids of REST paths. The service keeps the three characters, so this is off by default.
@@ -42,6 +46,7 @@ impl Settings {
         Self {
             keys,
             public_endpoints: Vec::new(),
+            allowed_origins: Vec::new(),
             accept_unvalidated_entra_tokens: false,
             decode_slashes: false,
             connected_on_recovery: true,
@@ -67,6 +72,15 @@ impl Settings {
             now,
             skew: self.limits.token_skew,
         }
+    }
+
+    pub(crate) fn set_access_key(&mut self, key: AccessKey) {
+        self.keys[0] = key;
+    }
+
+    pub(crate) fn set_secondary_access_key(&mut self, key: AccessKey) {
+        self.keys.truncate(1);
+        self.keys.push(key);
     }
 
     /// Whether a public key is among the keys, so that anybody who reaches the port may do everything.
@@ -107,6 +121,8 @@ pub(crate) struct Limits {
     pub ack_ids: usize,
     /// Streams that one connection may have open. 100.
     pub open_streams: usize,
+    /// Requests with events of one hub that may be under way at a time; more wait in line. 256.
+    pub handler_requests: usize,
     /// How often an open socket is pinged. 20 s.
     pub ping_interval: Duration,
     /// How long a socket may stay silent before it counts as lost. 60 s.
@@ -130,6 +146,7 @@ impl Default for Limits {
             message_bytes: limits::MESSAGE_BYTES,
             ack_ids: limits::REMEMBERED_ACK_IDS,
             open_streams: limits::OPEN_STREAMS,
+            handler_requests: 256,
             ping_interval: Duration::from_secs(20),
             silence_limit: Duration::from_secs(60),
             token_skew: limits::TOKEN_SKEW,

@@ -8,7 +8,8 @@ use webpubsub_protocol::access::{ConnectionString, ConnectionStringError};
 use super::{
     error::{ConfigError, did_you_mean},
     microsoft,
-    setting::{Key, Layer, Origin, Setting},
+    setting::{Kind, Layer, Origin, Spec},
+    table,
 };
 
 const PREFIX: &str = "WEBPUBSUB_EMULATOR_";
@@ -66,8 +67,8 @@ fn ours(
             config = Some(value.clone());
             continue;
         }
-        let Some(key) = Key::from_name(&setting) else {
-            let names = Key::names().chain(["config"]);
+        let Some(key) = Spec::find(&setting) else {
+            let names = Spec::names().chain(["config"]);
             let suggestion = did_you_mean(&setting, names, variable);
             // Somebody else may own the variable, so it is no reason not to start.
             warnings.push(format!(
@@ -77,10 +78,10 @@ fn ours(
         };
         let origin = Origin::Variable(name.clone());
         let text = text(value, &origin)?;
-        let separators: &[char] = match key {
-            Key::PublicEndpoint | Key::AnonymousConnect => &[',', ';', ' '],
+        let separators: &[char] = match key.kind {
+            Kind::Texts(_) | Kind::AnonymousConnect => &[',', ';', ' '],
             // URLs may hold anything but blanks.
-            Key::EventHandler => &[' ', '\t', '\r', '\n'],
+            Kind::EventHandler => &[' ', '\t', '\r', '\n'],
             _ => {
                 layer.set(key, text, origin)?;
                 continue;
@@ -118,7 +119,7 @@ fn applications(
     let mut layer = Layer::default();
     if let Some(value) = variables.get("RUST_LOG") {
         let origin = Origin::Variable("RUST_LOG".to_owned());
-        layer.set(Key::Log, text(value, &origin)?, origin)?;
+        layer.set(&table::LOG, text(value, &origin)?, origin)?;
     }
     let Some((name, value)) = CONNECTION_STRINGS
         .iter()
@@ -143,13 +144,11 @@ fn applications(
             ignored("the connection string does not mean this machine over http"),
         ));
     };
-    layer.set(Key::Host, host, origin.clone())?;
+    layer.set(&table::HOST, host, origin.clone())?;
     let port = connection.endpoint().port().unwrap_or(80).to_string();
-    layer.set(Key::Port, port, origin.clone())?;
-    layer.access_key = Some(Setting {
-        value: connection.access_key().clone(),
-        origin,
-    });
+    layer.set(&table::PORT, port, origin.clone())?;
+    let key = connection.access_key().expose().to_owned();
+    layer.set(&table::ACCESS_KEY, key, origin)?;
     Ok((layer, None))
 }
 
@@ -176,6 +175,7 @@ fn text(value: &OsString, origin: &Origin) -> Result<String, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::text_of;
     use super::*;
 
     fn read_all(variables: &[(&str, &str)]) -> Result<Environment, ConfigError> {
@@ -200,11 +200,11 @@ mod tests {
         ])
         .unwrap();
         let layer = environment.layer;
-        assert_eq!(layer.host.unwrap().value, "::1");
-        assert_eq!(layer.port.unwrap().value, 0);
-        assert_eq!(layer.public_endpoints.len(), 2);
-        assert!(layer.json.unwrap().value);
-        assert!(layer.log.is_none());
+        assert_eq!(text_of(&layer, &table::HOST), "::1");
+        assert_eq!(text_of(&layer, &table::PORT), "0");
+        assert_eq!(layer.all(&table::PUBLIC_ENDPOINT).len(), 2);
+        assert!(layer.is_on(&table::JSON));
+        assert!(layer.one(&table::LOG).is_none());
         assert_eq!(environment.config.unwrap(), "x.toml");
         assert_eq!(
             environment.warnings,
@@ -230,13 +230,13 @@ mod tests {
         ])
         .unwrap()
         .layer;
-        assert_eq!(layer.port.unwrap().value, 1);
-        assert_eq!(layer.host.unwrap().value, "127.0.0.2");
-        assert_eq!(layer.access_key.unwrap().value.expose(), "two");
+        assert_eq!(text_of(&layer, &table::PORT), "1");
+        assert_eq!(text_of(&layer, &table::HOST), "127.0.0.2");
+        assert_eq!(text_of(&layer, &table::ACCESS_KEY), "two");
         let layer = read_all(&[applications]).unwrap().layer;
-        assert_eq!(layer.port.unwrap().value, 3);
-        assert_eq!(layer.host.unwrap().value, "127.0.0.3");
-        assert_eq!(layer.access_key.unwrap().value.expose(), "three");
+        assert_eq!(text_of(&layer, &table::PORT), "3");
+        assert_eq!(text_of(&layer, &table::HOST), "127.0.0.3");
+        assert_eq!(text_of(&layer, &table::ACCESS_KEY), "three");
     }
 
     #[test]
@@ -250,8 +250,11 @@ mod tests {
             "Endpoint=https://x.webpubsub.azure.com;AuthType=azure;",
         ] {
             let environment = read_all(&[("WEBPUBSUB_CONNECTION_STRING", text)]).unwrap();
-            assert!(environment.layer.access_key.is_none(), "{text}");
-            assert!(environment.layer.port.is_none(), "{text}");
+            assert!(
+                environment.layer.one(&table::ACCESS_KEY).is_none(),
+                "{text}"
+            );
+            assert!(environment.layer.one(&table::PORT).is_none(), "{text}");
             let [warning] = environment.warnings.as_slice() else {
                 panic!("{text}")
             };

@@ -8,7 +8,8 @@ use url::{Host, Url};
 use super::{
     error::{ConfigError, did_you_mean},
     hubs::{Field, Form, Handler, NO_AUTH, NO_LISTENERS},
-    setting::{Key, Layer, Origin},
+    setting::{Layer, Origin},
+    table,
 };
 
 const SECTION: [&str; 3] = ["AccessKey", "AllowUnvalidatedEntraTokens", "Hubs"];
@@ -42,10 +43,10 @@ impl Reader {
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         match lower.as_slice() {
             ["urls"] => self.take_urls(&text, &origin),
-            ["webpubsub", "accesskey"] => self.layer.set(Key::AccessKey, text, origin),
+            ["webpubsub", "accesskey"] => self.layer.set(&table::ACCESS_KEY, text, origin),
             ["webpubsub", "allowunvalidatedentratokens"] => {
                 self.layer
-                    .set(Key::AcceptUnvalidatedEntraTokens, text, origin)
+                    .set(&table::ACCEPT_UNVALIDATED_ENTRA_TOKENS, text, origin)
             }
             ["webpubsub", "hubs", _, rest @ ..] if !rest.is_empty() => {
                 self.take_of_hub(path, rest, &text, &origin, strict)
@@ -188,9 +189,9 @@ impl Reader {
             Some(Host::Ipv6(address)) => address.to_string(),
             None => return Err(wrong("the URL has no host")),
         };
-        self.layer.set(Key::Host, host, origin.clone())?;
+        self.layer.set(&table::HOST, host, origin.clone())?;
         let port = url.port_or_known_default().unwrap_or(80).to_string();
-        self.layer.set(Key::Port, port, origin.clone())
+        self.layer.set(&table::PORT, port, origin.clone())
     }
 }
 
@@ -206,6 +207,7 @@ fn number(item: &str, origin: &Origin) -> Result<usize, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::text_of;
     use super::*;
 
     fn origin() -> Origin {
@@ -225,8 +227,12 @@ mod tests {
             reader
                 .take(&["URLS"], text.to_owned(), origin(), true)
                 .unwrap();
-            assert_eq!(reader.layer.host.unwrap().value, host, "{text}");
-            assert_eq!(reader.layer.port.unwrap().value, port, "{text}");
+            assert_eq!(text_of(&reader.layer, &table::HOST), host, "{text}");
+            assert_eq!(
+                text_of(&reader.layer, &table::PORT),
+                port.to_string(),
+                "{text}"
+            );
         }
         for text in [
             "",

@@ -12,7 +12,7 @@ mod hubs;
 mod microsoft;
 pub(crate) mod reload;
 mod setting;
-mod tuning;
+mod table;
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, io, path::PathBuf};
 
@@ -20,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 use webpubsub_emulator::{
     Emulator, EmulatorBuilder, HubOptions, KeyRole, StartError, WELL_KNOWN_KEY,
 };
+use webpubsub_protocol::access::AccessKey;
 use webpubsub_protocol::name::HubName;
 
 use cli::Arguments;
@@ -27,7 +28,7 @@ pub(crate) use doctor::Examination;
 pub(crate) use error::ConfigError;
 pub(crate) use hubs::HubSummary;
 use reload::Reload;
-use setting::{Layer, Setting};
+use setting::{Kind, Layer, Setting, Value};
 
 const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_LOG: &str = "info";
@@ -105,52 +106,39 @@ impl Command {
 
 impl Config {
     pub(crate) fn json(&self) -> bool {
-        is_on(self.layer.json.as_ref())
+        self.layer.is_on(&table::JSON)
     }
 
     /// The filter for log lines.
     pub(crate) fn log_filter(&self) -> Result<EnvFilter, ConfigError> {
-        let Some(log) = &self.layer.log else {
+        let Some(Setting {
+            value: Value::Text(filter),
+            origin,
+        }) = self.layer.one(&table::LOG)
+        else {
             return Ok(EnvFilter::new(DEFAULT_LOG));
         };
-        EnvFilter::builder().parse(&log.value).map_err(|error| {
+        EnvFilter::builder().parse(filter).map_err(|error| {
             let hint = "expected a level (`off`, `error`, `warn`, `info`, `debug`, `trace`) or a list of `target=level`";
-            ConfigError::new(&log.origin, format!("{error}; {hint}"))
+            ConfigError::new(origin, format!("{error}; {hint}"))
         })
     }
 
     /// Whether the primary key is a secret of the user, not the one that everybody knows.
     pub(crate) fn has_own_key(&self) -> bool {
+        let well_known = AccessKey::new(WELL_KNOWN_KEY);
         self.layer
-            .access_key
-            .as_ref()
-            .is_some_and(|key| key.value.expose() != WELL_KNOWN_KEY)
+            .one(&table::ACCESS_KEY)
+            .is_some_and(|key| key.value != Value::Secret(well_known))
     }
 
     /// The emulator that was asked for.
     pub(crate) fn builder(&self) -> EmulatorBuilder {
-        let layer = &self.layer;
-        let mut builder = Emulator::builder()
-            .port(layer.port.as_ref().map_or(DEFAULT_PORT, |port| port.value))
-            .allow_well_known_key(is_on(layer.allow_well_known_key.as_ref()))
-            .accept_unvalidated_entra_tokens(is_on(layer.accept_unvalidated_entra_tokens.as_ref()))
-            .decode_slashes(is_on(layer.decode_slashes.as_ref()));
-        if let Some(host) = &layer.host {
-            builder = builder.host(&host.value);
-        }
-        if let Some(key) = &layer.access_key {
-            builder = builder.access_key(key.value.expose());
-        }
-        if let Some(key) = &layer.secondary_access_key {
-            builder = builder.secondary_access_key(key.value.expose());
-        }
-        for endpoint in &layer.public_endpoints {
-            builder = builder.public_endpoint(&endpoint.value);
-        }
-        for (name, options) in &self.hubs {
-            builder = builder.hub(name.as_str(), options.clone());
-        }
-        tuning::apply(layer, builder)
+        let builder = self.layer.apply(Emulator::builder().port(DEFAULT_PORT));
+        let hubs = self.hubs.iter();
+        hubs.fold(builder, |builder, (name, options)| {
+            builder.hub(name.as_str(), options.clone())
+        })
     }
 
     /// The hubs that were set up.
@@ -169,24 +157,29 @@ impl Config {
     pub(crate) fn explain(&self, error: &StartError) -> ConfigError {
         let layer = &self.layer;
         match error {
-            StartError::InvalidHost => at(layer.host.as_ref(), error),
+            StartError::InvalidHost => at(layer.one(&table::HOST), error),
             StartError::InvalidAccessKey { role, source } => {
                 let key = match role {
-                    KeyRole::Primary => &layer.access_key,
-                    KeyRole::Secondary => &layer.secondary_access_key,
+                    KeyRole::Primary => &table::ACCESS_KEY,
+                    KeyRole::Secondary => &table::SECONDARY_ACCESS_KEY,
                 };
-                at(key.as_ref(), &format!("the key cannot be used: {source}"))
+                at(layer.one(key), &format!("the key cannot be used: {source}"))
             }
             StartError::InvalidPublicEndpoint { number, source } => {
-                at(layer.public_endpoints.get(number - 1), source)
+                at(layer.all(&table::PUBLIC_ENDPOINT).get(number - 1), source)
+            }
+            StartError::InvalidAllowedOrigin { number } => {
+                let origin = layer.all(&table::ALLOWED_ORIGIN).get(number - 1);
+                at(origin, &"expected `https://app.example.com`, `null` or `*`")
             }
             StartError::InvalidLimit { limit, .. } => {
-                let mut set = layer.numbers.iter();
-                let found = set.find(|(key, _)| key.limit() == Some(*limit));
-                at(found.map(|(_, setting)| setting), error)
+                let sets =
+                    |key: &&setting::Spec| matches!(&key.kind, Kind::Number(set) if set == limit);
+                let key = table::ALL.into_iter().find(sets);
+                at(key.and_then(|key| layer.one(key)), error)
             }
             StartError::WellKnownKey { address } => at(
-                layer.host.as_ref(),
+                layer.one(&table::HOST),
                 &format!(
                     "everybody knows the well-known key, so it is not used on {}, which other machines may reach. Set a \
                      key of your own (WEBPUBSUB_EMULATOR_ACCESS_KEY or `--access-key`), listen on 127.0.0.1, or pass \
@@ -217,11 +210,7 @@ impl Config {
     }
 }
 
-fn is_on(setting: Option<&Setting<bool>>) -> bool {
-    setting.is_some_and(|setting| setting.value)
-}
-
-fn at<T>(setting: Option<&Setting<T>>, problem: &impl fmt::Display) -> ConfigError {
+fn at(setting: Option<&Setting>, problem: &impl fmt::Display) -> ConfigError {
     match setting {
         Some(setting) => ConfigError::new(&setting.origin, problem),
         None => ConfigError::text(problem.to_string()),
@@ -251,8 +240,18 @@ mod tests {
         }
     }
 
+    /// The value of a setting, as text.
+    pub(super) fn text_of(layer: &Layer, key: setting::Key) -> String {
+        match layer.one(key).map(|setting| &setting.value) {
+            Some(Value::Text(text)) => text.clone(),
+            Some(Value::Secret(key)) => key.expose().to_owned(),
+            Some(Value::Port(port)) => port.to_string(),
+            other => panic!("{}: {other:?}", key.name),
+        }
+    }
+
     fn port(config: &Config) -> u16 {
-        config.layer.port.as_ref().unwrap().value
+        text_of(&config.layer, &table::PORT).parse().unwrap()
     }
 
     #[test]
@@ -272,7 +271,7 @@ mod tests {
         .unwrap();
         assert_eq!(port(&all), 3);
         assert!(!all.json());
-        assert_eq!(all.layer.host.unwrap().value, "127.0.0.9");
+        assert_eq!(text_of(&all.layer, &table::HOST), "127.0.0.9");
 
         let by_variable = config(&[], &[("WEBPUBSUB_EMULATOR_CONFIG", file)]).unwrap();
         assert_eq!(port(&by_variable), 1);
@@ -281,7 +280,7 @@ mod tests {
             &[("WEBPUBSUB_EMULATOR_CONFIG", "no/such.toml")],
         );
         assert_eq!(port(&by_flag.unwrap()), 1);
-        assert!(config(&[], &[]).unwrap().layer.port.is_none());
+        assert!(config(&[], &[]).unwrap().layer.one(&table::PORT).is_none());
     }
 
     #[test]
@@ -408,6 +407,16 @@ mod tests {
                 ],
                 vec![],
                 "`--public-endpoint`: the endpoint is not usable: the scheme must be http or https",
+            ),
+            (
+                vec![
+                    "--allowed-origin",
+                    "*",
+                    "--allowed-origin",
+                    "app.example.com",
+                ],
+                vec![],
+                "`--allowed-origin`: expected `https://app.example.com`, `null` or `*`",
             ),
             (
                 vec!["--max-message-bytes", "1048577"],

@@ -95,8 +95,7 @@ impl Reload {
         let (layer, warnings) = file::parse(&self.path, text)?;
         let layer = self.above.clone().or(layer);
         let options = layer.hubs.options()?;
-        let differences = layer.differences(&self.started).into_iter();
-        let needs_restart = differences.map(|key| key.name()).collect();
+        let needs_restart = layer.differences(&self.started);
         let hubs = (layer.hubs != self.hubs).then(|| (options, layer.hubs.summary()));
         self.hubs = layer.hubs;
         Ok(Change {
@@ -198,7 +197,7 @@ mod tests {
     #[test]
     fn flags_and_variables_stay_above_the_file() {
         let mut above = Layer::default();
-        let flag = Origin::Flag(super::super::setting::Key::EventHandler);
+        let flag = Origin::Flag("event-handler");
         above.hubs.add_handler("chat=http://flag/", flag).unwrap();
         let mut reload = reload(above);
         assert!(

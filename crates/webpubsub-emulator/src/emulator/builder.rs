@@ -1,4 +1,4 @@
-//! How an emulator shall be.
+//! Configures an emulator and starts it.
 
 use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
 
@@ -15,8 +15,8 @@ use super::{
 use crate::{
     clock::Clock,
     handlers::HubOptions,
-    http::{self, Listeners},
-    settings::{Limits, Settings, WELL_KNOWN_KEY},
+    http::{self, AllowedOrigin, Listeners},
+    settings::Settings,
 };
 
 /// Settings of an emulator that is to be [started](Self::start). `Debug` shows no key.
@@ -42,16 +42,11 @@ pub struct EmulatorBuilder {
     host: Option<String>,
     port: u16,
     listener: Option<std::net::TcpListener>,
-    access_key: AccessKey,
-    secondary_access_key: Option<AccessKey>,
     public_endpoints: Vec<String>,
+    allowed_origins: Vec<String>,
     allow_well_known_key: bool,
-    accept_unvalidated_entra_tokens: bool,
-    decode_slashes: bool,
-    connected_on_recovery: bool,
-    end_on_close_without_status: bool,
-    close_failed_events_normally: bool,
-    pub(super) limits: Limits,
+    /// Checked when the emulator starts, without public endpoints and allowed origins, which are added then.
+    pub(super) settings: Settings,
     clock: Clock,
     seed: Option<u64>,
     user_events: Option<UserEventHandler>,
@@ -64,16 +59,10 @@ impl Default for EmulatorBuilder {
             host: None,
             port: 0,
             listener: None,
-            access_key: AccessKey::new(WELL_KNOWN_KEY),
-            secondary_access_key: None,
             public_endpoints: Vec::new(),
+            allowed_origins: Vec::new(),
             allow_well_known_key: false,
-            accept_unvalidated_entra_tokens: false,
-            decode_slashes: false,
-            connected_on_recovery: true,
-            end_on_close_without_status: false,
-            close_failed_events_normally: false,
-            limits: Limits::default(),
+            settings: Settings::default(),
             clock: Clock::real(),
             seed: None,
             user_events: None,
@@ -104,13 +93,13 @@ impl EmulatorBuilder {
     /// The key of the resource: at least 32 bytes, without white space at its ends, `;` and control characters. Default:
     /// the [well-known key](crate::WELL_KNOWN_KEY).
     pub fn access_key(mut self, key: impl Into<String>) -> Self {
-        self.access_key = AccessKey::new(key);
+        self.settings.set_access_key(AccessKey::new(key));
         self
     }
 
     /// A second key whose signatures are valid too. Default: none.
     pub fn secondary_access_key(mut self, key: impl Into<String>) -> Self {
-        self.secondary_access_key = Some(AccessKey::new(key));
+        self.settings.set_secondary_access_key(AccessKey::new(key));
         self
     }
 
@@ -118,6 +107,15 @@ impl EmulatorBuilder {
     /// tokens may name it. `https` is assumed without a scheme. Default: none.
     pub fn public_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.public_endpoints.push(endpoint.into());
+        self
+    }
+
+    /// Adds an origin whose pages may open WebSockets while the key is the [well-known one](crate::WELL_KNOWN_KEY), such
+    /// as `https://app.example.com`; `*` stands for all of them, `null` for pages without an origin, such as files.
+    /// Pages of this machine and of the public endpoints always may, and so may clients that send no `Origin`, as only
+    /// browsers do. Default: none.
+    pub fn allowed_origin(mut self, origin: impl Into<String>) -> Self {
+        self.allowed_origins.push(origin.into());
         self
     }
 
@@ -130,58 +128,58 @@ impl EmulatorBuilder {
     /// Lets tokens for `https://webpubsub.azure.com` pass on REST calls when their lifetime is right. **Anybody can make
     /// such a token**: neither signature nor issuer is looked at. Default: no.
     pub fn accept_unvalidated_entra_tokens(mut self, accept: bool) -> Self {
-        self.accept_unvalidated_entra_tokens = accept;
+        self.settings.accept_unvalidated_entra_tokens = accept;
         self
     }
 
     /// Decodes `%2F` in names of REST paths to `/`. Default: no, since the service keeps the three characters.
     pub fn decode_slashes(mut self, decode: bool) -> Self {
-        self.decode_slashes = decode;
+        self.settings.decode_slashes = decode;
         self
     }
 
     /// Closes connections whose request head takes longer, counted from the accept or the last answer. Default: 30 s.
     pub fn header_read_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.header_read_timeout = timeout;
+        self.settings.limits.header_read_timeout = timeout;
         self
     }
 
     /// Connections that may be open without having sent a request; the oldest gives way to a new one. Default: 512.
     pub fn max_pending_connections(mut self, connections: usize) -> Self {
-        self.limits.pending_connections = connections;
+        self.settings.limits.pending_connections = connections;
         self
     }
 
     /// Groups that one client token may name. Default: 1000.
     pub fn max_groups_per_token(mut self, groups: usize) -> Self {
-        self.limits.groups_per_token = groups;
+        self.settings.limits.groups_per_token = groups;
         self
     }
 
     /// How long a reliable connection can be recovered after its socket was lost. Default: 30 s, as the service.
     pub fn recovery_window(mut self, window: Duration) -> Self {
-        self.limits.recovery_window = window;
+        self.settings.limits.recovery_window = window;
         self
     }
 
     /// Whether a recovered socket begins with a `connected` frame that brings a fresh reconnection token. Default: yes,
     /// since the official JavaScript client resumes its streams only then. Microsoft's emulator sends none.
     pub fn connected_on_recovery(mut self, send: bool) -> Self {
-        self.connected_on_recovery = send;
+        self.settings.connected_on_recovery = send;
         self
     }
 
     /// Whether a reliable connection ends at once when its client closes without a status, as the official JavaScript
     /// client does in `stop()`. Default: no, it can be recovered, as in Microsoft's emulator.
     pub fn end_on_close_without_status(mut self, end: bool) -> Self {
-        self.end_on_close_without_status = end;
+        self.settings.end_on_close_without_status = end;
         self
     }
 
     /// Whether a simple client whose event failed is closed with 1000 and no reason, as the service was once seen to
     /// do. Default: no, with 1011, as in Microsoft's emulator.
     pub fn close_failed_events_normally(mut self, normally: bool) -> Self {
-        self.close_failed_events_normally = normally;
+        self.settings.close_failed_events_normally = normally;
         self
     }
 
@@ -300,35 +298,28 @@ impl EmulatorBuilder {
     }
 
     fn settings(&self) -> Result<Settings, StartError> {
-        let primary = check(&self.access_key, KeyRole::Primary)?;
-        let secondary = match &self.secondary_access_key {
-            Some(key) => Some(check(key, KeyRole::Secondary)?),
-            None => None,
-        };
-        let mut settings = Settings::new(primary, secondary);
-        for (index, endpoint) in self.public_endpoints.iter().enumerate() {
-            let endpoint =
-                parse_endpoint(endpoint).map_err(|source| StartError::InvalidPublicEndpoint {
-                    number: index + 1,
-                    source,
-                })?;
+        let mut settings = self.settings.clone();
+        for (key, role) in settings
+            .keys()
+            .iter()
+            .zip([KeyRole::Primary, KeyRole::Secondary])
+        {
+            check_access_key(key.expose())
+                .map_err(|source| StartError::InvalidAccessKey { role, source })?;
+        }
+        limits::check(&settings.limits)?;
+        for (endpoint, number) in self.public_endpoints.iter().zip(1..) {
+            let endpoint = parse_endpoint(endpoint)
+                .map_err(|source| StartError::InvalidPublicEndpoint { number, source })?;
             settings.public_endpoints.push(endpoint);
         }
-        settings.accept_unvalidated_entra_tokens = self.accept_unvalidated_entra_tokens;
-        settings.decode_slashes = self.decode_slashes;
-        settings.connected_on_recovery = self.connected_on_recovery;
-        settings.end_on_close_without_status = self.end_on_close_without_status;
-        settings.close_failed_events_normally = self.close_failed_events_normally;
-        limits::check(&self.limits)?;
-        settings.limits = self.limits;
+        for (origin, number) in self.allowed_origins.iter().zip(1..) {
+            let origin =
+                AllowedOrigin::parse(origin).ok_or(StartError::InvalidAllowedOrigin { number })?;
+            settings.allowed_origins.push(origin);
+        }
         Ok(settings)
     }
-}
-
-fn check(key: &AccessKey, role: KeyRole) -> Result<AccessKey, StartError> {
-    check_access_key(key.expose())
-        .map_err(|source| StartError::InvalidAccessKey { role, source })?;
-    Ok(key.clone())
 }
 
 fn adopt(

@@ -34,6 +34,12 @@ pub enum StartError {
         /// What is wrong with it.
         source: ConnectionStringError,
     },
+    /// An allowed origin is not one.
+    #[error("allowed origin number {number} must be like `https://app.example.com`, `null` or `*`")]
+    InvalidAllowedOrigin {
+        /// Which one, counted from 1.
+        number: usize,
+    },
     /// A number is out of its range.
     #[error("the {limit} must be {} to {}", range.start(), range.end())]
     InvalidLimit {

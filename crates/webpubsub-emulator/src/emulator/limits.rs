@@ -39,6 +39,9 @@ pub enum Limit {
     OpenStreams,
     /// Groups that one client token may name. Default: 1000.
     GroupsPerToken,
+    /// Requests with events of one hub that may be under way to its handlers at a time; more wait in line, in the order
+    /// of their connections. Default: 256.
+    HandlerRequests,
     /// Seconds between two pings of an open socket. Default: 20.
     PingInterval,
     /// Seconds for which a socket may stay silent before it counts as lost, looked at with each ping. Default: 60.
@@ -46,7 +49,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::RecoveryWindow,
         Self::TokenSkew,
         Self::MessageBytes,
@@ -57,6 +60,7 @@ impl Limit {
         Self::AckIds,
         Self::OpenStreams,
         Self::GroupsPerToken,
+        Self::HandlerRequests,
         Self::PingInterval,
         Self::SilenceLimit,
     ];
@@ -72,31 +76,44 @@ impl Limit {
             Self::OutboxBytes => 4096..=GIBIBYTE,
             Self::ReplayBytes => 1..=GIBIBYTE,
             Self::AckIds | Self::OpenStreams | Self::GroupsPerToken => 0..=MILLION,
+            Self::HandlerRequests => 1..=MILLION,
             Self::PingInterval | Self::SilenceLimit => 1..=DAY_SECONDS,
         }
     }
 
-    fn value(self, limits: &Limits) -> u64 {
-        // A fraction of a second counts as a whole one.
-        let seconds = |time: Duration| {
-            time.as_secs()
-                .saturating_add((time.subsec_nanos() > 0).into())
-        };
+    /// Where it is kept.
+    const fn slot(self, limits: &mut Limits) -> Slot<'_> {
         match self {
-            Self::RecoveryWindow => seconds(limits.recovery_window),
-            Self::TokenSkew => seconds(limits.token_skew),
-            Self::MessageBytes => limits.message_bytes as u64,
-            Self::OutboxFrames => limits.outbox_frames as u64,
-            Self::OutboxBytes => limits.outbox_bytes as u64,
-            Self::ReplayMessages => limits.replay_messages as u64,
-            Self::ReplayBytes => limits.replay_bytes as u64,
-            Self::AckIds => limits.ack_ids as u64,
-            Self::OpenStreams => limits.open_streams as u64,
-            Self::GroupsPerToken => limits.groups_per_token as u64,
-            Self::PingInterval => seconds(limits.ping_interval),
-            Self::SilenceLimit => seconds(limits.silence_limit),
+            Self::RecoveryWindow => Slot::Time(&mut limits.recovery_window),
+            Self::TokenSkew => Slot::Time(&mut limits.token_skew),
+            Self::MessageBytes => Slot::Count(&mut limits.message_bytes),
+            Self::OutboxFrames => Slot::Count(&mut limits.outbox_frames),
+            Self::OutboxBytes => Slot::Count(&mut limits.outbox_bytes),
+            Self::ReplayMessages => Slot::Count(&mut limits.replay_messages),
+            Self::ReplayBytes => Slot::Count(&mut limits.replay_bytes),
+            Self::AckIds => Slot::Count(&mut limits.ack_ids),
+            Self::OpenStreams => Slot::Count(&mut limits.open_streams),
+            Self::GroupsPerToken => Slot::Count(&mut limits.groups_per_token),
+            Self::HandlerRequests => Slot::Count(&mut limits.handler_requests),
+            Self::PingInterval => Slot::Time(&mut limits.ping_interval),
+            Self::SilenceLimit => Slot::Time(&mut limits.silence_limit),
         }
     }
+
+    fn value(self, mut limits: Limits) -> u64 {
+        match self.slot(&mut limits) {
+            Slot::Count(count) => *count as u64,
+            // A fraction of a second counts as a whole one.
+            Slot::Time(time) => time
+                .as_secs()
+                .saturating_add((time.subsec_nanos() > 0).into()),
+        }
+    }
+}
+
+enum Slot<'a> {
+    Count(&'a mut usize),
+    Time(&'a mut Duration),
 }
 
 impl fmt::Display for Limit {
@@ -112,6 +129,7 @@ impl fmt::Display for Limit {
             Self::AckIds => "number of remembered ack ids",
             Self::OpenStreams => "number of open streams",
             Self::GroupsPerToken => "number of groups in a token",
+            Self::HandlerRequests => "number of requests to event handlers",
             Self::PingInterval => "time between pings in seconds",
             Self::SilenceLimit => "limit of silence in seconds",
         })
@@ -122,23 +140,10 @@ impl EmulatorBuilder {
     /// Sets a number of the service, in the unit that [`Limit`] names. [`start`](Self::start) refuses what is out of
     /// [range](Limit::range).
     pub fn limit(mut self, limit: Limit, value: u64) -> Self {
-        // More than the platform can count is out of range, too.
-        let count = usize::try_from(value).unwrap_or(usize::MAX);
-        let time = Duration::from_secs(value);
-        let limits = &mut self.limits;
-        match limit {
-            Limit::RecoveryWindow => limits.recovery_window = time,
-            Limit::TokenSkew => limits.token_skew = time,
-            Limit::MessageBytes => limits.message_bytes = count,
-            Limit::OutboxFrames => limits.outbox_frames = count,
-            Limit::OutboxBytes => limits.outbox_bytes = count,
-            Limit::ReplayMessages => limits.replay_messages = count,
-            Limit::ReplayBytes => limits.replay_bytes = count,
-            Limit::AckIds => limits.ack_ids = count,
-            Limit::OpenStreams => limits.open_streams = count,
-            Limit::GroupsPerToken => limits.groups_per_token = count,
-            Limit::PingInterval => limits.ping_interval = time,
-            Limit::SilenceLimit => limits.silence_limit = time,
+        match limit.slot(&mut self.settings.limits) {
+            // More than the platform can count is out of range, too.
+            Slot::Count(count) => *count = usize::try_from(value).unwrap_or(usize::MAX),
+            Slot::Time(time) => *time = Duration::from_secs(value),
         }
         self
     }
@@ -148,14 +153,14 @@ impl EmulatorBuilder {
 pub(super) fn check(limits: &Limits) -> Result<(), StartError> {
     for limit in Limit::ALL {
         let range = limit.range();
-        if !range.contains(&limit.value(limits)) {
+        if !range.contains(&limit.value(*limits)) {
             return Err(StartError::InvalidLimit { limit, range });
         }
     }
     if limits.silence_limit < limits.ping_interval {
         // Every idle client would be taken as lost before it was asked.
         let limit = Limit::SilenceLimit;
-        let range = Limit::PingInterval.value(limits)..=*limit.range().end();
+        let range = Limit::PingInterval.value(*limits)..=*limit.range().end();
         return Err(StartError::InvalidLimit { limit, range });
     }
     Ok(())
@@ -167,8 +172,8 @@ mod tests {
 
     fn checked(limit: Limit, value: u64) -> Result<(), String> {
         let builder = EmulatorBuilder::default().limit(limit, value);
-        assert_eq!(limit.value(&builder.limits), value, "{limit:?}");
-        check(&builder.limits).map_err(|error| error.to_string())
+        assert_eq!(limit.value(builder.settings.limits), value, "{limit:?}");
+        check(&builder.settings.limits).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -201,6 +206,6 @@ mod tests {
             "the limit of silence in seconds must be 20 to 86400"
         );
         let builder = EmulatorBuilder::default().recovery_window(Duration::MAX);
-        assert!(check(&builder.limits).is_err());
+        assert!(check(&builder.settings.limits).is_err());
     }
 }

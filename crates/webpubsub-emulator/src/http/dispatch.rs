@@ -6,13 +6,14 @@ use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Method, Request, StatusCode, Uri};
 
-use super::{answer, hosts::Hosts};
+use super::{answer, hosts::Hosts, origins::Origins};
 use crate::{rest, service::Service, socket, tap::Tapped};
 
 /// Answers one request. Never fails and never panics: what goes wrong inside becomes a 500 for this caller only.
 pub(super) async fn dispatch(
     service: &Arc<Service>,
     hosts: &Hosts,
+    origins: &Origins,
     request: Request<Body>,
 ) -> Response {
     service.counters().requests.add(1);
@@ -29,7 +30,7 @@ pub(super) async fn dispatch(
                 &reason,
             )
         }
-        Ok(()) => contain(&method, &path, route(service, request)).await,
+        Ok(()) => contain(&method, &path, route(service, origins, request)).await,
     };
     let status = response.status().as_u16();
     tracing::debug!(%method, path, status, "answered");
@@ -53,11 +54,18 @@ async fn contain(method: &Method, path: &str, answer: impl Future<Output = Respo
     })
 }
 
-async fn route(service: &Arc<Service>, request: Request<Body>) -> Response {
+async fn route(service: &Arc<Service>, origins: &Origins, request: Request<Body>) -> Response {
     let request = with_origin_form(request);
     match Part::of(request.uri().path()) {
         Some(Part::Rest) => rest::handle(service, request).await,
-        Some(Part::Socket) => socket::handle(service, request).await,
+        Some(Part::Socket) => match origins.check(request.headers()) {
+            Ok(()) => socket::handle(service, request).await,
+            Err(foreign) => {
+                let reason = foreign.to_string();
+                tracing::warn!(status = 403, reason, "a client was refused");
+                answer::error(StatusCode::FORBIDDEN, "Error.Forbidden", &reason)
+            }
+        },
         Some(Part::Mqtt) => unsupported("MQTT clients"),
         Some(Part::SocketIo) => unsupported("Socket.IO clients"),
         None => answer::error(

@@ -15,7 +15,7 @@ use url::Url;
 
 /// The rule for `Host` that follows from where the emulator listens and who knows its key.
 #[derive(Clone, Debug)]
-pub(crate) struct Hosts {
+pub(super) struct Hosts {
     rule: Rule,
     /// Hosts of the public endpoints, in lower case.
     public: Vec<String>,
@@ -32,7 +32,7 @@ enum Rule {
 }
 
 impl Hosts {
-    pub(crate) fn new(
+    pub(super) fn new(
         bound: &[SocketAddr],
         public_endpoints: &[Url],
         has_well_known_key: bool,

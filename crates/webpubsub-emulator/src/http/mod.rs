@@ -1,13 +1,15 @@
-//! The HTTP side: takes connections, refuses requests for foreign hosts, and hands the others to REST or to the
+//! The HTTP side: takes connections, refuses requests for foreign hosts and from foreign pages, and hands the others to REST or to the
 //! WebSocket endpoint.
 
 mod answer;
 mod dispatch;
 mod hosts;
 mod listener;
+mod origins;
 mod pending;
 mod server;
 
-pub(crate) use hosts::Hosts;
+pub(crate) use answer::error_body;
 pub(crate) use listener::{LOCALHOST, Listeners, bind};
+pub(crate) use origins::AllowedOrigin;
 pub(crate) use server::Server;

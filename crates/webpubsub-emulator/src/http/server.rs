@@ -1,6 +1,6 @@
 //! The accept loop and the life of one HTTP connection.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{body::Body, serve::Listener};
 use http::Request;
@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     dispatch::dispatch,
     hosts::Hosts,
+    origins::Origins,
     pending::{Pending, Ticket},
 };
 use crate::service::Service;
@@ -30,18 +31,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `listener` on the current tokio runtime until it is stopped.
-    pub(crate) fn start<L>(listener: L, service: Arc<Service>, hosts: Hosts) -> Self
+    /// Serves `listener`, which is bound to `addresses`, on the current tokio runtime until it is stopped.
+    pub(crate) fn start<L>(listener: L, addresses: &[SocketAddr], service: Arc<Service>) -> Self
     where
         L: Listener<Io: Sync>,
     {
-        let limits = &service.settings().limits;
+        let settings = service.settings();
+        let limits = &settings.limits;
+        let (public, public_key) = (&settings.public_endpoints, settings.has_well_known_key());
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_read_timeout)
             .max_header_size(HEAD_BYTES)
-            // A client that has said all it wants to say still gets its answer.
-            .half_close(true);
+            // A client that hangs up while its request is answered takes the request along: nobody is connected by the
+            // late answer of a `connect` handler.
+            .half_close(false);
         let server = Self {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -49,7 +53,8 @@ impl Server {
         };
         let shared = Arc::new(Shared {
             http,
-            hosts,
+            hosts: Hosts::new(addresses, public, public_key),
+            origins: Origins::new(public, &settings.allowed_origins, public_key),
             pending: Pending::new(limits.pending_connections),
             stop: server.stop.clone(),
             kill: server.kill.clone(),
@@ -88,6 +93,7 @@ impl Drop for Server {
 struct Shared {
     http: http1::Builder,
     hosts: Hosts,
+    origins: Origins,
     pending: Arc<Pending>,
     stop: CancellationToken,
     kill: CancellationToken,
@@ -111,7 +117,7 @@ where
         let shared = Arc::clone(&shared);
         async move {
             let request = request.map(Body::new);
-            let response = dispatch(&shared.service, &shared.hosts, request).await;
+            let response = dispatch(&shared.service, &shared.hosts, &shared.origins, request).await;
             Ok::<_, Infallible>(response)
         }
     });

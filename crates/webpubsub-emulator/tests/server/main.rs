@@ -3,6 +3,7 @@
 mod hosts;
 mod library;
 mod limits;
+mod origins;
 mod routes;
 mod shutdown;
 #[path = "../support/mod.rs"]

@@ -9,7 +9,7 @@ use std::{fs, io::Read as _, path::Path};
 use super::{
     error::{ConfigError, did_you_mean},
     microsoft,
-    setting::{Key, Layer, Origin},
+    setting::{Kind, Layer, Origin, Spec},
 };
 
 /// A configuration file is small; anything larger is a mistake such as a device.
@@ -96,23 +96,22 @@ fn ours(file: &str, entries: Vec<Entry>) -> Result<Layer, ConfigError> {
                 hubs::take(&mut layer.hubs, path, entry.value, &origin)?;
                 continue;
             }
-            [name] => Key::from_name(name),
-            // A list, of which only this setting has one.
-            [name, _] => Key::from_name(name).filter(|key| *key == Key::PublicEndpoint),
+            [name] => Spec::find(name),
+            [name, _] => Spec::find(name).filter(|key| matches!(key.kind, Kind::Texts(_))),
             _ => None,
         };
         let problem = match (key, entry.value) {
-            (Some(Key::EventHandler | Key::AnonymousConnect), _) => {
+            (Some(key), _) if matches!(key.kind, Kind::EventHandler | Kind::AnonymousConnect) => {
                 "in a file this stands in the table of a hub, such as `[hubs.chat]`".to_owned()
             }
             (Some(key), Value::Text(value)) => {
                 layer.set(key, value, origin)?;
                 continue;
             }
-            (Some(Key::PublicEndpoint), Value::Empty) => continue,
+            (Some(key), Value::Empty) if key.is_list() => continue,
             (Some(_), Value::Null | Value::Empty) => "a value is missing".to_owned(),
             (None, _) => {
-                let names = Key::names().chain([hubs::SECTION]);
+                let names = Spec::names().chain([hubs::SECTION]);
                 let suggestion = did_you_mean(&entry.path[0], names, str::to_owned);
                 format!("there is no such setting{suggestion}")
             }
@@ -149,6 +148,9 @@ fn line_at(text: &str, offset: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::setting::Value::Text;
+    use super::super::table;
+    use super::super::tests::text_of;
     use super::*;
 
     fn read_text(name: &str, text: &str) -> Result<(Layer, Vec<String>), String> {
@@ -174,16 +176,14 @@ mod tests {
             ),
         ] {
             let (layer, warnings) = read_text(name, text).unwrap();
-            assert_eq!(layer.host.unwrap().value, "::1");
-            assert_eq!(layer.port.unwrap().value, 0);
-            assert_eq!(layer.access_key.unwrap().value.expose(), "k");
-            let endpoints: Vec<&str> = layer
-                .public_endpoints
-                .iter()
-                .map(|endpoint| endpoint.value.as_str())
-                .collect();
-            assert_eq!(endpoints, ["https://a", "https://b"]);
-            assert!(layer.json.unwrap().value);
+            assert_eq!(text_of(&layer, &table::HOST), "::1");
+            assert_eq!(text_of(&layer, &table::PORT), "0");
+            assert_eq!(text_of(&layer, &table::ACCESS_KEY), "k");
+            let endpoints = layer.all(&table::PUBLIC_ENDPOINT).iter();
+            let endpoints: Vec<_> = endpoints.map(|endpoint| endpoint.value.clone()).collect();
+            let expected = ["https://a", "https://b"].map(|url| Text(url.to_owned()));
+            assert_eq!(endpoints, expected);
+            assert!(layer.is_on(&table::JSON));
             assert_eq!(warnings, [""; 0]);
         }
     }
@@ -285,10 +285,10 @@ mod tests {
             }"#,
         )
         .unwrap();
-        assert_eq!(layer.host.unwrap().value, "localhost");
-        assert_eq!(layer.port.unwrap().value, 8090);
-        assert_eq!(layer.access_key.unwrap().value.expose(), "k");
-        assert!(layer.accept_unvalidated_entra_tokens.unwrap().value);
+        assert_eq!(text_of(&layer, &table::HOST), "localhost");
+        assert_eq!(text_of(&layer, &table::PORT), "8090");
+        assert_eq!(text_of(&layer, &table::ACCESS_KEY), "k");
+        assert!(layer.is_on(&table::ACCEPT_UNVALIDATED_ENTRA_TOKENS));
         let [warning] = warnings.as_slice() else {
             panic!("{warnings:?}")
         };
