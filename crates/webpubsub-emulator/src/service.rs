@@ -12,7 +12,7 @@ use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::handlers::{Handlers, HubOptions, Surroundings};
+use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::settings::Settings;
 use crate::tap::Tap;
@@ -28,6 +28,8 @@ pub(crate) struct Service {
     changes: watch::Sender<u64>,
     /// The tasks of all sockets.
     sockets: TaskTracker,
+    /// Cancelled when a shutdown begins: no connection is opened any more.
+    stopping: CancellationToken,
     /// Cancelled when a shutdown waits no longer.
     abort: CancellationToken,
 }
@@ -41,15 +43,16 @@ impl Service {
         hub_options: BTreeMap<HubName, HubOptions>,
     ) -> Arc<Self> {
         let (counters, tap) = (Arc::new(Counters::default()), Arc::new(Tap::new()));
-        let surroundings = Surroundings {
+        let context = handlers::Context {
             clock: clock.clone(),
+            concurrency: settings.limits.handler_requests,
             keys: settings.keys().to_vec(),
             seed,
             tap: Arc::clone(&tap),
             counters: Arc::clone(&counters),
             fallback: user_events,
         };
-        let handlers = Handlers::new(surroundings, hub_options);
+        let handlers = Handlers::new(context, hub_options);
         Arc::new(Self {
             settings,
             clock,
@@ -60,6 +63,7 @@ impl Service {
             hubs: Mutex::default(),
             changes: watch::Sender::new(0),
             sockets: TaskTracker::new(),
+            stopping: CancellationToken::new(),
             abort: CancellationToken::new(),
         })
     }
@@ -156,6 +160,7 @@ impl Service {
     /// that take longer than 5 s, by the machine's time even where our clock stands still, are aborted. Then waits as
     /// long until event handlers have heard of it.
     pub(crate) async fn shutdown(&self) {
+        self.stopping.cancel();
         self.sockets.close();
         for hub in self.all_hubs() {
             hub.end_all(&End::service_reload());
@@ -168,6 +173,11 @@ impl Service {
             self.sockets.wait().await;
         }
         self.handlers.shutdown().await;
+    }
+
+    /// Cancelled when a shutdown begins.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
     }
 
     /// Runs the task of a socket, unless a shutdown could not wait for it.

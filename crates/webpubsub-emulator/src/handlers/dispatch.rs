@@ -1,16 +1,15 @@
 //! From an event to the handler that takes it, and back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use webpubsub_protocol::access::AccessKey;
@@ -21,10 +20,11 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, HubName, UserId};
 
 use super::answer::{self, Accepted, Answer, Unusable};
-use super::client::{Client, NoAnswer, Tries};
-use super::probe::{self, Probes, Question, Refused};
-use super::request::{Event, Stamp};
-use super::session::{Session, Turn};
+use super::client::Client;
+use super::exchange::Failure;
+use super::probe::{self, Probes, Question};
+use super::request::Event;
+use super::session::Session;
 use super::settings::{AnonymousConnectPolicy, EventHandler, HubOptions, Target};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -32,15 +32,17 @@ use crate::hub::{
     CLOSE_DRAIN, HandlerFailed, News, Notice, Presence, Reply, Upstream, UpstreamCall,
 };
 use crate::ids::Ids;
-use crate::tap::{Tap, Tapped};
+use crate::tap::Tap;
 
 /// The event handlers of all hubs.
 #[derive(Clone)]
-pub(crate) struct Handlers(Arc<Shared>);
+pub(crate) struct Handlers(pub(super) Arc<Shared>);
 
 /// What the handlers share with the rest of the service.
-pub(crate) struct Surroundings {
+pub(crate) struct Context {
     pub(crate) clock: Clock,
+    /// How many requests with events of one hub may be under way at a time; more wait.
+    pub(crate) concurrency: usize,
     /// Sign events, the primary one first.
     pub(crate) keys: Vec<AccessKey>,
     pub(crate) seed: Option<u64>,
@@ -50,13 +52,15 @@ pub(crate) struct Surroundings {
     pub(crate) fallback: Option<Arc<dyn Upstream>>,
 }
 
-struct Shared {
-    around: Surroundings,
-    client: Arc<Client>,
-    probes: Probes,
-    request_ids: Mutex<Ids>,
+pub(super) struct Shared {
+    pub(super) context: Context,
+    pub(super) client: Arc<Client>,
+    pub(super) probes: Probes,
+    pub(super) request_ids: Mutex<Ids>,
     /// Replaced as a whole; the options of one event never change while it is handled.
     options: Mutex<Arc<BTreeMap<HubName, HubOptions>>>,
+    /// The places for requests of each hub that has handlers.
+    places: Mutex<BTreeMap<HubName, Arc<Semaphore>>>,
     /// The URLs that were tried out, so that a reload tries new ones only.
     tried_out: Mutex<BTreeSet<String>>,
     /// Events come from anywhere, also from a runtime that is about to end.
@@ -84,42 +88,20 @@ pub(crate) enum ConnectRefused {
     HandlerFailed,
 }
 
-/// Why an event was not handled.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    NotValidated(Refused),
-    #[error(transparent)]
-    NoAnswer(#[from] NoAnswer),
-    #[error(transparent)]
-    Unusable(#[from] Unusable),
-}
-
-impl Failure {
-    /// Whether the handler did its work: it does not want this client.
-    fn refuses(&self, event: &EventType) -> bool {
-        match self {
-            Self::Unusable(Unusable::Status(status)) => {
-                *event == EventType::Connect && status.is_client_error()
-            }
-            _ => false,
-        }
-    }
-}
-
 impl Handlers {
     /// On the current tokio runtime.
-    pub(crate) fn new(around: Surroundings, options: BTreeMap<HubName, HubOptions>) -> Self {
+    pub(crate) fn new(context: Context, options: BTreeMap<HubName, HubOptions>) -> Self {
         Self(Arc::new(Shared {
-            client: Arc::new(Client::new(around.clock.clone())),
+            client: Arc::new(Client::new(context.clock.clone())),
             probes: Probes::default(),
-            request_ids: Mutex::new(Ids::new(around.seed, "requests to event handlers")),
+            request_ids: Mutex::new(Ids::new(context.seed, "requests to event handlers")),
             options: Mutex::new(Arc::new(options)),
+            places: Mutex::default(),
             tried_out: Mutex::default(),
             runtime: Handle::current(),
             notices: TaskTracker::new(),
             abort: CancellationToken::new(),
-            around,
+            context,
         }))
     }
 
@@ -214,7 +196,7 @@ impl Handlers {
                 };
                 let shared = Arc::clone(&self.0);
                 self.spawn(async move {
-                    probe::try_out(&shared.client, &shared.around.clock, &question).await;
+                    probe::try_out(&shared.client, &shared.context.clock, &question).await;
                 });
             }
         }
@@ -234,114 +216,18 @@ impl Handlers {
         self.0.notices.wait().await;
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    /// Where the events of a hub wait for a place among the requests under way.
+    pub(super) fn places(&self, hub: &HubName) -> Arc<Semaphore> {
+        let mut places = self.0.places.lock();
+        let new = || Arc::new(Semaphore::new(self.0.context.concurrency));
+        Arc::clone(places.entry(hub.clone()).or_insert_with(new))
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let abort = self.0.abort.clone();
         self.0.runtime.spawn(async move {
             abort.run_until_cancelled(task).await;
         });
-    }
-
-    /// Tells a handler of an event, and takes what `judge` makes of the answer. What goes wrong is logged.
-    async fn ask<T>(
-        &self,
-        handler: &EventHandler,
-        event: &Event,
-        turn: Turn,
-        judge: impl FnOnce(Answer) -> Result<T, Unusable>,
-    ) -> Result<T, Failure> {
-        let mut status = None;
-        let answer = self.exchange(handler, event, turn).await;
-        let result = answer.and_then(|answer| {
-            status = Some(answer.status.as_u16());
-            judge(answer).map_err(Failure::from)
-        });
-        self.0.around.counters.handler_calls.add(1);
-        if let Err(failure) = &result {
-            let (hub, connection, target) = (&event.hub, &event.connection_id, &handler.target);
-            if failure.refuses(&event.kind) {
-                tracing::info!(%hub, %connection, handler = ?target, "the client may not connect: {failure}");
-            } else {
-                self.0.around.counters.handler_failures.add(1);
-                tracing::warn!(
-                    %hub, %connection, event = %event.kind, handler = ?target,
-                    "the event handler failed: {failure}"
-                );
-            }
-        }
-        self.0.around.tap.emit(|| Tapped::HandlerCall {
-            hub: event.hub.clone(),
-            connection_id: event.connection_id.clone(),
-            event: event.kind.name().to_owned(),
-            event_id: event.id,
-            status,
-            succeeded: result.is_ok(),
-        });
-        result
-    }
-
-    async fn exchange(
-        &self,
-        handler: &EventHandler,
-        event: &Event,
-        turn: Turn,
-    ) -> Result<Answer, Failure> {
-        let Shared { client, around, .. } = &*self.0;
-        let clock = &around.clock;
-        let session = Arc::clone(turn.session());
-        let url = handler.target.url(event.hub.as_str(), event.kind.name());
-        let deadline = clock.now().mono + handler.timeout;
-        let head = client.before(deadline, self.head(handler, event, &url, turn));
-        let head = head.await;
-        let head = head.unwrap_or(Err(NoAnswer::TimedOut(handler.timeout).into()))?;
-        if head.status().is_success() {
-            session.keep_cookies(&url, head.headers(), clock.now().wall);
-        }
-        Ok(client.read(head, handler.timeout).await?)
-    }
-
-    /// Sends an event when its turn has come, and waits for the head of the answer.
-    async fn head(
-        &self,
-        handler: &EventHandler,
-        event: &Event,
-        url: &url::Url,
-        turn: Turn,
-    ) -> Result<Response<Body>, Failure> {
-        let Shared { client, around, .. } = &*self.0;
-        let session = turn.session();
-        turn.comes().await;
-        if handler.validated {
-            let question = Question {
-                target: handler.target.clone(),
-                url: handler.target.url(event.hub.as_str(), VALIDATE),
-                origin: session.origin().to_owned(),
-            };
-            let spawn = |asking: probe::Asking| self.spawn(asking.run());
-            let allowed = self
-                .0
-                .probes
-                .allowed(&around.clock, client, question, spawn);
-            allowed.await.map_err(Failure::NotValidated)?;
-        }
-        let now = around.clock.now().wall;
-        let request_id = self.0.request_ids.lock().guid();
-        let stamp = Stamp {
-            keys: &around.keys,
-            time: now,
-            request_id: &request_id,
-            origin: session.origin(),
-            state: session.state(),
-            cookies: session.cookies(url, now),
-        };
-        let request = event.request(url, stamp).map_err(NoAnswer::from)?;
-        let mut sending = pin!(client.send(&handler.target, &request, Tries::Several));
-        // Polled once, it is under way: then the next event of the connection may go.
-        let first = futures_util::poll!(sending.as_mut());
-        drop(turn);
-        Ok(match first {
-            std::task::Poll::Ready(answer) => answer?,
-            std::task::Poll::Pending => sending.await?,
-        })
     }
 }
 
@@ -353,7 +239,7 @@ impl Upstream for Handlers {
     ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
         let kind = EventType::User(call.event.as_shared().clone());
         let Some(handler) = self.of(hub, &kind) else {
-            return match &self.0.around.fallback {
+            return match &self.0.context.fallback {
                 Some(fallback) => fallback.call(hub, call),
                 None => {
                     tracing::debug!(%hub, event = %kind, "no event handler takes this event");

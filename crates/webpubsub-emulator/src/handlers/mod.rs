@@ -1,7 +1,7 @@
 //! Event handlers: whom a hub tells about its clients, and who answers them.
 //!
-//! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts. [`dispatch`] tells
-//! handlers of events: [`request`] says how an event is told and [`answer`] what its answer means, both without IO;
+//! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts. [`dispatch`] finds the
+//! handler of an event, [`exchange`] sends it: [`request`] says how an event is told and [`answer`] what its answer means, both without IO;
 //! [`client`] sends, [`probe`] asks first whether a handler wants events, [`session`] and [`cookies`] are what handlers
 //! leave with a connection. [`doctor`] finds out what is wrong with a handler.
 
@@ -10,6 +10,7 @@ mod client;
 mod cookies;
 mod dispatch;
 mod doctor;
+mod exchange;
 mod pattern;
 mod probe;
 mod request;
@@ -18,7 +19,7 @@ mod settings;
 mod template;
 
 pub(crate) use answer::Accepted;
-pub(crate) use dispatch::{ConnectRefused, Connecting, Handlers, Surroundings};
+pub(crate) use dispatch::{ConnectRefused, Connecting, Context, Handlers};
 
 pub use doctor::{Check, Code, Diagnosis, Doctor, Status};
 pub use pattern::{EventPattern, InvalidPattern};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -22,11 +21,8 @@ use crate::clock::Clock;
 /// How long a handler has for each request of the probe.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a success counts, and the longest time that a failure does.
-const LONGEST: Duration = Duration::from_secs(60);
-
-/// How long a first failure counts. Doubled with each one that follows.
-const FIRST_FAILURE: Duration = Duration::from_secs(1);
+/// How long a success counts before the handler is asked again.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Handlers that are remembered. Origins come from clients, so there may be many.
 const MOST: usize = 1000;
@@ -55,18 +51,25 @@ struct Asked {
 }
 
 #[derive(Default)]
-struct Slot {
-    last: watch::Sender<Option<Heard>>,
-    asking: AtomicBool,
+struct Slot(watch::Sender<Known>);
+
+/// What is known of a handler.
+#[derive(Default)]
+struct Known {
+    /// Its last answer, and until when a success counts.
+    last: Option<(Result<(), Refused>, Instant)>,
+    /// It is being asked.
+    asking: bool,
 }
 
-/// An answer, and how long it counts.
-#[derive(Clone)]
-struct Heard {
-    verdict: Result<(), Refused>,
-    until: Instant,
-    /// How long it counts in all.
-    kept: Duration,
+impl Known {
+    fn takes_events(&self) -> bool {
+        matches!(self.last, Some((Ok(()), _)))
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.takes_events() && self.last.as_ref().is_some_and(|(_, until)| now < *until)
+    }
 }
 
 /// A handler to be asked, and by whom.
@@ -78,8 +81,9 @@ pub(super) struct Question {
 }
 
 impl Probes {
-    /// Whether the handler wants events. The first one who asks waits for the answer, and so does everybody until it has
-    /// come; later the last answer counts, while an old one is renewed in the background by `spawn`.
+    /// Whether the handler wants events. A success counts for a minute and is then renewed in the background, by
+    /// `spawn`, while events go on. A refusal counts for nobody else: the next event asks again and waits for the
+    /// answer, so that a handler that was started or mended meanwhile gets it.
     pub(super) async fn allowed(
         &self,
         clock: &Clock,
@@ -88,28 +92,34 @@ impl Probes {
         spawn: impl FnOnce(Asking),
     ) -> Result<(), Refused> {
         let slot = self.slot(&question);
-        let mut heard = slot.last.subscribe();
-        let is_fresh = || {
-            let last = slot.last.borrow();
-            last.as_ref()
-                .is_some_and(|last| clock.now().mono < last.until)
-        };
-        if !is_fresh() && !slot.asking.swap(true, Ordering::AcqRel) {
-            // Looked at again: an answer may have come between the look and the claim.
-            if is_fresh() {
-                slot.asking.store(false, Ordering::Release);
-            } else {
-                spawn(Asking {
-                    slot: Arc::clone(&slot),
-                    clock: clock.clone(),
-                    client: Arc::clone(client),
-                    question,
+        let mut known = slot.0.subscribe();
+        let mut tries = None;
+        slot.0.send_if_modified(|known| {
+            if !known.asking && !known.is_fresh(clock.now().mono) {
+                known.asking = true;
+                // Whoever is known to refuse is not given the time of further tries: each event asks.
+                tries = Some(match known.last {
+                    Some((Err(_), _)) => Tries::One,
+                    _ => Tries::Several,
                 });
             }
+            false
+        });
+        if let Some(tries) = tries {
+            spawn(Asking {
+                slot: Arc::clone(&slot),
+                clock: clock.clone(),
+                client: Arc::clone(client),
+                question,
+                tries,
+            });
         }
-        let known = heard.wait_for(Option::is_some).await;
-        let known = known.expect("the slot lives here").clone();
-        known.map_or(Ok(()), |heard| heard.verdict)
+        let known = known.wait_for(|known| known.takes_events() || !known.asking);
+        let known = known.await.expect("the slot lives here");
+        known
+            .last
+            .as_ref()
+            .map_or(Ok(()), |(verdict, _)| verdict.clone())
     }
 
     fn slot(&self, question: &Question) -> Arc<Slot> {
@@ -130,37 +140,26 @@ impl Probes {
     }
 }
 
-/// A probe that is to be run.
+/// A probe to be run.
 pub(super) struct Asking {
     slot: Arc<Slot>,
     clock: Clock,
     client: Arc<Client>,
     question: Question,
+    tries: Tries,
 }
 
 impl Asking {
     pub(super) async fn run(self) {
-        let verdict = ask(&self.client, &self.clock, &self.question, Tries::Several).await;
+        let verdict = ask(&self.client, &self.clock, &self.question, self.tries).await;
         self.question.log(&verdict);
-        let failed_for = {
-            let last = self.slot.last.borrow();
-            last.as_ref()
-                .filter(|last| last.verdict.is_err())
-                .map(|last| last.kept)
-        };
-        let kept = match (&verdict, failed_for) {
-            (Ok(()), _) => LONGEST,
-            (Err(_), None) => FIRST_FAILURE,
-            (Err(_), Some(before)) => LONGEST.min(before * 2),
-        };
-        let heard = Heard {
-            verdict,
-            until: self.clock.now().mono + kept,
-            kept,
-        };
-        // In this order: who may ask finds the answer.
-        self.slot.last.send_replace(Some(heard));
-        self.slot.asking.store(false, Ordering::Release);
+        let until = self.clock.now().mono + FRESH;
+        self.slot.0.send_modify(|known| {
+            *known = Known {
+                last: Some((verdict, until)),
+                asking: false,
+            };
+        });
     }
 }
 
@@ -245,7 +244,7 @@ impl Refused {
                 "It must answer `OPTIONS` on its URL with 200 and the header `WebHook-Allowed-Origin: *` (or `{origin}`)"
             ),
             Self::NoAnswer(NoAnswer::Unreachable(_)) => {
-                "Start it, or correct its URL; it is asked again with the next events".to_owned()
+                "Start it, or correct its URL; the next event asks it again".to_owned()
             }
             Self::NoAnswer(_) => "It must answer `OPTIONS` on its URL at once".to_owned(),
         }

@@ -1,13 +1,14 @@
-//! What event handlers have to do with one connection: what they left with it, and whose turn is next.
+//! What event handlers keep about one connection: what they left with it, and whose turn is next.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use url::Url;
 
 use super::cookies::Jar;
@@ -18,8 +19,9 @@ pub(crate) struct Session {
     /// The host that the client connected to, without a port.
     origin: String,
     left: Mutex<Left>,
-    /// The events whose requests have not been started.
-    waiting: watch::Sender<BTreeSet<u64>>,
+    /// The events whose requests have not been started, and whom to wake when they come first. Only the next one in
+    /// line is ever woken: a connection may have as many events waiting as it is in groups.
+    waiting: Mutex<BTreeMap<u64, Option<Waker>>>,
 }
 
 /// What handlers left with the connection.
@@ -43,9 +45,7 @@ impl Session {
 
     /// The turn of an event. Turns come in the order of the ids, so they are taken under the hub's lock, as ids are.
     pub(crate) fn turn(self: &Arc<Self>, event_id: u64) -> Turn {
-        self.waiting.send_modify(|waiting| {
-            waiting.insert(event_id);
-        });
+        self.waiting.lock().insert(event_id, None);
         Turn {
             session: Arc::clone(self),
             event_id,
@@ -98,23 +98,42 @@ impl Turn {
 
     /// Waits until all earlier events were started.
     pub(super) async fn comes(&self) {
-        let mut waiting = self.session.waiting.subscribe();
-        let first = waiting.wait_for(|waiting| waiting.first() == Some(&self.event_id));
-        // The sender lives in the session, so waiting cannot fail.
-        let _ = first.await;
+        poll_fn(|context| {
+            let mut waiting = self.session.waiting.lock();
+            if waiting
+                .first_key_value()
+                .is_none_or(|(first, _)| *first == self.event_id)
+            {
+                return Poll::Ready(());
+            }
+            waiting.insert(self.event_id, Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.session.waiting.send_modify(|waiting| {
+        let next = {
+            let mut waiting = self.session.waiting.lock();
             waiting.remove(&self.event_id);
-        });
+            waiting
+                .first_entry()
+                .and_then(|mut next| next.get_mut().take())
+        };
+        if let Some(next) = next {
+            next.wake();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -133,6 +152,32 @@ mod tests {
         );
         drop(first);
         assert_eq!(third.comes().now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn each_turn_that_passes_wakes_the_next_one_and_nobody_else() {
+        const EVENTS: u64 = 100;
+
+        struct Counting(AtomicUsize);
+        impl Wake for Counting {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        let session = Session::new("h");
+        let wakes = Arc::new(Counting(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut context = Context::from_waker(&waker);
+        let turns: Vec<Turn> = (0..EVENTS).map(|id| session.turn(id)).collect();
+        for turn in &turns[1..] {
+            assert!(pin!(turn.comes()).poll(&mut context).is_pending());
+        }
+        for (passed, turn) in turns.into_iter().enumerate() {
+            assert_eq!(turn.comes().now_or_never(), Some(()));
+            assert_eq!(wakes.0.load(Ordering::Relaxed), passed);
+            drop(turn);
+        }
     }
 
     #[test]

@@ -12,18 +12,16 @@ use futures_util::SinkExt as _;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
-use webpubsub_protocol::access::{
-    ClientProtocol, client_audience, verify_client_token, verify_reconnection_token,
-};
-use webpubsub_protocol::cloud_event::Lists;
+use webpubsub_protocol::access::verify_reconnection_token;
 use webpubsub_protocol::limits::MESSAGE_BYTES;
-use webpubsub_protocol::name::{GroupName, HubName, UserId};
+use webpubsub_protocol::name::HubName;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
+use super::authorize::{Authorized, authorize};
 use super::connect_event::{self, Client, Introduction, Opening};
 use super::query::Query;
 use super::task::{self, SocketGuard};
-use crate::hub::{Attachment, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest, RawMode, WireForm};
+use crate::hub::{Attachment, End, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest};
 use crate::service::Service;
 
 /// Reading and writing in small pieces: the default of 128 KiB per connection is for few and large.
@@ -36,21 +34,20 @@ const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
 pub(crate) const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
 
 /// A refusal before the upgrade.
-enum Refusal {
+pub(super) enum Refusal {
     /// Answered with an empty body, as the reference has it; the cause is logged.
     Unauthorized(String),
     With(StatusCode, String),
 }
 
-/// A connection as its token asks for it, and all that the token says.
-struct Authorized {
-    request: OpenRequest,
-    claims: Lists,
-}
-
 impl Refusal {
-    fn bad_request(text: impl Into<String>) -> Self {
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
         Self::With(StatusCode::BAD_REQUEST, text.into())
+    }
+
+    fn stopping() -> Self {
+        let text = "The emulator is stopping.";
+        Self::With(StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
     }
 
     fn into_response(self) -> Response {
@@ -70,7 +67,10 @@ impl Refusal {
 /// Answers every request below `/client`.
 pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
     let (mut parts, _) = request.into_parts();
-    match connect(service, &mut parts).await {
+    let answer = connect(service, &mut parts);
+    // Nobody is let in any more, and what a `connect` handler still thinks about does not matter.
+    let answer = service.stopping().run_until_cancelled(answer).await;
+    match answer.unwrap_or_else(|| Err(Refusal::stopping())) {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     }
@@ -130,6 +130,11 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         None => upgrade,
     };
     let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
+    if service.stopping().is_cancelled() {
+        // Accepted after the hub was told to end all of its connections, or in the same moment.
+        guard.end(&End::service_reload());
+        return Err(Refusal::stopping());
+    }
     Ok(upgrade.on_upgrade(move |socket| task::run(socket, guard)))
 }
 
@@ -213,104 +218,6 @@ fn first_supported(offered: &[ByteString]) -> Option<ByteString> {
     let mut offered = offered.iter();
     let known = offered.find(|name| Subprotocol::from_name(name).is_some());
     known.cloned()
-}
-
-/// Checks the token and takes from it what the connection starts with. Without one, the client is anonymous where the
-/// hub allows that.
-fn authorize(
-    service: &Service,
-    parts: &Parts,
-    query: &Query<'_>,
-    hub: &HubName,
-) -> Result<Authorized, Refusal> {
-    let from_query = query.last("access_token").filter(|token| !token.is_empty());
-    let Some(token) = from_query.or_else(|| bearer(&parts.headers)) else {
-        if service.handlers().admits_anonymous(hub) {
-            return Ok(Authorized {
-                request: nobody(),
-                claims: Lists::new(),
-            });
-        }
-        return Err(Refusal::Unauthorized("no access token".to_owned()));
-    };
-
-    let settings = service.settings();
-    let host = parts
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let audiences = audiences(host, settings.public_endpoints.as_slice(), hub);
-    let is_ours = |audience: &str| {
-        audiences
-            .iter()
-            .any(|ours| ours.eq_ignore_ascii_case(audience))
-    };
-    let at = settings.checked_at(service.clock().now().wall);
-    let claims = verify_client_token(token, settings.keys(), &is_ours, at)
-        .map_err(|error| Refusal::Unauthorized(error.to_string()))?;
-    let all_claims = claims.event_claims();
-
-    let most = settings.limits.groups_per_token;
-    if claims.groups.len() > most {
-        return Err(Refusal::bad_request(format!(
-            "The token names more than {most} groups."
-        )));
-    }
-    let groups: Result<Vec<_>, _> = claims.groups.into_iter().map(GroupName::new).collect();
-    let groups =
-        groups.map_err(|_| Refusal::bad_request("The token contains an invalid group name."))?;
-    let request = OpenRequest {
-        // A user id of blanks only cannot be addressed, so it is as good as none.
-        user: claims.user_id.and_then(|user| UserId::new(user).ok()),
-        roles: claims.roles,
-        groups,
-        ..nobody()
-    };
-    Ok(Authorized {
-        request,
-        claims: all_claims,
-    })
-}
-
-/// A simple client without user, roles and groups.
-fn nobody() -> OpenRequest {
-    OpenRequest {
-        id: None,
-        user: None,
-        roles: Vec::new(),
-        groups: Vec::new(),
-        form: WireForm::Raw,
-        reliable: false,
-        protocol: None,
-        raw_mode: RawMode::SendEvent,
-        patience: OPEN_TIMEOUT,
-        session: Arc::default(),
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// The audiences that open this hub: the address the client used, and every public endpoint, each
-/// with either scheme since a proxy may have taken TLS off.
-fn audiences(host: Option<&str>, public: &[url::Url], hub: &HubName) -> Vec<String> {
-    let own = host.and_then(|host| url::Url::parse(&format!("http://{host}/")).ok());
-    let of_url =
-        |endpoint: &url::Url| client_audience(endpoint, hub.as_str(), ClientProtocol::Default);
-    own.iter()
-        .chain(public)
-        .map(of_url)
-        .flat_map(|audience| {
-            let rest = audience
-                .split_once("://")
-                .map_or("", |(_, rest)| rest)
-                .to_owned();
-            [format!("http://{rest}"), format!("https://{rest}")]
-        })
-        .collect()
 }
 
 /// Gives a reliable connection its next socket. Only hub, connection id and reconnection token

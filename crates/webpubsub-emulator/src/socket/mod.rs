@@ -1,5 +1,6 @@
 //! Client connections: the checks before an upgrade, then one task per socket.
 
+mod authorize;
 mod connect_event;
 pub(crate) mod decode;
 mod endpoint;

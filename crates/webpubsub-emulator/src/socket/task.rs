@@ -39,7 +39,7 @@ impl SocketGuard {
         }
     }
 
-    fn end(&self, end: &End) {
+    pub(super) fn end(&self, end: &End) {
         self.hub
             .socket_failed(self.attachment.key, self.attachment.epoch, end);
     }

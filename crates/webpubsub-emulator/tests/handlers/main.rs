@@ -7,6 +7,7 @@ mod lifecycle;
 mod membership;
 #[path = "../support/mod.rs"]
 mod support;
+mod under_way;
 mod user_events;
 mod validation;
 

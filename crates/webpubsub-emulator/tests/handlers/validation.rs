@@ -148,41 +148,47 @@ async fn a_success_counts_for_60_seconds_and_is_renewed_in_the_background() {
 }
 
 #[tokio::test]
-async fn failures_count_for_1_second_then_twice_as_long_up_to_60() {
+async fn after_a_refusal_the_next_event_asks_again_at_once() {
     let status = Arc::new(AtomicU16::new(403));
     let now = Arc::clone(&status);
     let mut handler = probed(move |_| {
         Reply::status(now.load(Ordering::Relaxed)).with("webhook-allowed-origin", "*")
     });
     let world = user_events_only(&handler).await;
-    let clock = world.emulator.clock();
-    assert!(!gets_through(&world).await);
-    handler.next().await;
-    for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-        clock.advance(Duration::from_secs(seconds) - Duration::from_millis(1));
+    for _ in 0..3 {
         assert!(!gets_through(&world).await);
-        assert!(handler.is_quiet(), "not asked before {seconds} s are over");
-        clock.advance(Duration::from_millis(1));
-        assert!(!gets_through(&world).await);
-        assert_eq!(handler.next().await.method, Method::OPTIONS, "{seconds}");
+        assert_eq!(handler.next().await.method, Method::OPTIONS);
+        assert!(handler.is_quiet(), "asked once for each event");
     }
-    // Mended, it is asked once more in the background, and then gets events.
     status.store(200, Ordering::Relaxed);
-    clock.advance(Duration::from_secs(60));
-    assert!(!gets_through(&world).await);
-    handler.next().await;
-    assert!(gets_through(&world).await);
-    handler.next().await;
-    // After a success a failure counts for a second again.
+    assert!(gets_through(&world).await, "the first event after the mend");
+    assert_eq!(handler.next().await.method, Method::OPTIONS);
+    assert_eq!(handler.next().await.method, Method::POST);
+    // A success that has run out counts until the handler refuses.
     status.store(403, Ordering::Relaxed);
-    clock.advance(Duration::from_secs(60));
+    world.emulator.clock().advance(Duration::from_secs(60));
     assert!(gets_through(&world).await);
-    handler.next().await;
-    handler.next().await;
+    let methods = [handler.next().await.method, handler.next().await.method];
+    assert!(methods.contains(&Method::OPTIONS), "{methods:?}");
     status.store(200, Ordering::Relaxed);
-    clock.advance(Duration::from_secs(1));
-    assert!(!gets_through(&world).await);
     assert!(gets_through(&world).await);
+}
+
+#[tokio::test]
+async fn a_handler_that_is_known_to_fail_is_not_tried_four_times_for_each_event() {
+    let mut handler = probed(|_| Reply::status(503));
+    let world = user_events_only(&handler).await;
+    let mut client = world.client("chat", user("u")).await;
+    client.send(EVENT).await;
+    for pause in [1, 3, 5] {
+        handler.next().await;
+        world.emulator.clock().advance(Duration::from_secs(pause));
+    }
+    handler.next().await;
+    assert_eq!(client.json().await["success"], false);
+    assert!(!gets_through(&world).await, "without any time passing");
+    handler.next().await;
+    assert!(handler.is_quiet());
 }
 
 #[tokio::test]

@@ -1,0 +1,158 @@
+//! One event and its answer: its turn, the handler's consent, a place among the requests under way, and the request.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::body::Body;
+use http::Response;
+use tokio::sync::OwnedSemaphorePermit;
+use webpubsub_protocol::cloud_event::{EventType, VALIDATE};
+
+use super::answer::{Answer, Unusable};
+use super::client::{NoAnswer, Tries};
+use super::dispatch::{Handlers, Shared};
+use super::probe::{self, Question, Refused};
+use super::request::{Event, Stamp};
+use super::session::Turn;
+use super::settings::EventHandler;
+use crate::tap::Tapped;
+
+/// Why an event was not handled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{0}")]
+    NotValidated(Refused),
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+}
+
+impl Failure {
+    /// Whether the handler did its work: it does not want this client.
+    fn refuses(&self, event: &EventType) -> bool {
+        match self {
+            Self::Unusable(Unusable::Status(status)) => {
+                *event == EventType::Connect && status.is_client_error()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Handlers {
+    /// Sends an event to a handler, and takes what `judge` makes of the answer. What goes wrong is logged.
+    pub(super) async fn ask<T>(
+        &self,
+        handler: &EventHandler,
+        event: &Event,
+        turn: Turn,
+        judge: impl FnOnce(Answer) -> Result<T, Unusable>,
+    ) -> Result<T, Failure> {
+        let mut status = None;
+        let answer = self.exchange(handler, event, turn).await;
+        let result = answer.and_then(|answer| {
+            status = Some(answer.status.as_u16());
+            judge(answer).map_err(Failure::from)
+        });
+        let context = &self.0.context;
+        context.counters.handler_calls.add(1);
+        if let Err(failure) = &result {
+            let (hub, connection, target) = (&event.hub, &event.connection_id, &handler.target);
+            if failure.refuses(&event.kind) {
+                tracing::info!(%hub, %connection, handler = ?target, "the client may not connect: {failure}");
+            } else {
+                context.counters.handler_failures.add(1);
+                tracing::warn!(
+                    %hub, %connection, event = %event.kind, handler = ?target,
+                    "the event handler failed: {failure}"
+                );
+            }
+        }
+        context.tap.emit(|| Tapped::HandlerCall {
+            hub: event.hub.clone(),
+            connection_id: event.connection_id.clone(),
+            event: event.kind.name().to_owned(),
+            event_id: event.id,
+            status,
+            succeeded: result.is_ok(),
+        });
+        result
+    }
+
+    async fn exchange(
+        &self,
+        handler: &EventHandler,
+        event: &Event,
+        turn: Turn,
+    ) -> Result<Answer, Failure> {
+        let Shared {
+            client, context, ..
+        } = &*self.0;
+        let clock = &context.clock;
+        let session = Arc::clone(turn.session());
+        let url = handler.target.url(event.hub.as_str(), event.kind.name());
+        let deadline = clock.now().mono + handler.timeout;
+        let head = client.before(deadline, self.head(handler, event, &url, turn));
+        let head = head.await;
+        let (head, _under_way) = head.unwrap_or(Err(NoAnswer::TimedOut(handler.timeout).into()))?;
+        if head.status().is_success() {
+            session.keep_cookies(&url, head.headers(), clock.now().wall);
+        }
+        Ok(client.read(head, handler.timeout).await?)
+    }
+
+    /// Sends an event when its turn has come and the handler has room, and waits for the head of the answer. The place
+    /// among the requests under way is the caller's until it has read the rest.
+    async fn head(
+        &self,
+        handler: &EventHandler,
+        event: &Event,
+        url: &url::Url,
+        turn: Turn,
+    ) -> Result<(Response<Body>, OwnedSemaphorePermit), Failure> {
+        let Shared {
+            client, context, ..
+        } = &*self.0;
+        let session = turn.session();
+        turn.comes().await;
+        if handler.validated {
+            let question = Question {
+                target: handler.target.clone(),
+                url: handler.target.url(event.hub.as_str(), VALIDATE),
+                origin: session.origin().to_owned(),
+            };
+            let spawn = |asking: probe::Asking| self.spawn(asking.run());
+            let allowed = self
+                .0
+                .probes
+                .allowed(&context.clock, client, question, spawn);
+            allowed.await.map_err(Failure::NotValidated)?;
+        }
+        // Places are given in the order in which they are asked for. Only one event of a connection has its turn, so
+        // one that has many waiting holds up no other connection.
+        let place = self.places(&event.hub).acquire_owned();
+        let place = place.await.expect("places are never closed");
+        let now = context.clock.now().wall;
+        let request_id = self.0.request_ids.lock().guid();
+        let stamp = Stamp {
+            keys: &context.keys,
+            time: now,
+            request_id: &request_id,
+            origin: session.origin(),
+            state: session.state(),
+            cookies: session.cookies(url, now),
+        };
+        let request = event.request(url, stamp).map_err(NoAnswer::from)?;
+        let mut sending = pin!(client.send(&handler.target, &request, Tries::Several));
+        // Polled once, it is under way: then the next event of the connection may go.
+        let first = futures_util::poll!(sending.as_mut());
+        drop(turn);
+        let head = match first {
+            Poll::Ready(answer) => answer?,
+            Poll::Pending => sending.await?,
+        };
+        Ok((head, place))
+    }
+}
