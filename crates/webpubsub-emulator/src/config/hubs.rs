@@ -164,7 +164,7 @@ impl Hubs {
         self
     }
 
-    /// What the emulator is told.
+    /// The options for the emulator.
     pub(super) fn options(&self) -> Result<BTreeMap<HubName, HubOptions>, ConfigError> {
         let options = self.0.iter().map(|(name, hub)| {
             let mut options = HubOptions::new();

@@ -244,7 +244,7 @@ impl EmulatorBuilder {
     }
 
     /// Sets up a hub: its event handlers, and whether anonymous clients may connect. The last call for a name counts;
-    /// names do not mind case. Other hubs work as well, without handlers.
+    /// names are not case-sensitive. Other hubs work as well, without handlers.
     pub fn hub(mut self, name: impl Into<String>, options: HubOptions) -> Self {
         self.hubs.insert(name.into().to_ascii_lowercase(), options);
         self

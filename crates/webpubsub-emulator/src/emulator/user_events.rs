@@ -20,7 +20,7 @@ use crate::hub::{HandlerFailed, Reply, Upstream, UpstreamCall};
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserEvent {
-    /// The hub of the connection, in lower case: hub names do not mind case.
+    /// The hub of the connection, in lower case, since hub names are not case-sensitive.
     pub hub: HubName,
     /// The connection.
     pub connection_id: ConnectionId,

@@ -25,9 +25,11 @@ pub(super) struct Answer {
 /// Why an answer cannot be used. Never shows its body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unusable {
-    #[error("it answered {0}")]
+    #[error("HttpHandlerUnexpectedResponse: it answered {0}")]
     Status(StatusCode),
-    #[error("it answered {0}; redirects are not followed, so give the handler's own URL")]
+    #[error(
+        "HttpHandlerUnexpectedResponse: it answered {0}; redirects are not followed, so give the handler's own URL"
+    )]
     Redirect(StatusCode),
     #[error("its body is encoded (`Content-Encoding`), although that was not asked for")]
     Encoded,
@@ -82,7 +84,7 @@ pub(super) fn connect(answer: &Answer) -> Result<Accepted, Unusable> {
     }
 }
 
-/// Names of members do not mind case. Unknown ones are ignored, `null` is as good as absent.
+/// Member names are not case-sensitive. Unknown ones are ignored, `null` is as good as absent.
 fn accepted(members: Map<String, Value>) -> Result<Accepted, Unusable> {
     let mut accepted = Accepted::default();
     for (name, value) in members {

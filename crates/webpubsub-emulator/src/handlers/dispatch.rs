@@ -202,7 +202,7 @@ impl Handlers {
         }
     }
 
-    /// Waits until events under way are told, for at most 5 s by the machine's time, even where our clock stands still.
+    /// Waits until events in progress are delivered, for at most 5 s by the machine's time, even where our clock stands still.
     pub(crate) async fn shutdown(&self) {
         self.0.notices.close();
         if tokio::time::timeout(CLOSE_DRAIN, self.0.notices.wait())

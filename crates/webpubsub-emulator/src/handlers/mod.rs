@@ -1,8 +1,8 @@
 //! Event handlers: whom a hub tells about its clients, and who answers them.
 //!
 //! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts. [`dispatch`] finds the
-//! handler of an event, [`exchange`] sends it: [`request`] says how an event is told and [`answer`] what its answer means, both without IO;
-//! [`client`] sends, [`probe`] asks first whether a handler wants events, [`session`] and [`cookies`] are what handlers
+//! handler of an event, [`exchange`] sends it and takes the answer: [`request`] writes the request and [`answer`] reads
+//! the response, both without IO; [`client`] sends and tries again, [`probe`] asks first whether a handler wants events, [`session`] and [`cookies`] are what handlers
 //! leave with a connection. [`doctor`] finds out what is wrong with a handler.
 
 mod answer;

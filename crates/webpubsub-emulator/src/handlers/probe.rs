@@ -27,7 +27,7 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Handlers that are remembered. Origins come from clients, so there may be many.
 const MOST: usize = 1000;
 
-/// Why a handler gets no events.
+/// Why a handler gets no events. `Display` begins with the name that the service's log has for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
     /// 2xx, but no line names the origin. Holds the lines.
@@ -265,7 +265,7 @@ impl fmt::Display for Refused {
                 f,
                 "AbuseProtectionResponseInvalidStatusCode: it answered {status}"
             ),
-            Self::NoAnswer(error) => error.fmt(f),
+            Self::NoAnswer(error) => write!(f, "AbuseProtectionResponseFailed: {error}"),
         }
     }
 }
@@ -316,7 +316,10 @@ mod tests {
         }
         assert_eq!(told(200, &["a", "LOCALHOST"]), Ok(()));
         let gone = Refused::NoAnswer(NoAnswer::Unreachable("connection refused".to_owned()));
-        assert_eq!(gone.to_string(), "it cannot be reached: connection refused");
+        assert_eq!(
+            gone.to_string(),
+            "AbuseProtectionResponseFailed: it cannot be reached: connection refused"
+        );
         assert!(gone.remedy("localhost").contains("Start it"));
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 use webpubsub_protocol::uri::COMPONENT;
 
 /// An absolute `http` or `https` URL in which `{hub}` and `{event}` are filled in, percent-encoded. The names of the
-/// placeholders do not mind case. `Debug` and `Display` do not show the query, which may hold a key.
+/// placeholders are not case-sensitive. `Debug` and `Display` do not show the query, which may hold a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UrlTemplate {
     parts: Vec<Part>,

@@ -1,4 +1,4 @@
-//! The `connect` event: what a handler is told of a client, and what its answer changes.
+//! The `connect` event: what it says about a client, and what the answer changes.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const REJECTED: &str = "The connect event handler rejected the connection.";
 const FAILED: &str = "The connect event handler failed; the log of the emulator says why.";
 
 /// What a client says of itself when it connects.
-pub(super) struct Introduction<'a> {
+pub(super) struct ClientDetails<'a> {
     pub(super) claims: Lists,
     pub(super) query: &'a Query<'a>,
     pub(super) headers: &'a HeaderMap,
@@ -55,20 +55,20 @@ pub(super) async fn ask(
     handler: Option<EventHandler>,
     opening: &Opening,
     client: Client,
-    introduction: Introduction<'_>,
+    details: ClientDetails<'_>,
 ) -> Result<Overrides, (StatusCode, &'static str)> {
     let handlers = service.handlers();
     let hub = opening.hub.name();
     let Some(handler) = handler else {
         return Ok(Overrides::default());
     };
-    let offered = introduction.offered.clone();
+    let offered = details.offered.clone();
     let client = Connecting {
         hub: hub.clone(),
         connection_id: client.connection_id,
         user_id: client.user,
         session: client.session,
-        data: introduction.data(),
+        data: details.data(),
     };
     // Boxed: few requests need the room that it takes.
     let answer = Box::pin(handlers.connect(&handler, client)).await;
@@ -125,7 +125,7 @@ pub(super) fn session(headers: &HeaderMap) -> Arc<Session> {
     Session::new(authority.as_ref().map_or("localhost", |it| it.host()))
 }
 
-impl Introduction<'_> {
+impl ClientDetails<'_> {
     fn data(self) -> ConnectData {
         let mut query = Lists::new();
         for (name, value) in self.query.pairs() {
@@ -194,14 +194,14 @@ mod tests {
                 HeaderValue::from_static(value),
             );
         }
-        let introduction = Introduction {
+        let details = ClientDetails {
             claims: Lists::from([("sub".into(), vec!["u".into()])]),
             query: &Query::parse("Access_Token=x&access_token=y&room=a&room=b+c&hub=chat"),
             headers: &headers,
             offered: offered(),
         };
         assert_eq!(
-            serde_json::to_string(&introduction.data()).unwrap(),
+            serde_json::to_string(&details.data()).unwrap(),
             r#"{"claims":{"sub":["u"]},"query":{"hub":["chat"],"room":["a","b c"]},"headers":{"Cookie":["a=1"],"Sec-WebSocket-Key":["k"],"X-Two":["1","2"]},"subprotocols":["own","JSON.reliable.webpubsub.azure.v1"],"clientCertificates":[]}"#
         );
     }

@@ -18,7 +18,7 @@ use webpubsub_protocol::name::HubName;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::authorize::{Authorized, authorize};
-use super::connect_event::{self, Client, Introduction, Opening};
+use super::connect_event::{self, Client, ClientDetails, Opening};
 use super::query::Query;
 use super::task::{self, SocketGuard};
 use crate::hub::{Attachment, End, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest};
@@ -109,14 +109,14 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         request.protocol = Some(spoken.name);
     }
     let offers = !offered.is_empty();
-    let introduction = Introduction {
+    let details = ClientDetails {
         claims,
         query: &query,
         headers: &parts.headers,
         offered,
     };
     let hub = service.hub(&hub_name);
-    let attachment = open(service, Arc::clone(&hub), request, introduction).await?;
+    let attachment = open(service, Arc::clone(&hub), request, details).await?;
     let upgrade = match &attachment.protocol {
         Some(spelled) => upgrade.protocols([spelled.to_string()]),
         None if offers => {
@@ -143,7 +143,7 @@ async fn open(
     service: &Service,
     hub: Arc<Hub>,
     mut request: OpenRequest,
-    introduction: Introduction<'_>,
+    details: ClientDetails<'_>,
 ) -> Result<Attachment, Refusal> {
     let handler = service.handlers().of_connect(hub.name());
     if let Some(handler) = &handler {
@@ -159,7 +159,7 @@ async fn open(
         user,
         session,
     };
-    let overrides = connect_event::ask(service, handler, &opening, client, introduction)
+    let overrides = connect_event::ask(service, handler, &opening, client, details)
         .await
         .map_err(|(status, text)| Refusal::With(status, text.to_owned()))?;
     // Visible from here on: what is sent once the client knows of its 101 reaches it.

@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, SyntaxError> {
     })?;
     let mut entries = Vec::new();
     add_table(text, &mut Vec::new(), table.get_ref(), &mut entries);
-    // Tables come in the order of their names; errors shall come in the order of the file.
+    // Tables come in the order of their names; errors come in the order of the file.
     entries.sort_by_key(|entry| entry.line);
     Ok(entries)
 }

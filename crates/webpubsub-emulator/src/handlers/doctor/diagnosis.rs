@@ -64,7 +64,7 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it shall be.
+    /// It works.
     Passed,
     /// It works, but should not stay so.
     Warning,

@@ -62,7 +62,8 @@ pub(super) fn preflight(asked: &Heard, connect: Option<&Heard>, origin: &str) ->
     }
     if !status.is_success() {
         let why = format!(
-            "the service sends events only after a 2xx for OPTIONS, and the handler answered {status}"
+            "the service sends events only after a 2xx for OPTIONS, and the handler answered {status} (Azure logs \
+             AbuseProtectionResponseInvalidStatusCode)"
         );
         return failed(Code::Preflight, why, respond);
     }
@@ -72,17 +73,19 @@ pub(super) fn preflight(asked: &Heard, connect: Option<&Heard>, origin: &str) ->
         AllowedOrigin::Yes => Verdict::Passed,
         AllowedOrigin::InList => failed(
             Code::Preflight,
-            "`WebHook-Allowed-Origin` holds a list, which Azure does not split at commas",
+            "`WebHook-Allowed-Origin` holds a list, which Azure does not split at commas (it logs \
+             AbuseProtectionResponseMissingAllowedOrigin)",
             "send one header line for each origin, or only the one that asks",
         ),
         AllowedOrigin::No if lines.is_empty() => failed(
             Code::Preflight,
-            "the answer has no `WebHook-Allowed-Origin`",
+            "the answer has no `WebHook-Allowed-Origin` (Azure logs AbuseProtectionResponseMissingAllowedOrigin)",
             respond,
         ),
         AllowedOrigin::No => {
             let why = format!(
-                "`WebHook-Allowed-Origin` is `{}`, which is neither `*` nor `{origin}`",
+                "`WebHook-Allowed-Origin` is `{}`, which is neither `*` nor `{origin}` (Azure logs \
+                 AbuseProtectionResponseMissingAllowedOrigin)",
                 lines.join("`, `")
             );
             let fix = format!(
@@ -276,7 +279,9 @@ fn status(status: StatusCode) -> Verdict {
     };
     failed(
         Code::Status,
-        format!("the handler answered {status}, so the event counts as failed"),
+        format!(
+            "the handler answered {status}, so the event counts as failed (Azure logs HttpHandlerUnexpectedResponse)"
+        ),
         fix,
     )
 }

@@ -1,11 +1,11 @@
 //! The doctor plays the service against a running event handler and says what is wrong with it.
 //!
-//! [`visit`] is the order of the checks, [`judge`] knows what answers mean, [`diagnosis`] is the result. [`patient`] sends
+//! [`visit`] is the order of the checks, [`judge`] knows what answers mean, [`diagnosis`] is the result. [`subject`] sends
 //! the requests, which are those of the emulator.
 
 mod diagnosis;
 mod judge;
-mod patient;
+mod subject;
 mod visit;
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::settings::WELL_KNOWN_KEY;
 
 pub use diagnosis::{Check, Code, Diagnosis, Status};
 use judge::{Finding, Verdict};
-use patient::Patient;
+use subject::Subject;
 use visit::Checklist;
 
 /// Plays the service against a running event handler: the preflight, the life of one connection, an event with a wrong
@@ -120,12 +120,12 @@ impl Doctor {
     /// Sends everything, and says what it found. Takes at most nine times the [limit](Self::timeout).
     pub async fn examine(&self) -> Diagnosis {
         let mut list = Checklist::default();
-        let shown = match self.patient() {
-            Ok(mut patient) => {
-                if let Err(reason) = patient.examine(self, &mut list).await {
+        let shown = match self.subject() {
+            Ok(mut subject) => {
+                if let Err(reason) = subject.examine(self, &mut list).await {
                     list.skip_rest(&reason);
                 }
-                patient.url.to_string()
+                subject.url.to_string()
             }
             Err(finding) => {
                 list.push(Verdict::Failed(finding), None);
@@ -140,7 +140,7 @@ impl Doctor {
         }
     }
 
-    fn patient(&self) -> Result<Patient, Finding> {
+    fn subject(&self) -> Result<Subject, Finding> {
         let wrong = |why: String, fix: &str| Finding {
             code: Code::Url,
             why,
@@ -162,7 +162,7 @@ impl Doctor {
         })?;
         let clock = Clock::real();
         let mut ids = Ids::new(None, "doctor");
-        Ok(Patient {
+        Ok(Subject {
             target: Target::Url(url.clone()),
             url,
             hub,

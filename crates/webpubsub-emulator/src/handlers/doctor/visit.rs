@@ -10,7 +10,7 @@ use webpubsub_protocol::payload::Payload;
 use super::Doctor;
 use super::diagnosis::{Check, Code, Status};
 use super::judge::{self, Finding, Verdict};
-use super::patient::{Exchange, Patient, SUBPROTOCOL};
+use super::subject::{Exchange, SUBPROTOCOL, Subject};
 use crate::handlers::request::Event;
 
 /// The checks, in their order.
@@ -83,7 +83,7 @@ impl Checklist {
     }
 }
 
-impl Patient {
+impl Subject {
     /// Goes through the checks; an error is the reason to skip those that are left.
     pub(super) async fn examine(
         &mut self,

@@ -36,7 +36,7 @@ pub(super) struct Exchange {
 }
 
 /// A handler, and the connection that is played to it.
-pub(super) struct Patient {
+pub(super) struct Subject {
     pub(super) url: UrlTemplate,
     pub(super) target: Target,
     pub(super) hub: HubName,
@@ -51,7 +51,7 @@ pub(super) struct Patient {
     pub(super) ids: Ids,
 }
 
-impl Patient {
+impl Subject {
     pub(super) fn begin_connection(&mut self, origin: &str) {
         self.session = Session::new(origin);
         self.connection_id = self.ids.connection_id();
