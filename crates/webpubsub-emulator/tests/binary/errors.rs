@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::process::run;
+use crate::binary::process::run;
 
 #[test]
 fn mistakes_end_the_program_with_one_line() {
@@ -80,7 +80,8 @@ fn what_is_ignored_is_logged() {
     let file = folder.path().join("appsettings.json");
     let text = r#"{"WebPubSub": {"Hubs": {"chat": {}}}, "Other": {"A": 1}}"#;
     std::fs::write(&file, text).unwrap();
-    let running = crate::process::Running::start(&["--config", file.to_str().unwrap()], &[]);
+    let running =
+        crate::binary::process::Running::start(&["--config", file.to_str().unwrap()], &[]);
     let ended = running.stop();
     assert!(
         ended

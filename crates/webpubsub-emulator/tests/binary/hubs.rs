@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::process::{PATIENCE, Running};
+use crate::binary::process::{PATIENCE, Running};
 
 const HANDLER: &str = "chat=http://127.0.0.1:9/eventhandler/{event}?code=sEcReT";
 

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Message, connect};
 use webpubsub_protocol::access::{AccessKey, ClientTokenOptions, sign_client_token};
 
-use crate::process::Running;
+use crate::binary::process::Running;
 
 const KEY: &str = "an own key for malformed frames, long enough";
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use webpubsub_emulator::WELL_KNOWN_KEY;
 use webpubsub_protocol::access::{AccessKey, sign_rest_token};
 
-use crate::process::{Running, run};
+use crate::binary::process::{Running, run};
 
 const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
 

@@ -7,7 +7,7 @@ use webpubsub_protocol::access::{
     AccessKey, ClientTokenOptions, sign_client_token, sign_rest_token,
 };
 
-use crate::process::{Ended, Running, run};
+use crate::binary::process::{Ended, Running, run};
 
 const KEY: &str = "sEcReT0123456789sEcReT0123456789";
 const SECOND: &str = "hIdDeN0123456789hIdDeN0123456789";

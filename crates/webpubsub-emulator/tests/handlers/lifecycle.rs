@@ -146,8 +146,13 @@ async fn every_end_is_told_once_with_its_reason() {
             "The client message is not a valid JSON protocol message.",
         ]
     );
-    let _last = world.client("chat", user("u")).await;
-    world.emulator.shutdown().await;
+    let mut last = world.client("chat", user("u")).await;
+    // Takes the client along, so that it hangs up once it has seen it all.
+    let leaving = async move {
+        assert_eq!(last.json().await["event"], "disconnected");
+        last.closed().await;
+    };
+    tokio::join!(world.emulator.shutdown(), leaving);
     let seen = handler.event("disconnected").await;
     assert_eq!(seen.json()["reason"], "Service reload");
     assert!(handler.is_quiet());

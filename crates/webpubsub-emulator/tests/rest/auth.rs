@@ -9,7 +9,7 @@ use webpubsub_protocol::access::{
     sign_rest_token,
 };
 
-use crate::assert_cause;
+use crate::rest::assert_cause;
 use crate::support::tokens::{jwt, unix};
 use crate::support::{Reply, World};
 

@@ -2,8 +2,8 @@
 
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 
+use crate::rest::{BAD_REQUEST, assert_cause, assert_error};
 use crate::support::World;
-use crate::{BAD_REQUEST, assert_cause, assert_error};
 
 const SEND: &str = "/api/hubs/chat/:send";
 const BULK: &str = "/api/hubs/chat/:addToGroups";

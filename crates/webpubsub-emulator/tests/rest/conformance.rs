@@ -2,10 +2,10 @@
 
 use webpubsub_protocol::access::ClientTokenOptions;
 
+use crate::rest::{BAD_REQUEST, VERSIONS, assert_error, assert_error_head, error_body};
 use crate::support::operations::{OPERATIONS, Operation};
 use crate::support::world::Call;
 use crate::support::{Reply, World, encode};
-use crate::{BAD_REQUEST, VERSIONS, assert_error, assert_error_head, error_body};
 
 /// What the paths of a row name.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use webpubsub_protocol::access::ClientTokenOptions;
 
+use crate::rest::{BAD_REQUEST, assert_error};
 use crate::support::{Client, World, encode};
-use crate::{BAD_REQUEST, assert_error};
 
 const LIST: &str = "/api/hubs/chat/groups/room/connections";
 

@@ -2,8 +2,8 @@
 
 use webpubsub_protocol::access::ClientTokenOptions;
 
+use crate::rest::{BAD_REQUEST, assert_error, assert_error_head, error_body};
 use crate::support::{Client, World, encode};
-use crate::{BAD_REQUEST, assert_error, assert_error_head, error_body};
 
 const GROUP_NAME: &str =
     "Invalid group name. Valid group name should be in between 1 and 1024 characters long.";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::assert_cause;
+use crate::rest::assert_cause;
 use crate::support::World;
 use crate::support::http::exchange;
 use crate::support::operations::OPERATIONS;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use webpubsub_protocol::access::ENTRA_AUDIENCE;
 
+use crate::rest::{BAD_REQUEST, assert_error};
 use crate::support::World;
 use crate::support::tokens::{claims, header, unix};
-use crate::{BAD_REQUEST, assert_error};
 
 async fn generate(world: &World, hub: &str, query: &str) -> String {
     let target = format!("/api/hubs/{hub}/:generateToken?{query}");
@@ -99,7 +99,7 @@ async fn bad_wishes_are_named() {
     let group_name =
         "Invalid group name. Valid group name should be in between 1 and 1024 characters long.";
     for (query, target, message) in [
-        ("clientType=socketio", "clientType", "Invalid clientType."),
+        ("clientType=pigeon", "clientType", "Invalid clientType."),
         ("clientType=", "clientType", "Invalid clientType."),
         (
             "minutesToExpire=0",

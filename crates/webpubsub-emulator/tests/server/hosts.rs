@@ -2,7 +2,8 @@
 
 use webpubsub_emulator::Emulator;
 
-use crate::{ask, health, support::Reply};
+use crate::server::{ask, health};
+use crate::support::Reply;
 
 const OWN_KEY: &str = "a key of our own, long enough to be used";
 

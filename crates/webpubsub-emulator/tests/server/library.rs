@@ -7,7 +7,7 @@ use webpubsub_emulator::{AccessKeyError, Emulator, KeyRole, StartError, WELL_KNO
 use webpubsub_protocol::access::{ClientTokenOptions, ConnectionString};
 
 use crate::{
-    health,
+    server::health,
     support::{World, tokens},
 };
 

@@ -2,7 +2,7 @@
 
 use webpubsub_emulator::{Emulator, Tapped};
 
-use crate::{ask, health};
+use crate::server::{ask, health};
 
 const LOCALHOST: &str = "Host: localhost\r\n";
 

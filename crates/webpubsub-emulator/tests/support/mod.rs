@@ -1,12 +1,6 @@
 //! What tests of the running emulator share: a world with an emulator in it, HTTP by the byte, and
 //! WebSocket clients.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test binary uses a part of it"
-)]
-
 pub(crate) mod clients;
 pub(crate) mod http;
 #[rustfmt::skip]

@@ -49,7 +49,7 @@ pub(crate) fn list(api: &Api) -> String {
 const HEAD: &str = "\
 //! Every operation of the REST API as data: a test that iterates [`OPERATIONS`] covers all.
 
-#![allow(dead_code, reason = \"each test binary reads a part of it\")]
+#![allow(dead_code, reason = \"tests read a part of it\")]
 
 /// An operation, with what the description promises of it.
 #[derive(Debug)]

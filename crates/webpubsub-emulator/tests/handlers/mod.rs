@@ -5,16 +5,14 @@ mod failures;
 mod handler;
 mod lifecycle;
 mod membership;
-#[path = "../support/mod.rs"]
-mod support;
 mod under_way;
 mod user_events;
 mod validation;
 
 use std::time::Duration;
 
-use handler::{Handler, Reply, Seen};
-use support::World;
+use self::handler::{Handler, Reply, Seen};
+use crate::support::{self, World};
 use webpubsub_emulator::{EventHandler, HubOptions, Limit, SystemEvent};
 use webpubsub_protocol::access::ClientTokenOptions;
 

@@ -1,6 +1,6 @@
 //! How fast the program is ready.
 //!
-//! The number is printed: `cargo test -p webpubsub-emulator --test startup -- --nocapture`, and with `--release` for the
+//! The number is printed: `cargo test -p webpubsub-emulator --test all startup -- --nocapture`, and with `--release` for the
 //! one that counts. Its bound there is the promise, 50 ms from exec to the ready line.
 
 use std::{

@@ -9,7 +9,7 @@ use axum::{http::Method, response::Response};
 use serde_json::Value;
 use webpubsub_emulator::WELL_KNOWN_KEY;
 
-use handler::{Handler, Seen, answer, is_signed};
+use self::handler::{Handler, Seen, answer, is_signed};
 
 const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
 
@@ -481,7 +481,7 @@ async fn people_get_a_checklist() {
          \x20 FAILED   preflight: E_PREFLIGHT\n\
          \x20          sent      OPTIONS {base}/validate?..\n\
          \x20          received  200 OK\n\
-         \x20          why       the answer has no `WebHook-Allowed-Origin`\n\
+         \x20          why       the answer has no `WebHook-Allowed-Origin` (Azure logs AbuseProtectionResponseMissingAllowedOrigin)\n\
          \x20          fix       answer OPTIONS with 200 and the header `WebHook-Allowed-Origin: *` (or `localhost`); \
          libraries for event handlers do so when OPTIONS is routed to them\n\
          \x20 ok       connect\n\

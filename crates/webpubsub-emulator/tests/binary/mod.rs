@@ -7,3 +7,4 @@ mod malformed;
 mod process;
 mod ready;
 mod secrets;
+mod startup;

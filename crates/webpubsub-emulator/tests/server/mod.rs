@@ -6,8 +6,6 @@ mod limits;
 mod origins;
 mod routes;
 mod shutdown;
-#[path = "../support/mod.rs"]
-mod support;
 
 use webpubsub_emulator::Emulator;
 

@@ -9,8 +9,6 @@ mod options;
 mod protobuf;
 mod raw;
 mod recovery;
-#[path = "../support/mod.rs"]
-mod support;
 mod tokens;
 mod upgrade;
 mod user_events;

@@ -9,8 +9,6 @@ mod listing;
 mod permissions;
 mod routes;
 mod semantics;
-#[path = "../support/mod.rs"]
-mod support;
 mod tokens;
 
 use crate::support::Reply;
