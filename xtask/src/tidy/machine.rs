@@ -18,7 +18,7 @@ const FOLDERS: [&str; 7] = [
 ];
 
 /// What names a registry, or a mirror of one, instead of leaving it to the user's settings.
-const REGISTRIES: [&str; 9] = [
+const REGISTRIES: [&str; 11] = [
     "registry.npmjs.org",
     "registry.yarnpkg.com",
     "files.pythonhosted.org",
@@ -28,12 +28,13 @@ const REGISTRIES: [&str; 9] = [
     "--index-url",
     "--extra-index-url",
     "proxy.golang.org",
+    "\"resolved\": \"http",
+    "registry=http",
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in tree.iter().filter(|(path, _)| *path != THIS_FILE) {
-        let name = path.rsplit('/').next().unwrap_or(path);
         for (index, line) in text.lines().enumerate() {
             let mut report = |rule, advice: String| {
                 findings.push(Finding::new(path, index + 1, rule, advice));
@@ -44,7 +45,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                     format!("`{folder}` exists on one machine; use a relative path"),
                 );
             }
-            if let Some(advice) = registry(name, line) {
+            if let Some(host) = REGISTRIES.iter().find(|host| line.contains(**host)) {
+                let advice = format!("`{host}` names a registry; leave it to the user's settings");
                 report("registry-host", advice);
             }
         }
@@ -59,95 +61,33 @@ fn has_folder(line: &str, folder: &str) -> bool {
     })
 }
 
-fn registry(name: &str, line: &str) -> Option<String> {
-    let trimmed = line.trim_start();
-    match name {
-        "Cargo.lock" => {
-            let source = trimmed.strip_prefix("source = ")?;
-            let known = "\"registry+https://github.com/rust-lang/crates.io-index\"";
-            (source != known)
-                .then(|| "a source other than crates.io; update the lockfile".to_owned())
-        }
-        "package-lock.json" if trimmed.starts_with("\"resolved\": \"http") => Some(
-            "names a registry; run `npm config set omit-lockfile-registry-resolved true` and \
-             write the lockfile again"
-                .to_owned(),
-        ),
-        ".npmrc" if trimmed.starts_with("registry") => {
-            Some("names a registry; leave it to the user's settings".to_owned())
-        }
-        _ => {
-            let host = REGISTRIES.iter().find(|host| line.contains(**host))?;
-            Some(format!(
-                "`{host}` names a registry; leave it to the user's settings"
-            ))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rules(path: &str, text: &str) -> Vec<(usize, &'static str)> {
-        let findings = check(&Tree::from([(path, text)]));
-        findings
-            .iter()
-            .map(|finding| (finding.line, finding.rule))
-            .collect()
-    }
-
     #[test]
-    fn paths_of_a_machine_are_found() {
-        for line in [
-            "cd /work/main",
-            "\"/home/ana/x\"",
-            "(/root/.cargo)",
-            "/tmp/a",
-            "C:\\Users\\ana",
+    fn paths_and_registries_are_found_and_urls_and_relative_paths_are_not() {
+        for (line, expected) in [
+            ("cd /work/main", Some("machine-path")),
+            ("(/root/.cargo)", Some("machine-path")),
+            ("C:\\Users\\ana", Some("machine-path")),
+            ("https://host/home/x", None),
+            ("./work/a", None),
+            ("client/tmp/x", None),
+            ("${TMPDIR:-/tmp}", None),
+            ("{}/home/", None),
+            (
+                "  \"resolved\": \"https://mirror/x.tgz\",",
+                Some("registry-host"),
+            ),
+            ("registry=https://mirror/", Some("registry-host")),
+            ("omit-lockfile-registry-resolved=true", None),
         ] {
-            assert_eq!(
-                rules("a.md", &format!("ok\n{line}\n")),
-                [(2, "machine-path")],
-                "{line}"
-            );
+            let text = format!("ok\n{line}\n");
+            let found = check(&Tree::from([("a", text.as_str())]));
+            let rules: Vec<_> = found.iter().map(|it| (it.line, it.rule)).collect();
+            let expected: Vec<_> = expected.map(|rule| (2, rule)).into_iter().collect();
+            assert_eq!(rules, expected, "{line}");
         }
-    }
-
-    #[test]
-    fn urls_and_relative_paths_are_not_paths_of_a_machine() {
-        for line in [
-            "https://host/home/x",
-            "./work/a",
-            "client/tmp/x",
-            "${TMPDIR:-/tmp}",
-            "{}/home/",
-        ] {
-            assert_eq!(rules("a.md", line), [], "{line}");
-        }
-    }
-
-    #[test]
-    fn registries_are_found() {
-        let resolved = "{\n  \"resolved\": \"https://registry.npmjs.org/x.tgz\",\n}";
-        assert_eq!(
-            rules("a/package-lock.json", resolved),
-            [(2, "registry-host")]
-        );
-        assert_eq!(
-            rules(".npmrc", "registry=https://mirror/"),
-            [(1, "registry-host")]
-        );
-        assert_eq!(rules(".npmrc", "omit-lockfile-registry-resolved=true"), []);
-        assert_eq!(
-            rules("requirements.txt", "--index-url https://mirror\n"),
-            [(1, "registry-host")]
-        );
-        let lock = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
-        assert_eq!(rules("Cargo.lock", lock), []);
-        assert_eq!(
-            rules("Cargo.lock", "source = \"sparse+https://mirror/\"\n"),
-            [(1, "registry-host")]
-        );
     }
 }
