@@ -112,12 +112,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report.finish()
 }
 
-/// Runs `chosen` one after the other.
+/// Runs `chosen` side by side: each has emulators of its own, on free ports.
 pub(crate) fn suites(tools: &Tools, chosen: &[Suite]) -> Report {
     let mut report = Report::default();
-    for suite in chosen {
-        report.run(suite.name(), || suite.run(tools));
-    }
+    report.run_side_by_side(
+        chosen
+            .iter()
+            .map(|suite| (suite.name(), || suite.run(tools))),
+    );
     report
 }
 
@@ -257,7 +259,7 @@ fn against_emulator(
     let finished = finished?;
     let mut counts = read(&finished.output);
     for error in stopped.into_iter().filter_map(Result::err) {
-        println!("error: {error:#}");
+        process::say(&format!("error: {error:#}"));
         counts.failed += 1;
     }
     Ok(Outcome::of(&finished, counts))
@@ -266,7 +268,7 @@ fn against_emulator(
 fn skip_when_missing(result: Result<Outcome>) -> Result<Outcome> {
     result.or_else(|error| {
         let missing = error.downcast::<Missing>()?;
-        println!("skipped: {missing}");
+        process::say(&format!("skipped: {missing}"));
         Ok(Outcome::Skipped(missing.to_string()))
     })
 }

@@ -1,8 +1,8 @@
 //! The programs that the suites need: found, or installed below the target folder.
 
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::{env, fmt, fs};
 
 use anyhow::{Context as _, Result, bail};
@@ -32,8 +32,10 @@ impl std::error::Error for Missing {}
 /// Finds tools, and prepares each at most once in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
-    programs: OnceCell<PathBuf>,
-    python: OnceCell<PathBuf>,
+    programs: Once,
+    python: Once,
+    /// Held while packages are installed: suites that run side by side share some.
+    installing: Mutex<()>,
 }
 
 impl Tools {
@@ -51,13 +53,10 @@ impl Tools {
     ///
     /// Fails when the workspace does not build or has no such program.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
-        let folder = match self.programs.get() {
-            Some(folder) => folder,
-            None => {
-                process::run_ok(self.cargo().args(["build", "--workspace", "--all-targets"]))?;
-                self.programs.get_or_init(|| target_folder().join("debug"))
-            }
-        };
+        let folder = self.programs.get(|| {
+            process::run_ok(self.cargo().args(["build", "--workspace", "--all-targets"]))?;
+            Ok(target_folder().join("debug"))
+        })?;
         let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
         if !path.is_file() {
             bail!("the workspace builds no program `{name}`");
@@ -115,6 +114,10 @@ impl Tools {
             return Err(Missing::new("no npm; install it with Node.js").into());
         }
         let folder = root().join(folder);
+        let _installing = self
+            .installing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let stamp = Stamp::new(
             &folder.join("package-lock.json"),
             folder.join("node_modules/.installed"),
@@ -137,13 +140,7 @@ impl Tools {
     ///
     /// [`Missing`] without Python and its `venv` module; fails when pip does.
     pub(crate) fn python(&self) -> Result<Command> {
-        let interpreter = match self.python.get() {
-            Some(interpreter) => interpreter,
-            None => {
-                let interpreter = prepare_python()?;
-                self.python.get_or_init(|| interpreter)
-            }
-        };
+        let interpreter = self.python.get(prepare_python)?;
         let mut python = Command::new(interpreter);
         python
             .current_dir(root())
@@ -168,6 +165,20 @@ impl Tools {
                     .find(|path| path.is_file())
             })
             .ok_or_else(|| Missing::new("no Chromium; install it or set CHROMIUM").into())
+    }
+}
+
+/// A path that is prepared at most once; who asks meanwhile waits. After a failure the next one tries again.
+#[derive(Debug, Default)]
+struct Once(Mutex<Option<PathBuf>>);
+
+impl Once {
+    fn get(&self, prepare: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
+        let mut path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if path.is_none() {
+            *path = Some(prepare()?);
+        }
+        path.clone().context("it was prepared")
     }
 }
 

@@ -1,11 +1,36 @@
 //! Running a program so that its output is both seen and kept.
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail};
+
+thread_local! {
+    /// What this thread has printed while its output is held back.
+    static HELD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Prints a line, or keeps it while the output of this thread is held back.
+pub(crate) fn say(line: &str) {
+    HELD.with_borrow_mut(|held| match held {
+        Some(held) => {
+            held.push_str(line);
+            held.push('\n');
+        }
+        None => println!("{line}"),
+    });
+}
+
+/// Does something and returns what it would have printed, so that the output of things that run side by side does not
+/// get mixed up.
+pub(crate) fn held_back<T>(work: impl FnOnce() -> T) -> (T, String) {
+    HELD.set(Some(String::new()));
+    let result = work();
+    (result, HELD.take().unwrap_or_default())
+}
 
 /// What a program left behind.
 #[derive(Debug)]
@@ -16,14 +41,15 @@ pub(crate) struct Finished {
     pub(crate) output: String,
 }
 
-/// Runs `command` to its end, shows its output as it comes, and returns it.
+/// Runs `command` to its end, shows its output as it comes (or at the end, while output is held back), and returns it.
 ///
 /// # Errors
 ///
 /// Fails when the program cannot be started; that it ended badly is in the status.
 pub(crate) fn run(command: &mut Command) -> Result<Finished> {
     let shown = show(command);
-    println!("$ {shown}");
+    say(&format!("$ {shown}"));
+    let live = HELD.with_borrow(Option::is_none);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -32,8 +58,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Finished> {
         .with_context(|| format!("cannot start `{shown}`"))?;
     let output = Arc::new(Mutex::new(String::new()));
     let readers = [
-        child.stdout.take().map(|pipe| tee(pipe, &output)),
-        child.stderr.take().map(|pipe| tee(pipe, &output)),
+        child.stdout.take().map(|pipe| tee(pipe, &output, live)),
+        child.stderr.take().map(|pipe| tee(pipe, &output, live)),
     ];
     let status = child
         .wait()
@@ -42,6 +68,9 @@ pub(crate) fn run(command: &mut Command) -> Result<Finished> {
         reader.join().ok();
     }
     let output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
+    if !live {
+        say(output.trim_end());
+    }
     Ok(Finished { status, output })
 }
 
@@ -79,7 +108,11 @@ fn show(command: &Command) -> String {
         .join(" ")
 }
 
-fn tee(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> thread::JoinHandle<()> {
+fn tee(
+    pipe: impl Read + Send + 'static,
+    output: &Arc<Mutex<String>>,
+    live: bool,
+) -> thread::JoinHandle<()> {
     let output = Arc::clone(output);
     thread::spawn(move || {
         let mut lines = BufReader::new(pipe);
@@ -91,11 +124,13 @@ fn tee(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> thread:
             let text = String::from_utf8_lossy(&line).into_owned();
             // One lock for both, so that what is kept has the order of what is shown.
             let mut kept = output.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut stdout = std::io::stdout().lock();
-            stdout
-                .write_all(text.as_bytes())
-                .and_then(|()| stdout.flush())
-                .ok();
+            if live {
+                let mut stdout = std::io::stdout().lock();
+                stdout
+                    .write_all(text.as_bytes())
+                    .and_then(|()| stdout.flush())
+                    .ok();
+            }
             kept.push_str(&text);
             line.clear();
         }
@@ -114,6 +149,13 @@ mod tests {
         let mut lines: Vec<_> = finished.output.lines().collect();
         lines.sort_unstable();
         assert_eq!(lines, ["err", "out"]);
+    }
+
+    #[test]
+    fn output_that_is_held_back_comes_in_one_piece() {
+        let (finished, text) = held_back(|| run(Command::new("sh").args(["-c", "echo out"])));
+        assert_eq!(finished.unwrap().output, "out\n");
+        assert_eq!(text, "$ sh -c echo out\nout\n");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Write as _};
 use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::counts::Counts;
-use super::process::Finished;
+use super::process::{self, Finished};
 
 /// What a suite came to.
 #[derive(Debug)]
@@ -41,10 +43,10 @@ impl Outcome {
 
     fn judged(status: ExitStatus, mut counts: Counts) -> Self {
         if counts.failed == 0 && !status.success() {
-            println!("the runner failed: {status}");
+            process::say(&format!("the runner failed: {status}"));
             counts.failed = 1;
         } else if counts == Counts::default() {
-            println!("no test ran");
+            process::say("no test ran");
             counts.failed = 1;
         }
         Self::Ran(counts)
@@ -82,19 +84,42 @@ impl Report {
     /// suites after it run too.
     pub(crate) fn run(&mut self, name: &'static str, suite: impl FnOnce() -> Result<Outcome>) {
         println!("\n== {name}");
-        let start = Instant::now();
-        let outcome = suite().unwrap_or_else(|error| {
-            println!("error: {error:#}");
-            Outcome::Ran(Counts {
-                failed: 1,
-                ..Counts::default()
-            })
+        self.suites.push(timed(name, suite));
+    }
+
+    /// Runs suites that do not disturb each other side by side, as many at a time as this machine has processors. Each
+    /// shows its output when it has ended.
+    pub(crate) fn run_side_by_side<S>(
+        &mut self,
+        suites: impl IntoIterator<Item = (&'static str, S)>,
+    ) where
+        S: FnOnce() -> Result<Outcome> + Send,
+    {
+        let mut suites: Vec<_> = suites.into_iter().enumerate().collect();
+        suites.reverse();
+        let waiting = Mutex::new(suites);
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            loop {
+                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some((index, (name, suite))) = next else {
+                    break;
+                };
+                let (suite, output) = process::held_back(|| timed(name, suite));
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                println!("\n== {name}\n{}", output.trim_end());
+                done.push((index, suite));
+            }
+        };
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 0..processors {
+                scope.spawn(work);
+            }
         });
-        self.suites.push(Suite {
-            name,
-            outcome,
-            time: start.elapsed(),
-        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, _)| *index);
+        self.suites.extend(done.into_iter().map(|(_, suite)| suite));
     }
 
     /// Appends the suites of another run.
@@ -183,6 +208,23 @@ impl Report {
                 )),
             })
             .collect()
+    }
+}
+
+/// An error of the suite is a failure like any other.
+fn timed(name: &'static str, suite: impl FnOnce() -> Result<Outcome>) -> Suite {
+    let start = Instant::now();
+    let outcome = suite().unwrap_or_else(|error| {
+        process::say(&format!("error: {error:#}"));
+        Outcome::Ran(Counts {
+            failed: 1,
+            ..Counts::default()
+        })
+    });
+    Suite {
+        name,
+        outcome,
+        time: start.elapsed(),
     }
 }
 
