@@ -2,7 +2,7 @@
 
 //! The REST operations: what they are called, where they are, and which parameters they have.
 
-use super::params::{Parameter, Repeated, Rules, choice, operations};
+use super::table::{Parameter, Repeated, Rules, choice, operations};
 use webpubsub_protocol::name::ConnectionId;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::name::HubName;
@@ -20,20 +20,20 @@ pub(crate) const NEWEST_VERSION: &str = "2024-12-01";
 
 operations! {
     /// Is the service up?
-    GetServiceStatus = "HealthApi_GetServiceStatus": HEAD "/api/health" => 200 anyone {
+    GetServiceStatus = "HealthApi_GetServiceStatus": HEAD "/api/health" => 200 Anyone {
     }
     /// Add the connections that match a filter to groups.
-    AddConnectionsToGroups = "WebPubSub_AddConnectionsToGroups": POST "/api/hubs/{hub}/:addToGroups" => 200 token {
+    AddConnectionsToGroups = "WebPubSub_AddConnectionsToGroups": POST "/api/hubs/{hub}/:addToGroups" => 200 Token {
         hub: HubName = HUB,
     }
     /// Close all connections of a hub.
-    CloseAllConnections = "WebPubSub_CloseAllConnections": POST "/api/hubs/{hub}/:closeConnections" => 204 token {
+    CloseAllConnections = "WebPubSub_CloseAllConnections": POST "/api/hubs/{hub}/:closeConnections" => 204 Token {
         hub: HubName = HUB,
         excluded: Vec<String> = EXCLUDED,
         reason: Option<String> = REASON,
     }
     /// Make an access token for a client.
-    GenerateClientToken = "WebPubSub_GenerateClientToken": POST "/api/hubs/{hub}/:generateToken" => 200 token {
+    GenerateClientToken = "WebPubSub_GenerateClientToken": POST "/api/hubs/{hub}/:generateToken" => 200 Token {
         hub: HubName = HUB,
         user_id: Option<String> = USER_ID_IN_QUERY,
         roles: Vec<String> = ROLES,
@@ -42,52 +42,52 @@ operations! {
         client_type: ClientType = CLIENT_TYPE,
     }
     /// Remove the connections that match a filter from groups.
-    RemoveConnectionsFromGroups = "WebPubSub_RemoveConnectionsFromGroups": POST "/api/hubs/{hub}/:removeFromGroups" => 200 token {
+    RemoveConnectionsFromGroups = "WebPubSub_RemoveConnectionsFromGroups": POST "/api/hubs/{hub}/:removeFromGroups" => 200 Token {
         hub: HubName = HUB,
     }
     /// Send a message to all connections of a hub.
-    SendToAll = "WebPubSub_SendToAll": POST "/api/hubs/{hub}/:send" => 202 token {
+    SendToAll = "WebPubSub_SendToAll": POST "/api/hubs/{hub}/:send" => 202 Token {
         hub: HubName = HUB,
         excluded: Vec<String> = EXCLUDED,
         filter: Option<String> = FILTER,
         message_ttl_seconds: u32 = MESSAGE_TTL_SECONDS,
     }
     /// Close a connection.
-    CloseConnection = "WebPubSub_CloseConnection": DELETE "/api/hubs/{hub}/connections/{connectionId}" => 204 token {
+    CloseConnection = "WebPubSub_CloseConnection": DELETE "/api/hubs/{hub}/connections/{connectionId}" => 204 Token {
         hub: HubName = HUB,
         connection_id: ConnectionId = CONNECTION_ID,
         reason: Option<String> = REASON,
     }
     /// Does a connection exist?
-    ConnectionExists = "WebPubSub_ConnectionExists": HEAD "/api/hubs/{hub}/connections/{connectionId}" => 200 token {
+    ConnectionExists = "WebPubSub_ConnectionExists": HEAD "/api/hubs/{hub}/connections/{connectionId}" => 200 Token {
         hub: HubName = HUB,
         connection_id: ConnectionId = CONNECTION_ID,
     }
     /// Send a message to a connection.
-    SendToConnection = "WebPubSub_SendToConnection": POST "/api/hubs/{hub}/connections/{connectionId}/:send" => 202 token {
+    SendToConnection = "WebPubSub_SendToConnection": POST "/api/hubs/{hub}/connections/{connectionId}/:send" => 202 Token {
         hub: HubName = HUB,
         connection_id: ConnectionId = CONNECTION_ID,
         message_ttl_seconds: u32 = MESSAGE_TTL_SECONDS,
     }
     /// Remove a connection from all its groups.
-    RemoveConnectionFromAllGroups = "WebPubSub_RemoveConnectionFromAllGroups": DELETE "/api/hubs/{hub}/connections/{connectionId}/groups" => 204 token {
+    RemoveConnectionFromAllGroups = "WebPubSub_RemoveConnectionFromAllGroups": DELETE "/api/hubs/{hub}/connections/{connectionId}/groups" => 204 Token {
         hub: HubName = HUB,
         connection_id: ConnectionId = CONNECTION_ID,
     }
     /// Does a group exist?
-    GroupExists = "WebPubSub_GroupExists": HEAD "/api/hubs/{hub}/groups/{group}" => 200 token {
+    GroupExists = "WebPubSub_GroupExists": HEAD "/api/hubs/{hub}/groups/{group}" => 200 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
     }
     /// Close the connections of a group.
-    CloseGroupConnections = "WebPubSub_CloseGroupConnections": POST "/api/hubs/{hub}/groups/{group}/:closeConnections" => 204 token {
+    CloseGroupConnections = "WebPubSub_CloseGroupConnections": POST "/api/hubs/{hub}/groups/{group}/:closeConnections" => 204 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
         excluded: Vec<String> = EXCLUDED,
         reason: Option<String> = REASON,
     }
     /// Send a message to the connections of a group.
-    SendToGroup = "WebPubSub_SendToGroup": POST "/api/hubs/{hub}/groups/{group}/:send" => 202 token {
+    SendToGroup = "WebPubSub_SendToGroup": POST "/api/hubs/{hub}/groups/{group}/:send" => 202 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
         excluded: Vec<String> = EXCLUDED,
@@ -95,7 +95,7 @@ operations! {
         message_ttl_seconds: u32 = MESSAGE_TTL_SECONDS,
     }
     /// List the connections of a group.
-    ListConnectionsInGroup = "WebPubSub_ListConnectionsInGroup": GET "/api/hubs/{hub}/groups/{group}/connections" => 200 token {
+    ListConnectionsInGroup = "WebPubSub_ListConnectionsInGroup": GET "/api/hubs/{hub}/groups/{group}/connections" => 200 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
         max_page_size: u32 = MAX_PAGE_SIZE,
@@ -103,70 +103,70 @@ operations! {
         continuation_token: Option<String> = CONTINUATION_TOKEN,
     }
     /// Add a connection to a group.
-    AddConnectionToGroup = "WebPubSub_AddConnectionToGroup": PUT "/api/hubs/{hub}/groups/{group}/connections/{connectionId}" => 200 token {
+    AddConnectionToGroup = "WebPubSub_AddConnectionToGroup": PUT "/api/hubs/{hub}/groups/{group}/connections/{connectionId}" => 200 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
         connection_id: ConnectionId = CONNECTION_ID,
     }
     /// Remove a connection from a group.
-    RemoveConnectionFromGroup = "WebPubSub_RemoveConnectionFromGroup": DELETE "/api/hubs/{hub}/groups/{group}/connections/{connectionId}" => 204 token {
+    RemoveConnectionFromGroup = "WebPubSub_RemoveConnectionFromGroup": DELETE "/api/hubs/{hub}/groups/{group}/connections/{connectionId}" => 204 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
         connection_id: ConnectionId = CONNECTION_ID,
     }
     /// Grant a permission to a connection.
-    GrantPermission = "WebPubSub_GrantPermission": PUT "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 200 token {
+    GrantPermission = "WebPubSub_GrantPermission": PUT "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 200 Token {
         hub: HubName = HUB,
         permission: Permission = PERMISSION,
         connection_id: ConnectionId = CONNECTION_ID,
         target_name: GroupName = TARGET_NAME,
     }
     /// Revoke a permission of a connection.
-    RevokePermission = "WebPubSub_RevokePermission": DELETE "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 204 token {
+    RevokePermission = "WebPubSub_RevokePermission": DELETE "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 204 Token {
         hub: HubName = HUB,
         permission: Permission = PERMISSION,
         connection_id: ConnectionId = CONNECTION_ID,
         target_name: GroupName = TARGET_NAME,
     }
     /// Has a connection a permission?
-    CheckPermission = "WebPubSub_CheckPermission": HEAD "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 200 token {
+    CheckPermission = "WebPubSub_CheckPermission": HEAD "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 200 Token {
         hub: HubName = HUB,
         permission: Permission = PERMISSION,
         connection_id: ConnectionId = CONNECTION_ID,
         target_name: GroupName = TARGET_NAME,
     }
     /// Is a user connected?
-    UserExists = "WebPubSub_UserExists": HEAD "/api/hubs/{hub}/users/{userId}" => 200 token {
+    UserExists = "WebPubSub_UserExists": HEAD "/api/hubs/{hub}/users/{userId}" => 200 Token {
         hub: HubName = HUB,
         user_id: UserId = USER_ID,
     }
     /// Close the connections of a user.
-    CloseUserConnections = "WebPubSub_CloseUserConnections": POST "/api/hubs/{hub}/users/{userId}/:closeConnections" => 204 token {
+    CloseUserConnections = "WebPubSub_CloseUserConnections": POST "/api/hubs/{hub}/users/{userId}/:closeConnections" => 204 Token {
         hub: HubName = HUB,
         user_id: UserId = USER_ID,
         excluded: Vec<String> = EXCLUDED,
         reason: Option<String> = REASON,
     }
     /// Send a message to the connections of a user.
-    SendToUser = "WebPubSub_SendToUser": POST "/api/hubs/{hub}/users/{userId}/:send" => 202 token {
+    SendToUser = "WebPubSub_SendToUser": POST "/api/hubs/{hub}/users/{userId}/:send" => 202 Token {
         hub: HubName = HUB,
         user_id: UserId = USER_ID,
         filter: Option<String> = FILTER,
         message_ttl_seconds: u32 = MESSAGE_TTL_SECONDS,
     }
     /// Remove a user from all groups.
-    RemoveUserFromAllGroups = "WebPubSub_RemoveUserFromAllGroups": DELETE "/api/hubs/{hub}/users/{userId}/groups" => 204 token {
+    RemoveUserFromAllGroups = "WebPubSub_RemoveUserFromAllGroups": DELETE "/api/hubs/{hub}/users/{userId}/groups" => 204 Token {
         hub: HubName = HUB,
         user_id: UserId = USER_ID,
     }
     /// Add a user to a group.
-    AddUserToGroup = "WebPubSub_AddUserToGroup": PUT "/api/hubs/{hub}/users/{userId}/groups/{group}" => 200 token {
+    AddUserToGroup = "WebPubSub_AddUserToGroup": PUT "/api/hubs/{hub}/users/{userId}/groups/{group}" => 200 Token {
         hub: HubName = HUB,
         user_id: UserId = USER_ID,
         group: GroupName = GROUP,
     }
     /// Remove a user from a group.
-    RemoveUserFromGroup = "WebPubSub_RemoveUserFromGroup": DELETE "/api/hubs/{hub}/users/{userId}/groups/{group}" => 204 token {
+    RemoveUserFromGroup = "WebPubSub_RemoveUserFromGroup": DELETE "/api/hubs/{hub}/users/{userId}/groups/{group}" => 204 Token {
         hub: HubName = HUB,
         user_id: UserId = USER_ID,
         group: GroupName = GROUP,

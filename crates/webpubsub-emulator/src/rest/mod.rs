@@ -17,6 +17,7 @@ mod operations;
 mod origin;
 mod params;
 mod route;
+mod table;
 
 use std::sync::Arc;
 
@@ -30,8 +31,9 @@ use self::error::RestError;
 use self::generated::SUPPORTED_VERSIONS;
 use self::operations::Context;
 use self::origin::Origin;
-use self::params::{EncodedSlash, Parsed, Token, decode_path};
+use self::params::{EncodedSlash, Parsed, decode_path};
 use self::route::Route;
+use self::table::Access;
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -81,7 +83,7 @@ async fn answer(
         params::parse(operation.id, &captures, request.uri.query(), slash)
             .map_err(RestError::bad_parameter)?;
     let origin = Origin::of(request, &settings.public_endpoints);
-    if operation.token == Token::token {
+    if operation.access == Access::Token {
         let decoded = decode_path(path, slash).map(|decoded| decoded.text);
         let path = decoded.as_deref().unwrap_or(path);
         let at = settings.checked_at(service.clock().now().wall);

@@ -1,17 +1,15 @@
 //! Reads the parameters of a call: names from the path, the rest from the query.
 //!
 //! The [generated table](super::generated) says which parameters an operation has and what breaks
-//! their rules; how a value is found, decoded and checked is here, and what a row of the table is.
+//! their rules; how a value is found, decoded and checked is here.
 
 use std::{borrow::Cow, ops::RangeInclusive, str::FromStr};
 
-use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::{
-    generated::{self, Call, OperationId},
-    route::Captures,
-};
+use super::generated::{self, Call, OperationId};
+use super::route::Captures;
+use super::table::{Repeated, Rules};
 
 /// A parameter that the service would answer with 400.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,203 +108,6 @@ fn hex(digit: u8) -> Option<u8> {
         .to_digit(16)
         .and_then(|value| u8::try_from(value).ok())
 }
-
-/// Makes the table of operations, and for each of them a struct of its parameters.
-macro_rules! operations {
-    ($(
-        $(#[doc = $doc:literal])*
-        $name:ident = $id:literal: $method:ident $path:literal => $success:literal $token:ident {
-            $($field:ident: $type:ty = $parameter:ident,)*
-        }
-    )*) => {
-        /// An operation of the REST API.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub(crate) enum OperationId {
-            $($(#[doc = $doc])* $name,)*
-        }
-
-        /// All operations, in the order of [`OperationId`].
-        pub(crate) static OPERATIONS: &[$crate::rest::params::Operation] = &[
-            $($crate::rest::params::Operation {
-                id: OperationId::$name,
-                name: $id,
-                method: http::Method::$method,
-                path: $path,
-                success: $success,
-                token: $crate::rest::params::Token::$token,
-            },)*
-        ];
-
-        /// A call: an operation with its parameters, all of them checked.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(crate) enum Call {
-            $($name($name),)*
-        }
-
-        impl Call {
-            /// Reads the parameters in the order of the table.
-            pub(super) fn parse(
-                operation: OperationId,
-                input: &mut $crate::rest::params::Input<'_>,
-            ) -> Result<Self, $crate::rest::params::BadParameter> {
-                Ok(match operation {
-                    $(OperationId::$name => Self::$name($name {
-                        $($field: $parameter.read(input)?,)*
-                    }),)*
-                })
-            }
-
-            /// The parameters by the names that they travel under, for the shared test vectors.
-            #[cfg(test)]
-            pub(crate) fn describe(&self) -> serde_json::Value {
-                use $crate::rest::params::tests::Describe as _;
-                match self {
-                    $(Self::$name(_call) => {
-                        let members: Vec<(String, serde_json::Value)> = vec![
-                            $(($parameter.rules.name.to_owned(), _call.$field.describe()),)*
-                        ];
-                        members.into_iter().collect()
-                    })*
-                }
-            }
-        }
-
-        $(
-            #[doc = concat!("Parameters of `", $id, "`.")]
-            #[derive(Debug, Clone, PartialEq, Eq)]
-            pub(crate) struct $name {
-                $(pub(crate) $field: $type,)*
-            }
-        )*
-    };
-}
-pub(super) use operations;
-
-/// Makes an enum of words that are read without regard to case.
-macro_rules! choice {
-    ($(#[doc = $doc:literal])* $name:ident { $($variant:ident = $word:literal),* }) => {
-        $(#[doc = $doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $name {
-            $($variant,)*
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::rest::params::UnknownValue;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                $(if text.eq_ignore_ascii_case($word) {
-                    return Ok(Self::$variant);
-                })*
-                Err($crate::rest::params::UnknownValue)
-            }
-        }
-    };
-}
-pub(super) use choice;
-
-/// A row of the table of operations.
-#[derive(Debug)]
-pub(crate) struct Operation {
-    pub(crate) id: OperationId,
-    /// As the service calls it.
-    pub(crate) name: &'static str,
-    pub(crate) method: Method,
-    /// The path with its parameters in braces.
-    pub(crate) path: &'static str,
-    /// The status of the answer when it succeeds.
-    pub(crate) success: u16,
-    pub(crate) token: Token,
-}
-
-/// Who may call an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    non_camel_case_types,
-    reason = "the words that stand in the generated table"
-)]
-pub(crate) enum Token {
-    /// Who has an access token.
-    token,
-    anyone,
-}
-
-/// A row of the table of parameters.
-pub(super) struct Parameter<T> {
-    pub(super) rules: Rules,
-    pub(super) read: fn(&mut Input<'_>, Rules) -> Result<T, BadParameter>,
-}
-
-impl<T> Parameter<T> {
-    pub(super) fn read(&self, input: &mut Input<'_>) -> Result<T, BadParameter> {
-        (self.read)(input, self.rules)
-    }
-}
-
-/// What does not depend on the type of a parameter.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
-    pub(super) name: &'static str,
-    repeated: Repeated,
-    /// Nothing when every value is fine.
-    violation: Option<Violation>,
-}
-
-/// What the service answers to a value that breaks the rules.
-#[derive(Debug, Clone, Copy)]
-struct Violation {
-    target: &'static str,
-    message: &'static str,
-}
-
-impl Rules {
-    /// Refuses values that break the rules with this target and message.
-    pub(super) const fn refusing(
-        name: &'static str,
-        repeated: Repeated,
-        target: &'static str,
-        message: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            repeated,
-            violation: Some(Violation { target, message }),
-        }
-    }
-
-    /// Takes every value, and the first of several.
-    pub(super) const fn any(name: &'static str) -> Self {
-        Self {
-            name,
-            repeated: Repeated::First,
-            violation: None,
-        }
-    }
-
-    fn violated(&self) -> BadParameter {
-        let Violation { target, message } = self.violation.unwrap_or(Violation {
-            target: "Request",
-            message: "Invalid parameter.",
-        });
-        BadParameter {
-            target,
-            message: message.into(),
-        }
-    }
-}
-
-/// What becomes of a parameter that is given more than once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeated {
-    /// The first value counts.
-    First,
-    /// The call is refused.
-    Refuse,
-}
-
-/// A word that is not one of the known ones.
-#[derive(Debug)]
-pub(crate) struct UnknownValue;
 
 /// The raw parameters of a call.
 #[derive(Debug)]

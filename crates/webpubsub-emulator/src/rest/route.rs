@@ -7,7 +7,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::generated::OPERATIONS;
-use super::params::Operation;
+use super::table::Operation;
 
 /// Where a request goes.
 #[derive(Debug)]

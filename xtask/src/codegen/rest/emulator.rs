@@ -1,5 +1,5 @@
 //! The emulator's side: one table of operations and one of parameters. What a row means is written by hand, in the
-//! emulator's `rest/params.rs`.
+//! emulator's `rest/table.rs`.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub(crate) fn operations(api: &Api) -> String {
     let parameters = table::distinct(api, row);
     let mut code = String::from(
         "//! The REST operations: what they are called, where they are, and which parameters they have.\n\n\
-         use super::params::{Parameter, Repeated, Rules, choice, operations};\n",
+         use super::table::{Parameter, Repeated, Rules, choice, operations};\n",
     );
     for path in types(api) {
         let _ = writeln!(code, "use {path};");
@@ -60,14 +60,14 @@ fn write_operation(code: &mut String, operation: &Operation, parameters: &table:
         success,
         ..
     } = operation;
-    let token = match operation.authenticated {
-        true => "token",
-        false => "anyone",
+    let access = match operation.authenticated {
+        true => "Token",
+        false => "Anyone",
     };
     let method = operation.method.wire();
     let _ = writeln!(
         code,
-        "    ///{}\n    {name} = {id:?}: {method} {template:?} => {success} {token} {{",
+        "    ///{}\n    {name} = {id:?}: {method} {template:?} => {success} {access} {{",
         doc(&operation.summary)
     );
     // Checked in this order: those of the path first.
