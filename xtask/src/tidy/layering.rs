@@ -150,9 +150,12 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong with crates in a folder `crates`, each with its dependencies: their names, kinds and versions.
-    fn advice(crates: &[(&str, &[(&str, Option<&str>, &str)])]) -> Vec<String> {
-        let package = |(name, dependencies): &(&str, &[(&str, Option<&str>, &str)])| {
+    /// A crate and its dependencies: their names, kinds and versions.
+    type Crate<'a> = (&'a str, &'a [(&'a str, Option<&'a str>, &'a str)]);
+
+    /// What is wrong with crates in a folder `crates`.
+    fn advice(crates: &[Crate<'_>]) -> Vec<String> {
+        let package = |(name, dependencies): &Crate<'_>| {
             let dependencies: Vec<_> = dependencies
                 .iter()
                 .map(|(name, kind, req)| json!({ "name": name, "kind": kind, "req": req }))
@@ -160,7 +163,7 @@ mod tests {
             let manifest = format!("/w/crates/{name}/Cargo.toml");
             json!({ "id": name, "name": name, "manifest_path": manifest, "dependencies": dependencies })
         };
-        let node = |(name, dependencies): &(&str, &[(&str, Option<&str>, &str)])| {
+        let node = |(name, dependencies): &Crate<'_>| {
             let dependencies: Vec<_> = dependencies
                 .iter()
                 .map(|(name, kind, _)| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] }))

@@ -8,17 +8,17 @@ use webpubsub_emulator::{Emulator, StartError};
 /// What a page of this origin gets: the status of a refusal and its text, or nothing when it is connected.
 async fn refusal(emulator: &Emulator, origin: Option<&'static str>) -> Option<(u16, String)> {
     let url = emulator.client_access_url("chat", "ana", &[]);
-    let mut request = url.into_client_request().unwrap();
+    let mut request = url.into_client_request().expect("a URL");
     if let Some(origin) = origin {
         let headers = request.headers_mut();
-        headers.insert("origin", origin.parse().unwrap());
+        headers.insert("origin", origin.parse().expect("a header value"));
     }
     match connect_async(request).await {
         Ok(_) => None,
         Err(Error::Http(response)) => {
             let status = response.status().as_u16();
             let body = response.into_body().unwrap_or_default();
-            Some((status, String::from_utf8(body).unwrap()))
+            Some((status, String::from_utf8(body).expect("UTF-8")))
         }
         Err(other) => panic!("no answer: {other}"),
     }
