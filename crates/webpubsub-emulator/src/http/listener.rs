@@ -9,6 +9,8 @@ use std::{
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::connection::Connection;
+
 /// Connections that the system may keep for us until they are accepted; it cuts the number to its own limit.
 const BACKLOG: u32 = 4096;
 
@@ -98,10 +100,10 @@ impl Listeners {
 }
 
 impl Listener for Listeners {
-    type Io = TcpStream;
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             match self.accept_any().await {
                 Ok((stream, peer)) => {
@@ -109,7 +111,7 @@ impl Listener for Listeners {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY is not available");
                     }
-                    return (stream, peer);
+                    return (Connection::new(stream), peer);
                 }
                 Err(error) if is_about_the_peer(&error) => {}
                 Err(error) => {
@@ -162,7 +164,7 @@ mod tests {
             let client = TcpStream::connect(address).await.unwrap();
             let (stream, peer) = listeners.accept().await;
             assert_eq!(peer, client.local_addr().unwrap());
-            assert!(stream.nodelay().unwrap());
+            assert!(stream.has_nodelay().unwrap());
         }
     }
 

@@ -2,6 +2,7 @@
 //! WebSocket endpoint.
 
 mod answer;
+mod connection;
 mod dispatch;
 mod hosts;
 mod listener;
@@ -10,6 +11,7 @@ mod pending;
 mod server;
 
 pub(crate) use answer::error_body;
+pub(crate) use connection::Watch;
 pub(crate) use listener::{LOCALHOST, Listeners, bind};
 pub(crate) use origins::AllowedOrigin;
 pub(crate) use server::Server;

@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    connection::Connection,
     dispatch::dispatch,
     hosts::Hosts,
     origins::Origins,
@@ -34,7 +35,7 @@ impl Server {
     /// Serves `listener`, which is bound to `addresses`, on the current tokio runtime until it is stopped.
     pub(crate) fn start<L>(listener: L, addresses: &[SocketAddr], service: Arc<Service>) -> Self
     where
-        L: Listener<Io: Sync>,
+        L: Listener<Io = Connection>,
     {
         let settings = service.settings();
         let limits = &settings.limits;
@@ -43,9 +44,8 @@ impl Server {
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_read_timeout)
             .max_header_size(HEAD_BYTES)
-            // A client that hangs up while its request is answered takes the request along: nobody is connected by the
-            // late answer of a `connect` handler.
-            .half_close(false);
+            // A client that has said all it wants to say still gets its answer.
+            .half_close(true);
         let server = Self {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -100,23 +100,26 @@ struct Shared {
     service: Arc<Service>,
 }
 
-async fn accept<L: Listener<Io: Sync>>(mut listener: L, shared: Arc<Shared>, tasks: TaskTracker) {
+async fn accept<L: Listener<Io = Connection>>(
+    mut listener: L,
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+) {
     while let Some((io, _)) = shared.stop.run_until_cancelled(listener.accept()).await {
         let ticket = Arc::new(shared.pending.admit());
-        tasks.spawn(connection(io, Arc::clone(&shared), ticket));
+        tasks.spawn(serve(io, Arc::clone(&shared), ticket));
     }
 }
 
 /// Serves one connection until its end or its upgrade.
-async fn connection<Io>(io: Io, shared: Arc<Shared>, ticket: Arc<Ticket>)
-where
-    Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Sync + Unpin + 'static,
-{
+async fn serve(io: Connection, shared: Arc<Shared>, ticket: Arc<Ticket>) {
+    let watch = io.watch();
     let answer = service_fn(|request: Request<Incoming>| {
         ticket.settle();
-        let shared = Arc::clone(&shared);
+        let (shared, watch) = (Arc::clone(&shared), watch.clone());
         async move {
-            let request = request.map(Body::new);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(watch);
             let response = dispatch(&shared.service, &shared.hosts, &shared.origins, request).await;
             Ok::<_, Infallible>(response)
         }

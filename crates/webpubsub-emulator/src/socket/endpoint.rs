@@ -21,6 +21,7 @@ use super::authorize::{Authorized, authorize};
 use super::connect_event::{self, Client, ClientDetails, Opening};
 use super::query::Query;
 use super::task::{self, SocketGuard};
+use crate::http::Watch;
 use crate::hub::{Attachment, End, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest};
 use crate::service::Service;
 
@@ -67,10 +68,22 @@ impl Refusal {
 /// Answers every request below `/client`.
 pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
     let (mut parts, _) = request.into_parts();
-    let answer = connect(service, &mut parts);
-    // Nobody is let in any more, and what a `connect` handler still thinks about does not matter.
-    let answer = service.stopping().run_until_cancelled(answer).await;
-    match answer.unwrap_or_else(|| Err(Refusal::stopping())) {
+    let watch = parts.extensions.get::<Watch>().cloned();
+    let hung_up = async {
+        match &watch {
+            Some(watch) => watch.hung_up().await,
+            None => std::future::pending().await,
+        }
+    };
+    // A `connect` handler may take its time. What it decides does not matter any more when nobody is let in or the client
+    // is gone.
+    let answer = tokio::select! {
+        biased;
+        () = service.stopping().cancelled() => Err(Refusal::stopping()),
+        answer = connect(service, &mut parts) => answer,
+        () = hung_up => Err(Refusal::bad_request("the client hung up")),
+    };
+    match answer {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     }
