@@ -200,8 +200,12 @@ impl Swarm {
         self.members[member].is_stalled = true;
     }
 
-    /// Reads a stalled connection again.
+    /// Reads a stalled connection again, whose receive buffer is a usual one from now on: through a small one, what the
+    /// systems have buffered would take minutes.
     pub fn resume(&mut self, member: usize) {
+        if let Some(socket) = &self.members[member].socket {
+            SockRef::from(socket).set_recv_buffer_size(READ_BUFFER).ok();
+        }
         self.members[member].is_stalled = false;
         self.unfinished.push_back(member);
     }

@@ -153,6 +153,13 @@ impl World {
         };
         let fine = self.swarm.logs(readers.clone()).filter(whole).count();
         let mut found = format!("{fine} of {count}");
+        if fine < count {
+            let closed = self
+                .swarm
+                .logs(readers.clone())
+                .filter(|log| log.close.is_some());
+            found += &format!(", {} were closed", closed.count());
+        }
         if let Some(log) = self.swarm.logs(readers).find(|log| !whole(log)) {
             found += &format!(
                 "; one got {} ({} out of order), close {:?}, told {:?}, end {:?}",

@@ -44,7 +44,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "conversation",
-        about: "every member of a group sends without pause, and reads what all send",
+        about: "members of a group send without pause, and read what all send",
         run: burst::conversation,
     },
     Scenario {
@@ -59,7 +59,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "stalled-state",
-        about: "a thousand members with group state stop reading, and nobody is left",
+        about: "hundreds of members with group state stop reading, and nobody is left",
         run: stalled::with_group_state,
     },
     Scenario {

@@ -9,7 +9,7 @@ use webpubsub_protocol::frame::ClientFrame;
 use webpubsub_protocol::name::GroupName;
 
 use crate::kind::{Kind, marked};
-use crate::member::{Ended, Log};
+use crate::member::Log;
 use crate::report::{Findings, mebibytes};
 use crate::rest::Rest;
 use crate::world::{GROUP, LIMIT, PATIENCE, Settings, World, burst_from};
@@ -75,7 +75,7 @@ pub(super) fn among_healthy(settings: &Settings, findings: &mut Findings) -> Res
     for member in patient.clone() {
         world.swarm.resume(member);
     }
-    let over = |log: &Log| log.ended.is_some();
+    let over = |log: &Log| log.close.is_some() || log.ended.is_some();
     world
         .swarm
         .run(LIMIT / 4, |swarm| swarm.logs(patient.clone()).all(over))?;
@@ -122,7 +122,8 @@ fn halves(range: &std::ops::Range<usize>) -> (std::ops::Range<usize>, std::ops::
 }
 
 pub(super) fn with_group_state(settings: &Settings, findings: &mut Findings) -> Result<()> {
-    let count = 1_000;
+    // Each of them keeps megabytes in buffers of the system.
+    let count = settings.pick(300, 1_000);
     let mut world = World::start(settings, &["--max-outbox-frames", "100"])?;
     let mut plan = world.server.plan(Kind::JSON, &[GROUP]);
     plan.receive_buffer = Some(SMALL);
@@ -212,9 +213,11 @@ pub(super) fn with_group_state(settings: &Settings, findings: &mut Findings) -> 
         world.swarm.resume(member);
     }
     world.swarm.run(LIMIT / 4, |swarm| {
-        swarm.logs(members.clone()).all(|log| log.ended.is_some())
+        swarm
+            .logs(members.clone())
+            .all(|log| log.close.is_some() || log.ended.is_some())
     })?;
-    let ended = |log: &&Log| matches!(log.ended, Some(Ended::Finished | Ended::Failed));
+    let ended = |log: &&Log| log.close.is_some() || log.ended.is_some();
     let ended = world.swarm.logs(members).filter(ended).count();
     findings.hold(
         "all are hung up on",
