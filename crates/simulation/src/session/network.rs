@@ -380,7 +380,7 @@ pub(super) fn closed(code: Option<u16>, reason: &str) -> Input {
     Input::Closed(Closure {
         code,
         reason: reason.to_owned(),
-        error: None,
+        ..Closure::default()
     })
 }
 

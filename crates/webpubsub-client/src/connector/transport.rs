@@ -9,6 +9,7 @@ use bytestring::ByteString;
 use futures_util::{Sink, Stream};
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
@@ -165,14 +166,18 @@ fn closure_of(frame: Option<CloseFrame>) -> Closure {
     frame.map_or_else(Closure::default, |frame| Closure {
         code: Some(frame.code.into()),
         reason: frame.reason.to_string(),
-        error: None,
+        ..Closure::default()
     })
 }
 
 fn closure_of_error(error: &Error) -> Closure {
+    let too_large = match error {
+        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => Some(*max_size),
+        _ => None,
+    };
     Closure {
-        code: None,
-        reason: String::new(),
         error: Some(error.to_string()),
+        too_large,
+        ..Closure::default()
     }
 }

@@ -264,7 +264,7 @@ fn closure(code: u16, reason: &str) -> Closure {
     Closure {
         code: Some(code),
         reason: reason.to_owned(),
-        error: None,
+        ..Closure::default()
     }
 }
 
@@ -309,9 +309,8 @@ impl Sink<WireFrame> for FakeTransport {
         if self.shared.is_broken.load(Ordering::SeqCst) {
             self.has_failed = true;
             return Poll::Ready(Err(Closure {
-                code: None,
-                reason: String::new(),
                 error: Some("broken pipe".to_owned()),
+                ..Closure::default()
             }));
         }
         for _ in 0..self.shared.spins.load(Ordering::SeqCst) {

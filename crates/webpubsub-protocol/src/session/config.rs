@@ -25,11 +25,16 @@ pub struct SessionConfig {
     /// Keep trying when the very first dial fails for a reason that may pass. Default: false, a
     /// failed first dial stops the session, as the official client does it.
     pub retry_initial_connect: bool,
+    /// Keep trying when a dial of a later connection is refused with 400, 403 or 404. These usually
+    /// mean that no try will succeed, but a gateway in trouble may answer so, too. Default: false,
+    /// they stop the session.
+    pub retry_refused_reconnects: bool,
     /// New connections to try in a row before the session stops. Default: none, it never gives up.
     pub max_reconnect_attempts: Option<u32>,
-    /// Delays between tries of new connections. Default: exponential, 1 s up to 30 s.
+    /// Delays between tries of new connections. The first try after a loss comes at once, unless
+    /// connections in a row lasted less than 10 s. Default: exponential, 1 s up to 30 s.
     pub reconnect_backoff: Backoff,
-    /// Delays between tries of a recovery. Default: exponential, 200 ms up to 2 s.
+    /// Delays before tries of a recovery. Default: exponential, 200 ms up to 2 s.
     pub recovery_backoff: Backoff,
     /// How long after a drop a recovery is tried. Default: 30 s, the time for which the service
     /// keeps a connection.
@@ -80,6 +85,7 @@ impl Default for SessionConfig {
             auto_reconnect: true,
             auto_rejoin_groups: true,
             retry_initial_connect: false,
+            retry_refused_reconnects: false,
             max_reconnect_attempts: None,
             reconnect_backoff: exponential(1000, 30_000),
             recovery_backoff: exponential(200, 2000),

@@ -54,8 +54,8 @@ pub enum Action {
     Hangup {
         /// The attempt to end.
         attempt: Attempt,
-        /// Say goodbye with this close code, after what was written. `None`: drop the socket
-        /// without a close frame, so that the service keeps the connection for its recovery.
+        /// Send a close frame with this code, after what was written. `None`: drop the socket without
+        /// one, so that the service keeps the connection for its recovery.
         close_code: Option<u16>,
     },
 }
@@ -143,6 +143,10 @@ pub struct Closure {
     pub reason: String,
     /// The error of the transport, when that is what ended it.
     pub error: Option<String>,
+    /// Set when it ended because the peer sent a message that is larger than the transport reads: the
+    /// most that it reads, in bytes. Such a connection is not recovered, since the service would only
+    /// send the message again.
+    pub too_large: Option<usize>,
 }
 
 impl fmt::Display for Closure {
@@ -172,6 +176,16 @@ pub enum Loss {
     /// It could not be recovered in time.
     #[error("it was not recovered within {0:?}")]
     RecoveryExpired(Duration),
+    /// The service sent a message that is larger than the client reads. Recovering the connection
+    /// would bring it again, so a new one is opened, and the message is not received.
+    #[error("the service sent a message that is larger than {limit} bytes")]
+    MessageTooLarge {
+        /// The most that is read, in bytes.
+        limit: usize,
+    },
+    /// The service numbered a message so high that no number is left for the next ones.
+    #[error("the service gave a message the sequence id {0}")]
+    InvalidSequenceId(u64),
     /// The recovery led to another connection.
     #[error("the service opened a new connection instead of recovering it")]
     Replaced,
@@ -237,7 +251,7 @@ pub enum Event {
         connection_id: ByteString,
         /// Why.
         cause: Loss,
-        /// What the service said as the reason, when it said goodbye.
+        /// What the service gave as the reason, when it ended the connection on purpose.
         message: Option<String>,
     },
     /// The session does nothing any more until it is started again. Always the last event.

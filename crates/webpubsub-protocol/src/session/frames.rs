@@ -14,6 +14,10 @@ use crate::frame::{
 };
 use crate::name::GroupName;
 
+/// The largest sequence id to believe: what the official client can still count exactly. After a
+/// larger one, hardly any id is left that would not look like a repetition.
+const LARGEST_SEQUENCE_ID: u64 = (1 << 53) - 1;
+
 impl Session {
     pub(super) fn frame(&mut self, now: Now, frame: WireFrame) {
         if !self.phase.is_open() {
@@ -40,7 +44,11 @@ impl Session {
             (Phase::Handshaking(Kind::Recover), _) => self.proved(now),
             _ => {}
         }
+        let sequence_id = sequence_id_of(&frame).filter(|_| self.protocol.is_reliable());
         self.dispatch(now, frame);
+        if let Some(id) = sequence_id.filter(|id| *id > LARGEST_SEQUENCE_ID) {
+            self.give_up_connection(now, Loss::InvalidSequenceId(id));
+        }
     }
 
     fn dispatch(&mut self, now: Now, frame: ServerFrame) {
@@ -52,7 +60,7 @@ impl Session {
             } => self.connected(now, connection_id, user_id, reconnection_token),
             ServerFrame::Disconnected { message } => {
                 if let Some(link) = &mut self.link {
-                    link.goodbye = (!message.is_empty()).then_some(message);
+                    link.disconnect_message = (!message.is_empty()).then_some(message);
                 }
             }
             ServerFrame::Ack { ack_id, error } => self.acknowledged(now, ack_id, error),
@@ -161,7 +169,7 @@ impl Session {
         let (Some(id), Some(link), true) = (id, &mut self.link, self.protocol.is_reliable()) else {
             return true;
         };
-        if !link.sequence.is_unacknowledged() {
+        if !link.sequence.is_unacknowledged() && !self.sequence_ack_is_due {
             let at = now.after(self.config.sequence_ack_delay);
             self.timers.set_by(Timer::SequenceAck, at);
         }
@@ -239,4 +247,14 @@ impl Session {
     pub(super) fn ignore(&mut self, why: Ignored) {
         self.events.push_back(Event::Ignored(why));
     }
+}
+
+fn sequence_id_of(frame: &ServerFrame) -> Option<u64> {
+    let id = match frame {
+        ServerFrame::Message(message) => message.sequence_id,
+        ServerFrame::GroupStateSnapshot { sequence_id, .. }
+        | ServerFrame::GroupStateUpdate { sequence_id, .. } => *sequence_id,
+        _ => None,
+    };
+    id.map(|id| id.0)
 }

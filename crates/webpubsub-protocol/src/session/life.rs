@@ -18,6 +18,13 @@ const RETRY_AFTER_MOST: Duration = Duration::from_secs(60 * 60);
 /// The close code of a stop: the service forgets the connection at once.
 const NORMAL: u16 = 1000;
 
+/// The close code for a service that breaks the protocol.
+const PROTOCOL_ERROR: u16 = 1002;
+
+/// A socket that lasted for this long was worth its dial. When sockets in a row do not, the next dials
+/// come later and later.
+const WORTH_A_DIAL: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Stopped,
@@ -58,7 +65,7 @@ pub(super) struct Link {
     pub(super) reconnection_token: Option<ByteString>,
     pub(super) sequence: Sequence,
     /// What the service gave as the reason for ending it.
-    pub(super) goodbye: Option<String>,
+    pub(super) disconnect_message: Option<String>,
     /// When the service forgets it, since the drop that has not been mended. A recovered socket
     /// mends it when its replay is complete.
     pub(super) forgotten_at: Option<Instant>,
@@ -95,6 +102,7 @@ impl Session {
         self.initial = true;
         self.renewed = false;
         self.failures = 0;
+        self.short_lived = 0;
         self.not_before = None;
         self.dial(now, Kind::Fresh);
     }
@@ -146,14 +154,14 @@ impl Session {
         user_id: Option<ByteString>,
         reconnection_token: Option<ByteString>,
     ) {
-        self.open_for_business(now);
+        self.become_connected(now);
         self.initial = false;
         self.link = Some(Link {
             connection_id: connection_id.clone(),
             user_id: user_id.clone(),
             reconnection_token,
             sequence: Sequence::default(),
-            goodbye: None,
+            disconnect_message: None,
             forgotten_at: None,
             replayed: None,
         });
@@ -166,18 +174,19 @@ impl Session {
 
     /// The first frame on a recovered socket.
     pub(super) fn proved(&mut self, now: Now) {
-        self.open_for_business(now);
+        self.become_connected(now);
         if let Some(link) = &mut self.link {
             link.replayed = Some(0);
             // It was not the end.
-            link.goodbye = None;
+            link.disconnect_message = None;
         }
         self.requests.resend();
         self.outbound.resume();
     }
 
-    fn open_for_business(&mut self, now: Now) {
+    fn become_connected(&mut self, now: Now) {
         self.phase = Phase::Connected;
+        self.connected_at = Some(now.mono);
         self.failures = 0;
         self.renewed = false;
         self.timers.clear(Timer::Handshake);
@@ -212,21 +221,23 @@ impl Session {
 
     /// A recovery is tried again whatever the failure; only its window and 1008 end it.
     fn retry_recovery(&mut self, now: Now) {
-        let delay = self
-            .config
-            .recovery_backoff
-            .delay(self.failures, &mut self.random);
-        self.failures += 1;
+        let tries = self.fruitless_tries();
+        let delay = self.config.recovery_backoff.delay(tries, &mut self.random);
+        self.failures = self.failures.saturating_add(1);
         self.wait(now, Kind::Recover, delay);
     }
 
     fn retry_fresh(&mut self, now: Now, failure: DialFailure) {
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         if failure.asks_for_another_url() && !self.renewed {
             self.renewed = true;
             return self.dial(now, Kind::Fresh);
         }
-        if failure.is_final() || (self.initial && !self.config.retry_initial_connect) {
+        let is_final = failure.is_final()
+            && !(self.config.retry_refused_reconnects
+                && !self.initial
+                && failure.may_be_a_gateway());
+        if is_final || (self.initial && !self.config.retry_initial_connect) {
             return self.shut_down(StopReason::Refused(failure));
         }
         let exhausted = |most| self.failures >= most;
@@ -240,10 +251,19 @@ impl Session {
         self.wait_for_fresh(now);
     }
 
+    /// The first dial of a new connection comes at once.
     fn wait_for_fresh(&mut self, now: Now) {
-        let retry = self.failures.saturating_sub(1);
-        let delay = self.config.reconnect_backoff.delay(retry, &mut self.random);
+        let delay = match self.fruitless_tries().checked_sub(1) {
+            None => Duration::ZERO,
+            Some(retry) => self.config.reconnect_backoff.delay(retry, &mut self.random),
+        };
         self.wait(now, Kind::Fresh, delay);
+    }
+
+    /// Dials in a row that failed, or whose socket did not last; the first of the latter may be chance.
+    const fn fruitless_tries(&self) -> u32 {
+        self.failures
+            .saturating_add(self.short_lived.saturating_sub(1))
     }
 
     fn wait(&mut self, now: Now, kind: Kind, delay: Duration) {
@@ -260,23 +280,23 @@ impl Session {
             Phase::Dialing(_) | Phase::Handshaking(Kind::Fresh) => {
                 self.dial_failed(now, DialFailure::ClosedAtOnce(closure));
             }
-            Phase::Handshaking(Kind::Recover) if closure.code == Some(POLICY_VIOLATION) => {
-                self.replace(now, Loss::RecoveryRefused(closure));
-            }
-            Phase::Handshaking(Kind::Recover) => {
-                self.dial_failed(now, DialFailure::ClosedAtOnce(closure));
-            }
-            Phase::Connected => self.lost(now, Loss::Closed(closure)),
+            Phase::Handshaking(Kind::Recover) => match closure.too_large {
+                Some(limit) => self.replace(now, Loss::MessageTooLarge { limit }),
+                None if closure.code == Some(POLICY_VIOLATION) => {
+                    self.replace(now, Loss::RecoveryRefused(closure));
+                }
+                None => self.dial_failed(now, DialFailure::ClosedAtOnce(closure)),
+            },
+            Phase::Connected => self.lost(now, Loss::of(closure)),
             Phase::Stopped | Phase::Waiting(_) => {}
         }
     }
 
     /// The socket is gone. The connection may live on.
     fn lost(&mut self, now: Now, cause: Loss) {
-        self.quiet();
-        let is_final =
-            matches!(&cause, Loss::Closed(closure) if closure.code == Some(POLICY_VIOLATION));
-        let is_recoverable = self.protocol.is_reliable() && !is_final;
+        self.clear_socket();
+        self.judge_socket(now);
+        let is_recoverable = self.protocol.is_reliable() && !cause.is_final();
         let link = self.link.as_mut().filter(|_| is_recoverable);
         let Some(link) = link.filter(|link| link.reconnection_token.is_some()) else {
             return self.replace(now, cause);
@@ -299,9 +319,29 @@ impl Session {
         self.retry_recovery(now);
     }
 
+    /// Takes into account how long the lost socket lasted.
+    fn judge_socket(&mut self, now: Now) {
+        let lasted = self
+            .connected_at
+            .take()
+            .map(|since| now.mono.saturating_duration_since(since));
+        match lasted {
+            Some(lasted) if lasted >= WORTH_A_DIAL => self.short_lived = 0,
+            Some(_) => self.short_lived = self.short_lived.saturating_add(1),
+            None => {}
+        }
+    }
+
+    /// The service broke the protocol so that the connection cannot go on.
+    pub(super) fn give_up_connection(&mut self, now: Now, cause: Loss) {
+        self.hang_up(Some(PROTOCOL_ERROR));
+        self.judge_socket(now);
+        self.replace(now, cause);
+    }
+
     /// The connection is over; open another one, if that is wanted.
     pub(super) fn replace(&mut self, now: Now, cause: Loss) {
-        self.quiet();
+        self.clear_socket();
         // Its socket is gone.
         self.phase = Phase::Waiting(Kind::Fresh);
         self.end_link(&cause);
@@ -325,13 +365,14 @@ impl Session {
             self.events.push_back(Event::Disconnected {
                 connection_id: link.connection_id,
                 cause: cause.clone(),
-                message: link.goodbye,
+                message: link.disconnect_message,
             });
         }
     }
 
-    /// Stops the clockwork of an open socket.
-    fn quiet(&mut self) {
+    /// Forgets what was only about the socket: control frames and its timers.
+    fn clear_socket(&mut self) {
+        self.sequence_ack_is_due = false;
         self.urgent.clear();
         self.ping_waits = false;
         for timer in [
@@ -356,7 +397,7 @@ impl Session {
             self.hang_up(Some(NORMAL));
         }
         self.phase = Phase::Stopped;
-        self.quiet();
+        self.clear_socket();
         let cause = match &reason {
             StopReason::Lost(loss) => loss.clone(),
             _ => Loss::Stopped,
@@ -414,8 +455,7 @@ impl Session {
             }
             Timer::Idle => self.check_silence(now, due),
             Timer::Probe => self.give_up_socket(now, self.config.probe_timeout),
-            // `poll_transmit` looks at the time itself.
-            Timer::SequenceAck => {}
+            Timer::SequenceAck => self.sequence_ack_is_due = true,
             Timer::Retry => self.retry_requests(now),
         }
     }
@@ -448,6 +488,24 @@ impl Session {
     }
 }
 
+impl Loss {
+    fn of(closure: Closure) -> Self {
+        match closure.too_large {
+            Some(limit) => Self::MessageTooLarge { limit },
+            None => Self::Closed(closure),
+        }
+    }
+
+    /// Whether the connection cannot be recovered, or would only break in the same way again.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Closed(closure) => closure.code == Some(POLICY_VIOLATION),
+            Self::MessageTooLarge { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl DialFailure {
     /// How long the service asks to wait.
     fn retry_after(&self) -> Option<Duration> {
@@ -464,6 +522,17 @@ impl DialFailure {
     /// The token may have expired.
     const fn asks_for_another_url(&self) -> bool {
         matches!(self, Self::Refused { status: 401, .. })
+    }
+
+    /// Something before the service may have said so, and mean something else by it.
+    const fn may_be_a_gateway(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 400 | 403 | 404,
+                ..
+            }
+        )
     }
 
     /// The same dial will fail again.

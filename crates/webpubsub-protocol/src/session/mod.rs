@@ -157,6 +157,10 @@ pub struct Session {
     renewed: bool,
     /// Dials that failed in a row.
     failures: u32,
+    /// Sockets in a row that were lost soon after they worked.
+    short_lived: u32,
+    /// When the socket began to work.
+    connected_at: Option<Instant>,
     /// The service refused a dial and asked to wait so long.
     not_before: Option<Instant>,
     /// The connection at the service, which outlives its sockets.
@@ -165,6 +169,8 @@ pub struct Session {
     last_received: Option<Instant>,
     last_seen: Option<Now>,
     stalled: bool,
+    /// The time for acknowledging what arrived has come.
+    sequence_ack_is_due: bool,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
     /// Frames that pass all others.
@@ -211,12 +217,15 @@ impl Session {
             initial: true,
             renewed: false,
             failures: 0,
+            short_lived: 0,
+            connected_at: None,
             not_before: None,
             link: None,
             timers: Timers::default(),
             last_received: None,
             last_seen: None,
             stalled: false,
+            sequence_ack_is_due: false,
             actions: VecDeque::new(),
             events: VecDeque::new(),
             urgent: VecDeque::new(),
@@ -287,6 +296,10 @@ impl Session {
     /// task that should read events goes on.
     pub fn set_stalled(&mut self, now: Now, stalled: bool) {
         self.observe(now);
+        if self.phase == Phase::Stopped {
+            // A start begins anew.
+            return;
+        }
         if stalled && !self.stalled {
             self.requests.stall(&mut self.events);
             for stream in self.outbound.stall(&mut self.events) {
@@ -442,15 +455,14 @@ impl Session {
 
     fn sequence_ack(&mut self, now: Now) -> Option<WireFrame> {
         let link = self.link.as_mut()?;
-        let due = link.sequence.lag() >= self.config.sequence_ack_lag
-            || link.sequence.is_unacknowledged()
-                && self
-                    .timers
-                    .at(Timer::SequenceAck)
-                    .is_none_or(|at| at <= now.mono);
-        if !due {
+        let at = self.timers.at(Timer::SequenceAck);
+        let is_due = self.sequence_ack_is_due
+            || at.is_some_and(|at| at <= now.mono)
+            || link.sequence.lag() >= self.config.sequence_ack_lag;
+        if !is_due {
             return None;
         }
+        self.sequence_ack_is_due = false;
         self.timers.clear(Timer::SequenceAck);
         let sequence_id = link.sequence.acknowledge()?;
         Some(

@@ -262,7 +262,7 @@ mod tests {
         let closed = Loss::RecoveryRefused(Closure {
             code: Some(1008),
             reason: "Unknown".to_owned(),
-            error: None,
+            ..Closure::default()
         });
         let (json, text) = printed(&Line::Disconnected {
             connection_id: "c".to_owned(),

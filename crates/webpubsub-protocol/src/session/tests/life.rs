@@ -47,7 +47,7 @@ fn starting_twice_is_a_mistake() {
 }
 
 #[test]
-fn a_stop_says_goodbye_and_settles_everything() {
+fn a_stop_closes_the_connection_and_settles_everything() {
     let mut w = World::connected(SessionConfig::default());
     let written = w.submit(&join("g"));
     w.written();
@@ -127,6 +127,17 @@ fn a_stopped_session_starts_again_as_a_new_one() {
     );
 }
 
+#[test]
+fn what_is_said_about_consumers_while_stopped_does_not_outlive_the_start() {
+    let mut w = World::connected(SessionConfig::default());
+    w.stop();
+    w.stall(true);
+    assert_eq!(w.session.poll_timeout(), None);
+    w.actions();
+    w.connect();
+    w.submit(&join("g"));
+}
+
 // req: C-6-3
 #[test]
 fn without_a_token_a_lost_connection_is_over() {
@@ -160,6 +171,44 @@ fn without_a_token_a_lost_connection_is_over() {
     );
     assert_eq!(w.session.connection_id(), None);
     w.reconnect("c2");
+}
+
+#[test]
+fn the_first_dial_after_a_loss_comes_at_once() {
+    let mut w = World::connected(SessionConfig::default());
+    w.advance(SECOND * 20);
+    w.close(1008);
+    assert_eq!(w.session.poll_timeout(), Some(w.now.mono));
+    w.timeout();
+    assert_eq!(w.dialled(), None);
+    w.refuse_dial(503);
+    assert!(w.session.poll_timeout() > Some(w.now.mono));
+}
+
+#[test]
+fn connections_that_are_dropped_at_once_are_dialled_less_and_less_often() {
+    use crate::subprotocol::Subprotocol;
+    for protocol in [Subprotocol::Json, Subprotocol::ReliableJson] {
+        let mut w = World::of(protocol, SessionConfig::default());
+        w.connect();
+        let start = w.now.mono;
+        let mut dials = 0;
+        while w.now.mono - start < SECOND * 60 {
+            w.cut();
+            w.redial();
+            dials += 1;
+            w.input(Input::Opened);
+            w.receive(CONNECTED);
+        }
+        assert!(dials < 60, "{protocol:?}: {dials} dials in a minute");
+        w.advance(SECOND * 20);
+        w.close(1008);
+        assert_eq!(
+            w.session.poll_timeout(),
+            Some(w.now.mono),
+            "{protocol:?}: this one lasted"
+        );
+    }
 }
 
 #[test]
@@ -211,6 +260,7 @@ fn endless_durations_never_end() {
     w.refuse(1, "Timeout");
     assert!(matches!(w.settled()[..], [(id, Outcome::Rejected { .. })] if id == request));
     w.message(1);
+    assert_eq!(w.written(), [""; 0], "nothing is acknowledged by time");
     w.sleep(SECOND * 100);
     w.timeout();
     w.cut();

