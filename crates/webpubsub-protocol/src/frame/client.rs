@@ -11,7 +11,7 @@ use crate::payload::Payload;
 ///
 /// A frame with an ack id is answered by [`ServerFrame::Ack`](super::ServerFrame::Ack), one
 /// without it is fire and forget.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientFrame {
     /// Join a group. Needs the permission `joinLeaveGroup`.

@@ -7,11 +7,14 @@
 //! reliable one.
 
 mod client;
+mod debug;
 pub mod json;
 pub mod protobuf;
 mod server;
 
 use std::fmt;
+
+use bytestring::ByteString;
 
 pub use client::{ClientFrame, Invocation, StreamEndError, StreamStart};
 pub use server::{
@@ -80,4 +83,29 @@ pub enum DecodeError {
     /// A member stands where the frame does not allow it.
     #[error("member `{0}` is not allowed here")]
     Unexpected(&'static str),
+    /// The answer to a request whose id can be read, but not what the answer says.
+    #[error("the answer to a request: {error}")]
+    Answer {
+        /// Whose answer it is.
+        to: AnswerTo,
+        /// What is wrong with it.
+        error: Box<DecodeError>,
+    },
+}
+
+impl DecodeError {
+    /// What is wrong with the answer to this request.
+    fn of_answer(self, to: AnswerTo) -> Self {
+        let error = Box::new(self);
+        Self::Answer { to, error }
+    }
+}
+
+/// The request that an answer belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerTo {
+    /// The one with this ack id.
+    Ack(AckId),
+    /// The invocation with this id.
+    Invocation(ByteString),
 }

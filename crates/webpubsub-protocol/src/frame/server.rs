@@ -6,7 +6,7 @@ use crate::name::GroupName;
 use crate::payload::Payload;
 
 /// A frame from the service to a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerFrame {
     /// The first frame of a connection, and of a recovered socket.
@@ -133,6 +133,14 @@ impl FrameError {
             message: Some(message.into()),
         }
     }
+
+    /// A failure that says no more than that it is one.
+    pub(super) fn unnamed() -> Self {
+        Self {
+            name: ByteString::new(),
+            message: None,
+        }
+    }
 }
 
 /// The place of a message in a stream.
@@ -160,7 +168,7 @@ pub struct StreamError {
 }
 
 /// The state of one member of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GroupStateItem {
     /// The member.
     pub connection_id: ByteString,

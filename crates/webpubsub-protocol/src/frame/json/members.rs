@@ -141,9 +141,10 @@ impl<'a> Members<'a> {
             .transpose()
     }
 
-    /// A string member as shared text; a slice of the frame when nothing is escaped.
+    /// A string member as shared text. A copy: names and ids are kept for longer than a frame, and a
+    /// slice would keep all of its frame with it.
     pub(super) fn shared(&self, member: Member) -> Result<Option<ByteString>, DecodeError> {
-        Ok(self.text(member)?.map(|text| self.share(text)))
+        Ok(self.text(member)?.map(|text| text.into_owned().into()))
     }
 
     /// A string member or `null`.
@@ -245,6 +246,16 @@ impl<'a> Members<'a> {
         self.text(Member::DataType)?
             .map(|name| DataType::from_name(&name).ok_or(DecodeError::Unknown("dataType")))
             .transpose()
+    }
+
+    /// The `data` member of a frame of the service, which does not check protobuf either.
+    pub(super) fn received_payload(&self, data_type: DataType) -> Result<Payload, DecodeError> {
+        match (data_type, self.raw(Member::Data)) {
+            (DataType::Protobuf, Some(raw)) => base64_bytes(raw)
+                .map(|bytes| Payload::Protobuf(bytes.into()))
+                .ok_or(DecodeError::Invalid("data")),
+            _ => self.payload(data_type),
+        }
     }
 
     /// The `data` member, read as `data_type`.

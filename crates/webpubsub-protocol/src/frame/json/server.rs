@@ -3,10 +3,12 @@ use bytes::Bytes;
 use super::members::{Member, Members};
 use super::write::ObjectWriter;
 use crate::frame::{
-    AckId, DecodeError, FrameError, GroupStateItem, Message, Sender, SequenceId, ServerFrame,
-    StreamError, StreamInfo,
+    AckId, AnswerTo, DecodeError, FrameError, GroupStateItem, Message, Sender, SequenceId,
+    ServerFrame, StreamError, StreamInfo,
 };
 use crate::limits;
+use crate::metadata::Metadata;
+use crate::payload::Payload;
 
 /// Writes a frame as the service sends it.
 #[must_use]
@@ -177,38 +179,44 @@ fn group_state(
 
 /// Reads a frame that the service sent.
 ///
-/// Tolerant as the protocol asks: unknown members are skipped, `null` is as good as absent.
+/// Tolerant as the protocol asks: unknown members are skipped, `null` is as good as absent, data of
+/// the type `protobuf` need not be a `google.protobuf.Any`, and the last message of a stream may lack
+/// its payload, which is an empty text then.
 ///
 /// # Errors
 ///
 /// [`DecodeError::Unknown`] for a `type`, `event`, `from` or `dataType` of a newer service, which
-/// a client skips; the others mean that the bytes are not a frame.
+/// a client skips; [`DecodeError::Answer`] for an answer of which only the request is clear; the
+/// others mean that the bytes are not a frame.
 pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError> {
     let text = super::checked_text(frame.into(), limits::SERVER_FRAME_BYTES)?;
     let members = Members::of_frame(&text)?;
     let members = &members;
     match &*members.required_text(Member::Type)? {
         "message" => message(members).map(ServerFrame::Message),
-        "ack" => Ok(ServerFrame::Ack {
-            ack_id: AckId(members.required_integer(Member::AckId)?),
-            error: outcome(members)?.err(),
-        }),
+        "ack" => {
+            let ack_id = AckId(members.required_integer(Member::AckId)?);
+            match outcome(members) {
+                Ok(result) => Ok(ServerFrame::Ack {
+                    ack_id,
+                    error: result.err(),
+                }),
+                Err(error) => Err(error.of_answer(AnswerTo::Ack(ack_id))),
+            }
+        }
         "pong" => Ok(ServerFrame::Pong),
         "system" => system(members),
-        "invokeResponse" => Ok(ServerFrame::InvokeResponse {
-            invocation_id: members.required_shared(Member::InvocationId)?,
-            result: match outcome(members)? {
-                Ok(()) if members.has(Member::Data) => {
-                    let data_type = members
-                        .data_type()?
-                        .ok_or(DecodeError::Missing("dataType"))?;
-                    Ok(Some(members.payload(data_type)?))
-                }
-                Ok(()) => Ok(None),
-                Err(error) => Err(error),
-            },
-            metadata: members.metadata()?.unwrap_or_default(),
-        }),
+        "invokeResponse" => {
+            let invocation_id = members.required_shared(Member::InvocationId)?;
+            match invoke_result(members) {
+                Ok((result, metadata)) => Ok(ServerFrame::InvokeResponse {
+                    invocation_id,
+                    result,
+                    metadata,
+                }),
+                Err(error) => Err(error.of_answer(AnswerTo::Invocation(invocation_id))),
+            }
+        }
         "streamAck" => Ok(ServerFrame::StreamAck {
             stream_id: members.required_shared(Member::StreamId)?,
             expected_sequence_id: members.required_integer(Member::ExpectedSequenceId)?,
@@ -220,10 +228,11 @@ pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError
         }),
         "streamClosed" => Ok(ServerFrame::StreamClosed {
             stream_id: members.required_shared(Member::StreamId)?,
+            // Whatever it says, the stream is over.
             error: members
-                .nullable_object(Member::Error)?
-                .map(|e| named_error(&e))
-                .transpose()?,
+                .nullable_object(Member::Error)
+                .and_then(|error| error.map(|error| named_error(&error)).transpose())
+                .unwrap_or_else(|_| Some(FrameError::unnamed())),
         }),
         "groupStateSnapshot" => Ok(ServerFrame::GroupStateSnapshot {
             sequence_id: sequence_id(members)?,
@@ -254,18 +263,53 @@ fn message(members: &Members<'_>) -> Result<Message, DecodeError> {
         },
         _ => return Err(DecodeError::Unknown("from")),
     };
-    let data_type = members
-        .data_type()?
-        .ok_or(DecodeError::Missing("dataType"))?;
+    // A place that cannot be read is not worth losing the message for.
+    let mut stream = (members.nullable_object(Member::Stream).ok().flatten())
+        .and_then(|stream| read_stream(&stream).ok().flatten());
+    let payload = match (received_payload(members), &mut stream) {
+        (Ok(payload), _) => payload,
+        // Its readers must not wait for the end of a stream because its last words are missing …
+        (Err(DecodeError::Missing(_)), Some(stream)) if stream.end_of_stream => Payload::text(""),
+        // … or cannot be read.
+        (Err(error), Some(stream)) if stream.end_of_stream => {
+            stream.error.get_or_insert_with(|| StreamError {
+                name: "InvalidData".into(),
+                message: Some(error.to_string().into()),
+                user_error_code: None,
+            });
+            Payload::text("")
+        }
+        (Err(error), _) => return Err(error),
+    };
     Ok(Message {
         sequence_id: sequence_id(members)?,
         from,
-        payload: members.payload(data_type)?,
+        payload,
         metadata: members.metadata()?.unwrap_or_default(),
-        // A place that cannot be read is not worth losing the message for.
-        stream: (members.nullable_object(Member::Stream).ok().flatten())
-            .and_then(|stream| read_stream(&stream).ok().flatten()),
+        stream,
     })
+}
+
+fn received_payload(members: &Members<'_>) -> Result<Payload, DecodeError> {
+    let data_type = members
+        .data_type()?
+        .ok_or(DecodeError::Missing("dataType"))?;
+    members.received_payload(data_type)
+}
+
+/// Result and metadata of an `invokeResponse`.
+fn invoke_result(
+    members: &Members<'_>,
+) -> Result<(Result<Option<Payload>, FrameError>, Metadata), DecodeError> {
+    let result = match outcome(members)? {
+        Ok(()) if members.has(Member::Data) => Ok(members
+            .data_type()?
+            .map(|data_type| members.received_payload(data_type))
+            .transpose()?),
+        Ok(()) => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok((result, members.metadata()?.unwrap_or_default()))
 }
 
 fn system(members: &Members<'_>) -> Result<ServerFrame, DecodeError> {
@@ -293,17 +337,14 @@ fn outcome(members: &Members<'_>) -> Result<Result<(), FrameError>, DecodeError>
     }
     match members.nullable_object(Member::Error)? {
         Some(error) => named_error(&error).map(Err),
-        // A failure without a name is still a failure.
-        None => Ok(Err(FrameError {
-            name: "".into(),
-            message: None,
-        })),
+        None => Ok(Err(FrameError::unnamed())),
     }
 }
 
 fn named_error(members: &Members<'_>) -> Result<FrameError, DecodeError> {
     Ok(FrameError {
-        name: members.required_shared(Member::Name)?,
+        // A failure without a name is still a failure.
+        name: members.nullable_shared(Member::Name)?.unwrap_or_default(),
         message: members.nullable_shared(Member::Message)?,
     })
 }

@@ -1,10 +1,11 @@
 use bytes::Bytes;
+use bytestring::ByteString;
 use prost::Message as _;
 
 use super::value;
 use crate::frame::{
-    AckId, DecodeError, FrameError, GroupStateItem, Message, Sender, SequenceId, ServerFrame,
-    StreamError, StreamInfo,
+    AckId, AnswerTo, DecodeError, FrameError, GroupStateItem, Message, Sender, SequenceId,
+    ServerFrame, StreamError, StreamInfo,
 };
 use crate::generated::webpubsub as wire;
 use crate::generated::webpubsub::downstream_message as down;
@@ -230,13 +231,15 @@ fn text_or_empty(text: Option<&str>) -> String {
 
 /// Reads a frame that the service sent.
 ///
-/// Tolerant as the protocol asks: unknown members are skipped, and the last message of a stream
-/// may lack its payload, which is an empty text then.
+/// Tolerant as the protocol asks: unknown members are skipped, data of the type `protobuf` need not
+/// be a `google.protobuf.Any`, and the last message of a stream may lack its payload, which is an
+/// empty text then.
 ///
 /// # Errors
 ///
 /// [`DecodeError::Unknown`] for a frame, a system message, a `from` or a payload of a newer
-/// service, which a client skips; the others mean that the bytes are not a frame.
+/// service, which a client skips; [`DecodeError::Answer`] for an answer of which only the request is
+/// clear; the others mean that the bytes are not a frame.
 pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError> {
     let frame: wire::DownstreamMessage = super::parse(frame.into(), limits::SERVER_FRAME_BYTES)?;
     match frame.message.ok_or(DecodeError::Unknown("message"))? {
@@ -250,16 +253,25 @@ pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError
         }),
         down::Message::PongMessage(_) => Ok(ServerFrame::Pong),
         down::Message::SystemMessage(m) => read_system(m),
-        down::Message::InvokeResponseMessage(m) => Ok(ServerFrame::InvokeResponse {
-            invocation_id: m.invocation_id.into(),
-            result: if m.success {
-                Ok(value::payload(m.data)?)
+        down::Message::InvokeResponseMessage(m) => {
+            let invocation_id: ByteString = m.invocation_id.into();
+            let result = if m.success {
+                value::received_payload(m.data).map(Ok)
             } else {
                 let error = m.error.unwrap_or_default();
-                Err(named_error(error.name, error.message))
-            },
-            metadata: value::metadata(m.metadata)?,
-        }),
+                Ok(Err(named_error(error.name, error.message)))
+            };
+            match (result, value::metadata(m.metadata)) {
+                (Ok(result), Ok(metadata)) => Ok(ServerFrame::InvokeResponse {
+                    invocation_id,
+                    result,
+                    metadata,
+                }),
+                (Err(error), _) | (_, Err(error)) => {
+                    Err(error.of_answer(AnswerTo::Invocation(invocation_id)))
+                }
+            }
+        }
         down::Message::StreamAckMessage(m) => Ok(ServerFrame::StreamAck {
             stream_id: m.stream_id.into(),
             expected_sequence_id: m.expected_sequence_id,
@@ -301,7 +313,9 @@ fn message(m: down::DataMessage) -> Result<Message, DecodeError> {
         (None, true) => Payload::text(""),
         (None, false) => return Err(DecodeError::Missing("data")),
         // Set, but to a kind of payload that this version does not know.
-        (data @ Some(_), _) => value::payload(data)?.ok_or(DecodeError::Unknown("data"))?,
+        (data @ Some(_), _) => {
+            value::received_payload(data)?.ok_or(DecodeError::Unknown("data"))?
+        }
     };
     Ok(Message {
         sequence_id: m.sequence_id.map(SequenceId),

@@ -59,6 +59,14 @@ pub(super) fn payload(data: Option<MessageData>) -> Result<Option<Payload>, Deco
         .transpose()
 }
 
+/// The same of a frame of the service, which does not check protobuf either.
+pub(super) fn received_payload(data: Option<MessageData>) -> Result<Option<Payload>, DecodeError> {
+    match data.and_then(|data| data.data) {
+        Some(Data::ProtobufData(bytes)) => Ok(Some(Payload::Protobuf(bytes))),
+        data => data.map(known_payload).transpose(),
+    }
+}
+
 fn known_payload(data: Data) -> Result<Payload, DecodeError> {
     match data {
         Data::TextData(text) => Ok(Payload::text(text)),

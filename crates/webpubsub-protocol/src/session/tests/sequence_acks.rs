@@ -127,7 +127,7 @@ fn a_number_that_leaves_none_for_the_next_message_ends_the_connection() {
 #[test]
 fn an_endless_delay_acknowledges_by_count_only() {
     let mut config = SessionConfig::default();
-    config.sequence_ack_delay = std::time::Duration::MAX;
+    config.sequence_ack_delay = Duration::MAX;
     config.sequence_ack_lag = 3;
     let mut w = World::connected(config);
     w.message(1);
