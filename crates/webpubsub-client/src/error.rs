@@ -1,6 +1,6 @@
 //! Why something failed.
 
-use webpubsub_protocol::frame::{AckId, FrameError};
+use webpubsub_protocol::frame::{AckId, DecodeError, FrameError};
 use webpubsub_protocol::metadata::InvalidMetadata;
 use webpubsub_protocol::name::InvalidName;
 use webpubsub_protocol::payload::PayloadError;
@@ -102,6 +102,9 @@ pub enum SendError {
     /// A request with a time-out was awaited outside of a tokio runtime, which measures it.
     #[error("a request with a time-out needs a tokio runtime")]
     NoRuntime,
+    /// The service answered, but the answer cannot be read. The service may or may not have done it.
+    #[error("the answer of the service cannot be read")]
+    UnreadableAnswer(#[source] DecodeError),
     /// The name of a group or an event breaks the service's rules.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),

@@ -39,6 +39,8 @@ pub(crate) fn failure(outcome: Outcome) -> SendError {
         Outcome::Rejected { error, ack_id } => SendError::Rejected { error, ack_id },
         Outcome::Lost(loss) => SendError::Lost(loss),
         Outcome::Stalled => SendError::Stalled,
+        Outcome::TimedOut => SendError::TimedOut,
+        Outcome::Unreadable(error) => SendError::UnreadableAnswer(error),
         _ => SendError::NotStarted,
     }
 }

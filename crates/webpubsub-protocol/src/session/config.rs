@@ -73,6 +73,9 @@ pub struct SessionConfig {
     pub stream_window: usize,
     /// … and their bytes. Default: 4 MiB. The last fragment that finds room may exceed it.
     pub stream_window_bytes: usize,
+    /// How long the service may take to answer the start of an outbound stream, from when it was
+    /// written. Default: 30 s.
+    pub stream_start_timeout: Duration,
 }
 
 impl Default for SessionConfig {
@@ -105,6 +108,7 @@ impl Default for SessionConfig {
             sequence_ack_lag: 300,
             stream_window: 64,
             stream_window_bytes: 4 * 1024 * 1024,
+            stream_start_timeout: Duration::from_secs(30),
         }
     }
 }

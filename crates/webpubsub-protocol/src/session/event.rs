@@ -364,6 +364,13 @@ pub enum Ignored {
     /// `connected` with another id, on a connection that is open.
     #[error("the service confirmed another connection on an open socket")]
     AnotherConnection,
+    /// A group's states take up as much memory as they may, so the state of another member is not
+    /// kept.
+    #[error("a group has too many states")]
+    TooManyStates,
+    /// A fragment of a stream whose id is longer than any that is kept.
+    #[error("a fragment of a stream with an overlong id")]
+    StreamIdTooLong,
     /// A fragment of one stream more than a subscription shows at the same time.
     #[error("a fragment of one inbound stream too many")]
     TooManyStreams,

@@ -9,9 +9,7 @@ use super::life::{Kind, Phase};
 use super::outbound_stream::Violation;
 use super::protocol::WireFrame;
 use super::timer::Timer;
-use crate::frame::{
-    AckId, ClientFrame, FrameError, Message, SequenceId, ServerFrame, StreamEndError,
-};
+use crate::frame::{AckId, AnswerTo, DecodeError, FrameError, Message, SequenceId, ServerFrame};
 use crate::name::GroupName;
 
 /// The largest sequence id to believe: what the official client can still count exactly. After a
@@ -27,6 +25,9 @@ impl Session {
         self.timers.clear(Timer::Probe);
         let frame = match self.protocol.decode(frame) {
             Ok(frame) => frame,
+            Err(DecodeError::Answer { to, error }) if self.phase == Phase::Connected => {
+                return self.unreadable_answer(&to, *error);
+            }
             Err(error) => return self.ignore(Ignored::Undecodable(error)),
         };
         match (self.phase, &frame) {
@@ -48,6 +49,16 @@ impl Session {
         self.dispatch(now, frame);
         if let Some(id) = sequence_id.filter(|id| *id > LARGEST_SEQUENCE_ID) {
             self.give_up_connection(now, Loss::InvalidSequenceId(id));
+        }
+    }
+
+    /// Whose answer it is could be read, and no more: nobody must wait for it any longer.
+    fn unreadable_answer(&mut self, to: &AnswerTo, error: DecodeError) {
+        let settled = self
+            .requests
+            .fail_unreadable(to, error.clone(), &mut self.events);
+        if !settled {
+            self.ignore(Ignored::Undecodable(error));
         }
     }
 
@@ -116,7 +127,7 @@ impl Session {
                 }
                 // A replayed snapshot comes before the answer to its subscription.
                 if self.groups.is_subscribed(&group) || self.requests.is_subscribing(&group) {
-                    let changes = self.groups.snapshot(now, &group, items);
+                    let changes = self.groups.snapshot(now, &group, items, &mut self.events);
                     self.report_states(group, changes);
                 } else {
                     self.ignore(Ignored::UnknownGroupState);
@@ -131,7 +142,7 @@ impl Session {
                     return;
                 }
                 if self.groups.is_subscribed(&group) {
-                    let changes = self.groups.update(now, &group, items);
+                    let changes = self.groups.update(now, &group, items, &mut self.events);
                     self.report_states(group, changes);
                 } else {
                     self.ignore(Ignored::UnknownGroupState);
@@ -226,14 +237,9 @@ impl Session {
             Ok(false) => self.ignore(Ignored::UnknownStream),
             Err(violation) => {
                 // The service must not go on with a stream whose order is broken.
-                let end = ClientFrame::EndStream {
-                    stream_id,
-                    error: Some(StreamEndError {
-                        message: Some(violation.to_string()),
-                        user_error_code: Some("ProtocolViolation".to_owned()),
-                    }),
-                };
-                self.urgent.push_back(self.protocol.encode(&end));
+                let code = Some("ProtocolViolation");
+                let frame = self.stream_end(stream_id, &violation.to_string(), code);
+                self.urgent.push_back(frame);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 
-use super::event::{Event, Now};
+use super::event::{Event, Ignored, Now};
 use super::request::Outcome;
 use super::requests::Effect;
 use crate::frame::{ClientFrame, FrameError, GroupStateItem};
@@ -17,6 +17,13 @@ const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// … and so many of them per group.
 const TOMBSTONES: usize = 200;
+
+/// What the states of one group may take up, in bytes: as much as a hundred thousand small ones. Ours;
+/// it keeps the members of a group from filling the memory of a client that watches it.
+const VIEW_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a member takes up beside its texts.
+const MEMBER_BYTES: usize = 128;
 
 /// The state of a member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +66,8 @@ struct View {
     /// all.
     is_confirmed: bool,
     members: BTreeMap<ByteString, MemberState>,
+    /// What they take up.
+    bytes: usize,
     /// When members were cleared, by the service's clock and by ours.
     cleared: BTreeMap<ByteString, (i64, Instant)>,
     /// The members are from an earlier connection; the next snapshot replaces them.
@@ -188,6 +197,7 @@ impl Groups {
             Effect::Subscribed(group) => {
                 // What is shown would stay as it was on the connection before.
                 let view = self.views.entry(group.clone()).or_default();
+                view.bytes = 0;
                 let members = std::mem::take(&mut view.members).into_keys();
                 let changes: Vec<_> = members
                     .map(|connection_id| StateChange::Cleared { connection_id })
@@ -208,6 +218,7 @@ impl Groups {
         now: Now,
         group: &GroupName,
         items: Vec<GroupStateItem>,
+        events: &mut VecDeque<Event>,
     ) -> Vec<StateChange> {
         // The first snapshot may come before the answer to the subscription.
         let view = self.views.entry(group.clone()).or_default();
@@ -225,6 +236,7 @@ impl Groups {
                 let is_newer = !is_stale && newest.is_some_and(|newest| member.updated_at > newest);
                 let stays = listed.contains(id) || is_newer;
                 if !stays {
+                    view.bytes -= size(member);
                     let connection_id = id.clone();
                     changes.push(StateChange::Cleared { connection_id });
                 }
@@ -234,7 +246,7 @@ impl Groups {
         changes.extend(
             items
                 .into_iter()
-                .filter_map(|item| view.apply(now.mono, item)),
+                .filter_map(|item| view.apply(now.mono, item, events)),
         );
         changes
     }
@@ -245,19 +257,25 @@ impl Groups {
         now: Now,
         group: &GroupName,
         items: Vec<GroupStateItem>,
+        events: &mut VecDeque<Event>,
     ) -> Vec<StateChange> {
         let Some(view) = self.views.get_mut(group) else {
             return Vec::new();
         };
         let changes = items
             .into_iter()
-            .filter_map(|item| view.apply(now.mono, item));
+            .filter_map(|item| view.apply(now.mono, item, events));
         changes.collect()
     }
 }
 
 impl View {
-    fn apply(&mut self, now: Instant, item: GroupStateItem) -> Option<StateChange> {
+    fn apply(
+        &mut self,
+        now: Instant,
+        item: GroupStateItem,
+        events: &mut VecDeque<Event>,
+    ) -> Option<StateChange> {
         let id = item.connection_id.clone();
         self.cleared
             .retain(|_, (_, at)| now.saturating_duration_since(*at) < TOMBSTONE_LIFETIME);
@@ -270,8 +288,8 @@ impl View {
             return None;
         }
         let Some(state) = item.state else {
-            self.bury(id.clone(), item.updated_at, now);
-            let known = self.members.remove(&id);
+            self.remember_cleared(id.clone(), item.updated_at, now);
+            let known = self.remove(&id);
             return known.map(|_| StateChange::Cleared { connection_id: id });
         };
         self.cleared.remove(&id);
@@ -281,11 +299,23 @@ impl View {
             state,
             updated_at: item.updated_at,
         };
+        let before = self.remove(&id);
+        if self.bytes.saturating_add(size(&member)) > VIEW_BYTES {
+            events.push_back(Event::Ignored(Ignored::TooManyStates));
+            return before.map(|_| StateChange::Cleared { connection_id: id });
+        }
+        self.bytes += size(&member);
         self.members.insert(id, member.clone());
         Some(StateChange::Set(member))
     }
 
-    fn bury(&mut self, id: ByteString, updated_at: i64, now: Instant) {
+    fn remove(&mut self, id: &ByteString) -> Option<MemberState> {
+        let member = self.members.remove(id)?;
+        self.bytes -= size(&member);
+        Some(member)
+    }
+
+    fn remember_cleared(&mut self, id: ByteString, updated_at: i64, now: Instant) {
         if self.cleared.len() >= TOMBSTONES {
             let oldest = self.cleared.iter().min_by_key(|(_, (_, at))| *at);
             if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
@@ -294,4 +324,14 @@ impl View {
         }
         self.cleared.insert(id, (updated_at, now));
     }
+}
+
+/// What a member takes up in a view, in bytes.
+fn size(member: &MemberState) -> usize {
+    let entries = member.state.iter();
+    let state: usize = entries
+        .map(|(key, value)| key.len() + value.len() + MEMBER_BYTES)
+        .sum();
+    let user_id = member.user_id.as_ref().map_or(0, |id| id.len());
+    MEMBER_BYTES + member.connection_id.len() + user_id + state
 }

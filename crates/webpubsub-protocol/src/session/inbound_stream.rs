@@ -17,6 +17,9 @@ const IGNORED_STREAMS: usize = 1000;
 /// Streams that one subscription shows at the same time. Ours; what begins beyond is ignored.
 const ACTIVE_STREAMS: usize = 10_000;
 
+/// Ids of streams longer than this are not kept, in bytes. Ours.
+const STREAM_ID_BYTES: usize = 1024;
+
 /// Names a subscription to streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(u64);
@@ -138,6 +141,9 @@ impl InboundStreams {
         else {
             return;
         };
+        if info.stream_id.len() > STREAM_ID_BYTES {
+            return events.push_back(Event::Ignored(Ignored::StreamIdTooLong));
+        }
         let name = (group.clone(), info.stream_id.clone());
         for (id, subscription) in &mut self.subscriptions {
             let wanted = |groups: &BTreeSet<GroupName>| groups.contains(group);

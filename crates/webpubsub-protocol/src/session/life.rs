@@ -177,6 +177,8 @@ impl Session {
         self.become_connected(now);
         if let Some(link) = &mut self.link {
             link.replayed = Some(0);
+            // The acknowledgement that was due may have been lost with the socket before.
+            self.sequence_ack_is_due = link.sequence.is_unacknowledged();
             // It was not the end.
             link.disconnect_message = None;
         }

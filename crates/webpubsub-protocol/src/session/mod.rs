@@ -286,7 +286,11 @@ impl Session {
             self.fire(now, timer, due);
         }
         self.inbound.handle_timeout(now.mono, &mut self.events);
-        self.outbound.handle_timeout(now.mono);
+        let overdue = self.outbound.handle_timeout(now.mono, &mut self.events);
+        for stream_id in overdue {
+            let frame = self.stream_end(stream_id, "The start was not answered in time.", None);
+            self.urgent.push_back(frame);
+        }
     }
 
     /// Tells whether the application has stopped taking events, so that nothing is read from the
@@ -357,7 +361,7 @@ impl Session {
         }
         // Both take turns, so that neither starves the other.
         let streams_first = std::mem::take(&mut self.streams_next);
-        if streams_first && let Some(frame) = self.outbound.next_frame(now.mono, &mut self.events) {
+        if streams_first && let Some(frame) = self.next_stream_frame(now) {
             return Some(frame);
         }
         let most = self.config.max_in_flight;
@@ -365,7 +369,7 @@ impl Session {
             self.streams_next = true;
             return Some(frame);
         }
-        self.outbound.next_frame(now.mono, &mut self.events)
+        self.next_stream_frame(now)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do. `None` once it is stopped.
@@ -451,6 +455,12 @@ impl Session {
     /// The groups that are joined, and will be joined again.
     pub fn joined_groups(&self) -> impl Iterator<Item = &GroupName> {
         self.groups.joined()
+    }
+
+    fn next_stream_frame(&mut self, now: Now) -> Option<WireFrame> {
+        let timeout = self.config.stream_start_timeout;
+        self.outbound
+            .next_frame(now.mono, timeout, &mut self.events)
     }
 
     fn sequence_ack(&mut self, now: Now) -> Option<WireFrame> {

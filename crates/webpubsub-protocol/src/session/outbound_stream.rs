@@ -53,6 +53,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// A fragment came out of turn.
+const INVALID_SEQUENCE_ID: &str = "InvalidSequenceId";
+
 #[derive(Debug)]
 struct Outbound {
     id: ByteString,
@@ -80,7 +83,10 @@ struct Outbound {
 #[derive(Debug)]
 enum Start {
     Waiting(WireFrame),
-    Written,
+    /// To be answered by then; `None` is whenever it may be.
+    Written {
+        until: Option<Instant>,
+    },
     Accepted,
 }
 
@@ -290,6 +296,7 @@ impl OutboundStreams {
     pub(super) fn next_frame(
         &mut self,
         now: Instant,
+        start_timeout: Duration,
         events: &mut VecDeque<Event>,
     ) -> Option<WireFrame> {
         let (after, up_to) = match self.last.take() {
@@ -300,7 +307,7 @@ impl OutboundStreams {
             for (request, stream) in self.streams.range_mut(range) {
                 let is_start = matches!(stream.start, Start::Waiting(_));
                 let keep_alives = stream.keep_alives.len();
-                if let Some(frame) = stream.next_frame(now, events) {
+                if let Some(frame) = stream.next_frame(now, start_timeout, events) {
                     self.unwritten -= usize::from(is_start);
                     let is_less = is_start || stream.keep_alives.len() < keep_alives;
                     self.freed += u64::from(is_less);
@@ -312,19 +319,33 @@ impl OutboundStreams {
         None
     }
 
-    /// When a paused stream goes on.
+    /// When a paused stream goes on, or the answer to a start is overdue.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.streams
-            .values()
-            .filter_map(|stream| stream.paused_until)
-            .min()
+        let deadlines = |stream: &Outbound| stream.paused_until.or(stream.answered_until());
+        self.streams.values().filter_map(deadlines).min()
     }
 
-    /// Ends the pauses that are over.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    /// Ends the pauses that are over, and fails the streams whose start was not answered in time.
+    /// Returns their ids: the service may have opened them.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        events: &mut VecDeque<Event>,
+    ) -> Vec<ByteString> {
         for stream in self.streams.values_mut() {
             stream.paused_until.take_if(|until| *until <= now);
         }
+        let is_overdue = |stream: &Outbound| stream.answered_until().is_some_and(|at| at <= now);
+        let overdue = self.streams.iter().filter(|(_, stream)| is_overdue(stream));
+        let overdue: Vec<_> = overdue.map(|(request, _)| *request).collect();
+        let mut ids = Vec::new();
+        for request in overdue {
+            if let Some(stream) = self.remove(request) {
+                ids.push(stream.id.clone());
+                stream.fail(request, &Failure::TimedOut, events);
+            }
+        }
+        ids
     }
 
     /// A `streamAck`; whether the stream is known.
@@ -341,7 +362,7 @@ impl OutboundStreams {
             // Meant for an earlier stream of this name.
             return Ok(false);
         }
-        if matches!(stream.start, Start::Written) && expected == 1 {
+        if matches!(stream.start, Start::Written { .. }) && expected == 1 {
             stream.start = Start::Accepted;
             if std::mem::take(&mut stream.is_awaited) {
                 let outcome = Outcome::Accepted { ack_id: None };
@@ -368,13 +389,22 @@ impl OutboundStreams {
         let Some((request, stream)) = self.find(id) else {
             return Ok(false);
         };
-        if !matches!(stream.start, Start::Accepted) {
-            return Ok(false);
+        // A start has no fragments to refuse: this is meant for an earlier stream of this name.
+        let is_about_a_fragment = matches!(&*error.name, INVALID_SEQUENCE_ID | "TransientError");
+        match stream.start {
+            Start::Accepted => {}
+            Start::Written { .. } if !is_about_a_fragment => {
+                if let Some(stream) = self.remove(request) {
+                    stream.fail(request, &Failure::Refused(error.clone()), events);
+                }
+                return Ok(true);
+            }
+            Start::Written { .. } | Start::Waiting(_) => return Ok(false),
         }
         if let Err(violation) = stream.trim(expected) {
             return Err(self.violated(request, violation, events));
         }
-        let is_passing = error.name != "InvalidSequenceId";
+        let is_passing = error.name != INVALID_SEQUENCE_ID;
         if is_passing || stream.rewound_to != Some(expected) {
             stream.rewind();
             stream.rewound_to = Some(expected);
@@ -415,7 +445,7 @@ impl OutboundStreams {
         // name.
         let is_old = |stream: &Outbound| match stream.start {
             Start::Waiting(_) => true,
-            Start::Written => error.is_none() || forgotten,
+            Start::Written { .. } => error.is_none() || forgotten,
             Start::Accepted => false,
         };
         let known = self.find(id).filter(|(_, stream)| !is_old(stream));
@@ -456,7 +486,7 @@ impl OutboundStreams {
     pub(super) fn pause(&mut self, cause: &Loss, events: &mut VecDeque<Event>) {
         // Whether the service knows such a stream cannot be found out.
         self.fail_where(cause, events, |stream| {
-            matches!(stream.start, Start::Written)
+            matches!(stream.start, Start::Written { .. })
         });
         for stream in self.streams.values_mut() {
             stream.paused_until = None;
@@ -501,6 +531,8 @@ impl OutboundStreams {
 enum Failure {
     Refused(FrameError),
     Lost(Loss),
+    /// Its start was not answered.
+    TimedOut,
 }
 
 impl Outbound {
@@ -508,14 +540,28 @@ impl Outbound {
         self.oldest + self.fragments.len() as u64
     }
 
-    fn next_frame(&mut self, now: Instant, events: &mut VecDeque<Event>) -> Option<WireFrame> {
+    /// When the answer to its start is overdue.
+    const fn answered_until(&self) -> Option<Instant> {
+        match self.start {
+            Start::Written { until } => until,
+            Start::Waiting(_) | Start::Accepted => None,
+        }
+    }
+
+    fn next_frame(
+        &mut self,
+        now: Instant,
+        start_timeout: Duration,
+        events: &mut VecDeque<Event>,
+    ) -> Option<WireFrame> {
         match &self.start {
             Start::Waiting(frame) => {
                 let frame = frame.clone();
-                self.start = Start::Written;
+                let until = now.checked_add(start_timeout);
+                self.start = Start::Written { until };
                 return Some(frame);
             }
-            Start::Written => return None,
+            Start::Written { .. } => return None,
             Start::Accepted => {}
         }
         if self.paused_until.is_some_and(|until| now < until) {
@@ -619,11 +665,13 @@ impl Outbound {
                 error: error.clone(),
             },
             Failure::Lost(loss) => Outcome::Lost(loss.clone()),
+            Failure::TimedOut => Outcome::TimedOut,
         };
         if matches!(self.start, Start::Accepted) {
             let error = match failure {
                 Failure::Refused(error) => error.clone(),
                 Failure::Lost(loss) => FrameError::new("ConnectionLost", loss.to_string()),
+                Failure::TimedOut => FrameError::new("TimedOut", "The service did not answer."),
             };
             events.push_back(Event::StreamFailed {
                 stream,

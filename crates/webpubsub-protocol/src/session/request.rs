@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytestring::ByteString;
 
 use super::event::Loss;
-use crate::frame::{AckId, ClientFrame, FrameError, Invocation, StreamEndError, StreamStart};
+use crate::frame::{
+    AckId, ClientFrame, DecodeError, FrameError, Invocation, StreamEndError, StreamStart,
+};
 use crate::limits;
 use crate::metadata::Metadata;
 use crate::name::{EventName, GroupName};
@@ -342,6 +344,11 @@ pub enum Outcome {
     /// The application does not read its events, so the connection is paused and answers cannot
     /// arrive. The service may or may not have done it.
     Stalled,
+    /// The service did not answer the start of a stream within
+    /// [`stream_start_timeout`](super::SessionConfig::stream_start_timeout).
+    TimedOut,
+    /// The service answered, but nobody can tell what: it may or may not have done it.
+    Unreadable(DecodeError),
 }
 
 /// Why a request was not taken. The session is as it was before.

@@ -12,7 +12,7 @@ use super::event::{Event, Loss};
 use super::group_state::Groups;
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId};
-use crate::frame::{AckId, ClientFrame, FrameError};
+use crate::frame::{AckId, AnswerTo, ClientFrame, DecodeError, FrameError};
 use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::Payload;
@@ -406,6 +406,31 @@ impl Requests {
             },
         };
         settled(request, outcome, events);
+        true
+    }
+
+    /// An answer that cannot be read; whether somebody waited for it.
+    pub(super) fn fail_unreadable(
+        &mut self,
+        to: &AnswerTo,
+        error: DecodeError,
+        events: &mut VecDeque<Event>,
+    ) -> bool {
+        let request = match to {
+            AnswerTo::Ack(id) => self.by_ack.get(id),
+            AnswerTo::Invocation(id) => self.by_invocation.get(id),
+        };
+        let Some(&request) = request else {
+            return false;
+        };
+        let written = |pending: &Pending| pending.written.is_some();
+        if !self.pending.get(&request).is_some_and(written) {
+            return false;
+        }
+        let removed = self.remove(request);
+        if removed.is_some_and(|pending| pending.owner == Owner::Caller) {
+            settled(request, Outcome::Unreadable(error), events);
+        }
         true
     }
 

@@ -128,14 +128,23 @@ impl Session {
         let Some(stream_id) = self.outbound.id_of(stream).cloned() else {
             return;
         };
-        let frame = self.protocol.encode(&ClientFrame::EndStream {
-            stream_id,
-            error: Some(StreamEndError {
-                message: Some("The publisher gave the stream up.".to_owned()),
-                user_error_code: None,
-            }),
-        });
+        let frame = self.stream_end(stream_id, "The publisher gave the stream up.", None);
         self.outbound.end(stream, None, frame);
+    }
+
+    /// A frame that ends a stream early.
+    pub(super) fn stream_end(
+        &self,
+        stream_id: ByteString,
+        message: &str,
+        code: Option<&str>,
+    ) -> WireFrame {
+        let error = Some(StreamEndError {
+            message: Some(message.to_owned()),
+            user_error_code: code.map(str::to_owned),
+        });
+        self.protocol
+            .encode(&ClientFrame::EndStream { stream_id, error })
     }
 
     /// `frame` has no ack id yet.

@@ -333,3 +333,38 @@ fn a_subscription_that_cannot_be_restored_shows_nothing_old() {
     ));
     assert_eq!(states(&w), [""; 0]);
 }
+
+#[test]
+fn members_cannot_fill_the_memory_of_who_watches_them() {
+    let mut w = World::connected(SessionConfig::default());
+    w.submit(&Request::subscribe_group_state(group("g")));
+    w.written();
+    w.ack(1);
+    w.events();
+    let big = "x".repeat(1024 * 1024);
+    let update = |member: usize, at: i64, value: &str| {
+        format!(
+            r#"{{"type":"groupStateUpdate","group":"g","items":[{{"connectionId":"m{member}","state":{{"k":"{value}"}},"updatedAt":{at}}}]}}"#
+        )
+    };
+    for member in 0..20 {
+        w.receive(&update(member, 1, &big));
+    }
+    let ignored = [Event::Ignored(Ignored::TooManyStates)];
+    assert_eq!(
+        w.events()
+            .iter()
+            .filter(|event| ignored.contains(event))
+            .count(),
+        5
+    );
+    let known = |w: &World| {
+        w.session
+            .group_states(&group("g"))
+            .map_or(0, |states| states.len())
+    };
+    assert_eq!(known(&w), 15);
+    w.receive(&update(0, 2, "small"));
+    w.receive(&update(19, 2, &big));
+    assert_eq!(known(&w), 16, "room that was given back is used again");
+}

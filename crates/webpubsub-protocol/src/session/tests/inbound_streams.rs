@@ -224,3 +224,47 @@ fn the_largest_number_is_no_trouble() {
     last(&mut w, "s", u64::MAX, "");
     assert_eq!(seen(&mut w).len(), 4, "it cannot count on");
 }
+
+#[test]
+fn a_stream_ends_although_its_last_words_are_missing_or_cannot_be_read() {
+    let last = |data: &str| {
+        format!(
+            r#"{{"type":"message","from":"group","group":"g",{data}"stream":{{"streamId":"s","streamSequenceId":1,"endOfStream":true}}}}"#
+        )
+    };
+    for (data, is_failure) in [
+        (r#""dataType":"json","#, false),
+        ("", false),
+        (r#""dataType":"binary","data":"?","#, true),
+        (r#""dataType":"xml","data":"?","#, true),
+    ] {
+        let mut w = World::connected(SessionConfig::default());
+        w.session.subscribe_streams(StreamOptions::default());
+        w.receive(&last(data));
+        let events = w.events();
+        let end = events.iter().find_map(|event| match event {
+            Event::StreamEnded { end, .. } => Some(end),
+            _ => None,
+        });
+        let is_expected = match end {
+            Some(StreamEnd::Failed(error)) => is_failure && error.name == "InvalidData",
+            Some(StreamEnd::Complete) => !is_failure,
+            _ => false,
+        };
+        assert!(is_expected, "{data}: {events:?}");
+    }
+}
+
+#[test]
+fn streams_with_overlong_ids_are_not_kept() {
+    let mut w = World::connected(SessionConfig::default());
+    w.session.subscribe_streams(StreamOptions::default());
+    let id = "s".repeat(1025);
+    w.receive(&format!(
+        r#"{{"type":"message","from":"group","group":"g","dataType":"text","data":"x","stream":{{"streamId":"{id}","streamSequenceId":1}}}}"#
+    ));
+    assert!(matches!(
+        w.events()[..],
+        [Event::Ignored(Ignored::StreamIdTooLong), Event::Message(_)]
+    ));
+}

@@ -158,7 +158,6 @@ fn after_thirty_seconds_a_new_connection_is_opened() {
             ..
         }
     )));
-    w.actions();
     w.reconnect("c2");
 }
 

@@ -120,3 +120,50 @@ fn users_may_be_null_absent_or_a_string() {
         assert_eq!(w.session.user_id().map(|id| &**id), expected);
     }
 }
+
+// req: C-5-1
+#[test]
+fn an_answer_that_cannot_be_read_fails_its_request() {
+    let broken = [
+        r#"{"type":"ack","ackId":1,"success":"yes"}"#,
+        r#"{"type":"ack","ackId":1,"success":false,"error":7}"#,
+        r#"{"type":"ack","ackId":1,"success":false,"error":{"name":7}}"#,
+        r#"{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"xml","data":"x"}"#,
+        r#"{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"binary","data":"?"}"#,
+        r#"{"type":"invokeResponse","invocationId":"1","success":true,"metadata":7}"#,
+    ];
+    for frame in broken {
+        let mut w = World::connected(SessionConfig::default());
+        let requests = [w.submit(&join("g")), w.submit(&invoke(None))];
+        w.written();
+        w.receive(frame);
+        let settled = w.settled();
+        assert!(
+            matches!(&settled[..], [(id, Outcome::Unreadable(_))] if requests.contains(id)),
+            "{frame}: {settled:?}"
+        );
+        w.receive(frame);
+        assert!(
+            matches!(w.events()[..], [Event::Ignored(Ignored::Undecodable(_))]),
+            "nobody waits for it"
+        );
+    }
+}
+
+#[test]
+fn answers_that_say_too_little_are_read_as_the_official_client_does() {
+    let mut w = World::connected(SessionConfig::default());
+    let refused = w.submit(&join("g"));
+    let invoked = w.submit(&invoke(None));
+    w.written();
+    w.receive(r#"{"type":"ack","ackId":1,"success":false,"error":{"message":"no"}}"#);
+    w.receive(r#"{"type":"invokeResponse","invocationId":"1","success":true,"data":"x"}"#);
+    let settled = w.settled();
+    assert!(
+        matches!(&settled[..], [
+            (first, Outcome::Rejected { error, .. }),
+            (second, Outcome::Accepted { .. }),
+        ] if *first == refused && *second == invoked && error.name.is_empty()),
+        "{settled:?}"
+    );
+}

@@ -209,3 +209,49 @@ fn an_end_that_overtook_a_refused_fragment_is_no_success() {
         "{events:?}"
     );
 }
+
+#[test]
+fn a_start_that_is_answered_by_a_nack_is_refused() {
+    let mut w = World::connected(SessionConfig::default());
+    let opening = w.submit(&open("s"));
+    let writing = w.submit(&write(w.stream("s"), "1"));
+    w.written();
+    stream_nack(&mut w, "StreamAlreadyExists", 1);
+    let settled = w.settled();
+    let ids: Vec<_> = settled.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [opening, writing]);
+    for (_, outcome) in settled {
+        assert!(
+            matches!(outcome, Outcome::Rejected { error, .. } if error.name == "StreamAlreadyExists")
+        );
+    }
+    w.submit(&open("s"));
+}
+
+#[test]
+fn a_start_that_is_not_answered_is_given_up() {
+    let mut w = World::connected(SessionConfig::default());
+    let opening = w.submit(&open("s"));
+    w.advance(SECOND * 5);
+    w.written();
+    let writing = w.submit(&write(w.stream("s"), "1"));
+    for _ in 0..29 {
+        w.advance(SECOND);
+        w.receive(r#"{"type":"pong"}"#);
+    }
+    assert_eq!(w.settled(), []);
+    w.written();
+    w.advance(SECOND);
+    assert_eq!(
+        w.settled(),
+        [(opening, Outcome::TimedOut), (writing, Outcome::TimedOut)]
+    );
+    let frames = w.written();
+    assert!(
+        matches!(&frames[..], [one] if one.starts_with(r#"{"type":"streamEnd","streamId":"s","error""#)),
+        "{frames:?}"
+    );
+    stream_ack(&mut w, "s", 1);
+    assert_eq!(w.events(), [Event::Ignored(Ignored::UnknownStream)]);
+    assert!(w.session.stream_id(opening).is_none());
+}
