@@ -18,7 +18,7 @@ pub(super) struct AckIds {
 }
 
 impl AckIds {
-    /// The next id; `is_in_use` tells which ones wait for their answer.
+    /// The next id; `is_in_use` says which ones wait for their answer.
     pub(super) fn free(&self, is_in_use: impl Fn(AckId) -> bool) -> AckId {
         let mut id = self.last;
         loop {

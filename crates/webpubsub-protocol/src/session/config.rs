@@ -11,9 +11,10 @@ use crate::limits;
 /// use std::time::Duration;
 /// use webpubsub_protocol::session::{Backoff, SessionConfig};
 ///
-/// let mut config = SessionConfig::default();
-/// config.reconnect_backoff = Backoff::Fixed(Duration::from_secs(1));
-/// config.auto_rejoin_groups = false;
+/// let config = SessionConfig::default()
+///     .reconnect_backoff(Backoff::Fixed(Duration::from_secs(1)))
+///     .auto_rejoin_groups(false);
+/// # let _ = config;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,6 +77,49 @@ pub struct SessionConfig {
     /// How long the service may take to answer the start of an outbound stream, from when it was
     /// written. Default: 30 s.
     pub stream_start_timeout: Duration,
+}
+
+macro_rules! setters {
+    ($($name:ident: $kind:ty,)*) => {
+        /// One setter for each setting.
+        impl SessionConfig {
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](field@Self::", stringify!($name), ").")]
+                #[must_use]
+                pub const fn $name(mut self, $name: $kind) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    auto_reconnect: bool,
+    auto_rejoin_groups: bool,
+    retry_initial_connect: bool,
+    retry_refused_reconnects: bool,
+    max_reconnect_attempts: Option<u32>,
+    reconnect_backoff: Backoff,
+    recovery_backoff: Backoff,
+    recovery_window: Duration,
+    dial_timeout: Duration,
+    handshake_timeout: Duration,
+    keep_alive_interval: Duration,
+    keep_alive_timeout: Duration,
+    probe_timeout: Duration,
+    max_in_flight: usize,
+    outbox_frames: usize,
+    outbox_bytes: usize,
+    max_message_bytes: usize,
+    request_retries: u32,
+    request_backoff: Backoff,
+    sequence_ack_delay: Duration,
+    sequence_ack_lag: u64,
+    stream_window: usize,
+    stream_window_bytes: usize,
+    stream_start_timeout: Duration,
 }
 
 impl Default for SessionConfig {

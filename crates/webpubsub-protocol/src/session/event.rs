@@ -32,7 +32,7 @@ impl Now {
 }
 
 /// Numbers the dials of a session. Everything that a transport reports carries the number of its
-/// dial, so news of an abandoned socket changes nothing.
+/// dial, so what an abandoned socket still reports changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Attempt(pub u64);
 

@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// Whose answer it is could be read, and no more: nobody must wait for it any longer.
+    /// Only the request of this answer could be read, so its caller must not wait any longer.
     fn unreadable_answer(&mut self, to: &AnswerTo, error: DecodeError) {
         let settled = self
             .requests
@@ -160,7 +160,7 @@ impl Session {
     ) {
         match &mut self.link {
             Some(link) if link.connection_id == connection_id => {
-                // The answer to a recovery; only its token is news.
+                // The answer to a recovery; only its token is new.
                 link.reconnection_token = reconnection_token.or(link.reconnection_token.take());
             }
             Some(_) => self.ignore(Ignored::AnotherConnection),

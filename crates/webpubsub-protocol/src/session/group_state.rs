@@ -155,7 +155,7 @@ impl Groups {
 
     /// The requests that give a new connection what the old one had, each group joined first.
     pub(super) fn restoring_requests(&mut self) -> Vec<ClientFrame> {
-        // The others were lost with the connection, as their callers were told.
+        // The others were lost with the connection, and have been settled so.
         self.views.retain(|_, view| view.is_confirmed);
         for view in self.views.values_mut() {
             view.is_stale = true;

@@ -40,6 +40,29 @@ pub struct StreamOptions {
     pub idle_timeout: Duration,
 }
 
+impl StreamOptions {
+    /// Shows only streams of these groups. Default: all groups.
+    #[must_use]
+    pub fn groups(mut self, groups: impl IntoIterator<Item = GroupName>) -> Self {
+        self.groups = Some(groups.into_iter().collect());
+        self
+    }
+
+    /// Shows only streams that are seen from their first fragment. Default: also those that have begun.
+    #[must_use]
+    pub const fn from_start(mut self) -> Self {
+        self.from_start = true;
+        self
+    }
+
+    /// Gives a stream up that is silent for this long. Default: 5 minutes.
+    #[must_use]
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+}
+
 impl Default for StreamOptions {
     fn default() -> Self {
         Self {
@@ -67,7 +90,7 @@ pub struct Fragment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamEnd {
-    /// The publisher ended it, and its last fragments arrived. (Gaps before are told by
+    /// The publisher ended it, and its last fragments arrived. (Gaps before them show in
     /// [`Fragment::missing`].)
     Complete,
     /// Its last fragments did not arrive.

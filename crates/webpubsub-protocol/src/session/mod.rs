@@ -2,8 +2,8 @@
 //!
 //! # The contract
 //!
-//! A [`Session`] opens no socket, reads no clock and starts no task. You tell it what happened, with
-//! the time, and ask it what to do. It is deterministic: the same calls give the same answers, random
+//! A [`Session`] opens no socket, reads no clock and starts no task. You report what happened, with
+//! the time, and ask what to do next. It is deterministic: the same calls give the same answers, random
 //! delays and ids follow from a seed.
 //!
 //! **Mutate once, then drain.** After every call that takes `&mut self` and the time:
@@ -18,7 +18,7 @@
 //!    [`submit`](Session::submit). Calling `handle_timeout` too early does nothing.
 //!
 //! **Attempts.** Each dial has a number. Report everything about its socket with that number, and keep
-//! reporting as long as you like: news of an abandoned attempt changes nothing.
+//! reporting as long as you like: reports about an abandoned attempt change nothing.
 //!
 //! **Requests settle exactly once**, by [`Event::Settled`]. What was not yet written waits for the next
 //! connection; what was written but not answered is written again under the same ack id after a
@@ -261,7 +261,7 @@ impl Session {
         self.shut_down(StopReason::Requested);
     }
 
-    /// Takes news of a transport. Those of an abandoned attempt change nothing.
+    /// Takes a report of a transport. Those about an abandoned attempt change nothing.
     pub fn handle_input(&mut self, now: Now, attempt: Attempt, input: Input) {
         self.observe(now);
         if attempt != self.attempt || !self.phase.has_transport() {
@@ -293,11 +293,14 @@ impl Session {
         }
     }
 
-    /// Tells whether the application has stopped taking events, so that nothing is read from the
-    /// socket; but read it until the session is [connected](State::Connected), which takes a frame
-    /// or two, so that a slow application does not cost a recovery. While it is stalled, answers cannot arrive: what waits for one is settled as [`Outcome::Stalled`],
-    /// and new requests are refused, so that an application that waits for its own request in the
-    /// task that should read events goes on.
+    /// Reports whether the application has stopped taking events, so that nothing is read from the
+    /// socket.
+    ///
+    /// While it has, answers cannot arrive: what waits for one is settled as [`Outcome::Stalled`], and
+    /// requests that need one are refused. So an application goes on that waits for a request of its
+    /// own in the task that should take the events. Until the session is
+    /// [connected](State::Connected), keep reading all the same: it takes a frame or two, and a slow
+    /// application must not cost a recovery. Does nothing while the session is stopped.
     pub fn set_stalled(&mut self, now: Now, stalled: bool) {
         self.observe(now);
         if self.phase == Phase::Stopped {

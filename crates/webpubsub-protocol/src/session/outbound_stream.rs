@@ -239,8 +239,8 @@ impl OutboundStreams {
         }
     }
 
-    /// Answers cannot arrive, so nobody must wait for one. Returns the streams that nobody owns now,
-    /// and that the service may know.
+    /// Settles what waits for an answer, since none can arrive. Returns the streams that have no owner
+    /// any more and that the service may know.
     pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) -> Vec<RequestId> {
         for stream in self.streams.values_mut() {
             if let Some(request) = stream.end.as_mut().and_then(|end| end.request.take()) {

@@ -347,7 +347,7 @@ pub enum Outcome {
     /// The service did not answer the start of a stream within
     /// [`stream_start_timeout`](super::SessionConfig::stream_start_timeout).
     TimedOut,
-    /// The service answered, but nobody can tell what: it may or may not have done it.
+    /// The service answered, but the answer cannot be read. It may or may not have done it.
     Unreadable(DecodeError),
 }
 

@@ -82,7 +82,7 @@ pub(super) enum Effect {
     Unsubscribed(GroupName),
 }
 
-/// Who is told how a request went.
+/// Who learns how a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Caller,
@@ -337,7 +337,7 @@ impl Requests {
         true
     }
 
-    /// Tries a refused request again later, unless it was tried often enough or nobody cares.
+    /// Tries a refused request again later, unless it was tried often enough or has no owner.
     fn retry(
         &mut self,
         now: Instant,
@@ -434,7 +434,7 @@ impl Requests {
         true
     }
 
-    /// The caller gave up. Returns the invocation that the service must be told about.
+    /// The caller gave up. Returns the invocation that must be cancelled at the service.
     pub(super) fn cancel(
         &mut self,
         request: RequestId,
@@ -445,10 +445,10 @@ impl Requests {
             return None;
         }
         let is_written = pending.written.is_some();
-        let mut told = None;
+        let mut to_cancel = None;
         match &pending.kind {
             Kind::Invocation(id) if is_written => {
-                told = Some(id.clone());
+                to_cancel = Some(id.clone());
                 self.remove(request);
             }
             // It may be done already; its answer still counts for what the session knows.
@@ -460,7 +460,7 @@ impl Requests {
             }
         }
         settled(request, Outcome::Cancelled, events);
-        told
+        to_cancel
     }
 
     /// The socket was lost, the connection lives on: invocations fail, the rest waits to be written
@@ -508,7 +508,7 @@ impl Requests {
         }
     }
 
-    /// Answers cannot arrive: nobody shall wait for one.
+    /// Settles what waits for an answer, since none can arrive.
     pub(super) fn stall(&mut self, events: &mut VecDeque<Event>) {
         let waiting = self.find(|pending| {
             pending.owner == Owner::Caller && !matches!(pending.kind, Kind::Forgotten)

@@ -103,9 +103,9 @@ impl Session {
     /// end of a stream, which is open again then. Of what was written, only the answer is not waited
     /// for any more; an invocation is cancelled at the service as well.
     ///
-    /// A stream is given up by the request that opened it, whether it is open already or not: the
-    /// service and the receivers are told that it ends early. A later stream with the same id is not
-    /// affected.
+    /// To give a stream up, cancel the request that opened it, whether the stream is open already or
+    /// not: it ends early for the service and for the receivers. A later stream with the same id is
+    /// not affected.
     pub fn cancel(&mut self, now: Now, request: RequestId) {
         self.observe(now);
         if let Some(invocation_id) = self.requests.cancel(request, &mut self.events)
@@ -123,7 +123,7 @@ impl Session {
         self.schedule_retries();
     }
 
-    /// Ends a stream that nobody owns any more.
+    /// Ends a stream that has no owner any more.
     pub(super) fn abandon_stream(&mut self, stream: RequestId) {
         let Some(stream_id) = self.outbound.id_of(stream).cloned() else {
             return;
