@@ -52,6 +52,8 @@ pub(super) struct Client {
     pub(super) own_id: u64,
     /// A message under an own ack id, which may be tried again.
     pub(super) repeatable: Option<(Mark, Request)>,
+    /// How often room had been freed when its outbox was full.
+    pub(super) full_since: Option<u64>,
     pub(super) write_is_set: bool,
     /// Requests that may wait for their answer.
     pub(super) most_in_flight: usize,
@@ -158,6 +160,7 @@ impl Client {
             write_is_set: false,
             most_in_flight,
             heard: BTreeSet::new(),
+            full_since: None,
             last_heard: BTreeMap::new(),
         }
     }

@@ -295,7 +295,33 @@ impl World {
         if state.conduct.is_stopped {
             return Ok(());
         }
-        match state.session.submit(now, request) {
+        let checked = state.session.check(&request);
+        let freed = state.session.room_freed();
+        let submitted = state.session.submit(now, request);
+        let refusal = submitted.as_ref().err();
+        Finding::unless_same(
+            "a request is refused as it was checked",
+            &checked.as_ref().err(),
+            &refusal,
+        )?;
+        let is_for_the_outbox = !matches!(what, What::Write(..) | What::End(_) | What::KeepAlive);
+        match refusal {
+            Some(SubmitError::Full) if is_for_the_outbox => state.full_since = Some(freed),
+            None if is_for_the_outbox => {
+                let seen = (freed, state.full_since.take());
+                let was_counted = seen.1.is_none_or(|full| full < freed);
+                if !was_counted {
+                    let seen = format!("a request was taken: {seen:?}");
+                    return Err(Finding::new(
+                        "room that was freed is counted",
+                        "no room",
+                        seen,
+                    ));
+                }
+            }
+            _ => {}
+        }
+        match submitted {
             Ok(id) => {
                 match what {
                     What::Open(serial) => {
