@@ -184,7 +184,7 @@ impl Target {
 }
 
 impl EventHandler {
-    /// How long one event may take, with retries and pauses. As the service: 100 s.
+    /// How long one event may take, with waiting, retries and pauses. As the service: 100 s.
     pub const TIMEOUT: Duration = Duration::from_secs(100);
 
     /// A handler at a URL: `http://localhost:3000/eventhandler/{event}`. `{event}` and `{hub}` are filled in. It gets
@@ -243,8 +243,9 @@ impl EventHandler {
         self
     }
 
-    /// How long one event may take up to the head of its answer, with retries and pauses; the rest of the answer may take
-    /// as long. At most a day. Default: [`TIMEOUT`](Self::TIMEOUT).
+    /// How long one event may take up to the head of its answer, with the time that it waits in line (see
+    /// [`Limit::HandlerRequests`](crate::Limit::HandlerRequests)), retries and pauses; the rest of the answer may take as
+    /// long. At most a day. Default: [`TIMEOUT`](Self::TIMEOUT).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(LONGEST_TIMEOUT);
         self
