@@ -5,7 +5,10 @@ use super::{Finding, tree::Tree};
 /// The documents with such tables, each with the folder from which it names tests.
 const DOCUMENTS: [(&str, &str); 3] = [
     ("docs/compatibility.md", ""),
-    ("crates/webpubsub-axum/README.md", "crates/webpubsub-axum/"),
+    (
+        "crates/webpubsub-axum/GUARANTEES.md",
+        "crates/webpubsub-axum/",
+    ),
     (
         "crates/webpubsub-client/README.md",
         "crates/webpubsub-client/",
