@@ -8,10 +8,6 @@ mod dial;
 mod socket;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
-#[expect(
-    clippy::field_reassign_with_default,
-    reason = "settings are made as applications must make them: the struct is non-exhaustive"
-)]
 mod tests;
 
 use std::future::{Future, poll_fn};

@@ -126,17 +126,24 @@ fn callers_that_wait_for_room_are_woken_by_room_and_by_a_stop() {
 
 #[test]
 fn a_caller_that_gives_up_passes_its_turn_on() {
-    explore(1, || {
-        let world = World::connected(1);
+    explore(2, || {
+        let world = World::new(1);
+        let started = world.shared.start().unwrap();
+        let submit = || {
+            let shared = Arc::clone(&world.shared);
+            Box::pin(async move { pending::submit_within(&shared, None, request()).await })
+        };
+        let mut in_outbox = submit();
+        assert!(poll_once(in_outbox.as_mut()).is_pending());
+        let mut waiting = submit();
+        assert!(poll_once(waiting.as_mut()).is_pending());
         let sender = world.send();
-        let shared = Arc::clone(&world.shared);
-        let quitter = thread::spawn(move || {
-            let mut pending = Box::pin(pending::submit_within(&shared, None, request()));
-            let _ = poll_once(pending.as_mut());
-        });
+        world.run(started.seat);
+        // It may have been woken by then, and has not tried.
+        drop(waiting);
         let settled = sender.join().unwrap();
         assert!(matches!(settled, Ok((_, settled)) if accepted(&settled)));
-        quitter.join().unwrap();
+        drop(in_outbox);
         world.stop();
         world.end(1);
     });

@@ -33,7 +33,7 @@ impl World {
     }
 
     /// A client access URL that leads through the proxy.
-    fn url(&self, user: &str) -> String {
+    pub(crate) fn url(&self, user: &str) -> String {
         let inside: ConnectionString = self.emulator.connection_string().parse().expect("its own");
         let outside = format!("http://{}", self.proxy.address())
             .parse()

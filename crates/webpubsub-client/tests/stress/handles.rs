@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use webpubsub_client::{ClientState, Event, SendError, WebPubSubClient};
+use webpubsub_client::{Backoff, ClientState, Event, SendError, StartError, WebPubSubClient};
 
 use crate::fake::{Up, connected, connected_frame, service};
 use crate::{Rounds, soon};
@@ -64,8 +64,104 @@ async fn a_stop_beside_a_busy_sender_leaves_nobody_waiting() {
     assert!(round > 10, "only {round} rounds");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// More threads than cores, so that a driver is interrupted at its end, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_client_can_be_started_the_moment_it_has_stopped() {
+    let restarting: Vec<_> = (0..6)
+        .map(|_| tokio::spawn(restart_again_and_again()))
+        .collect();
+    for restarting in restarting {
+        restarting.await.unwrap();
+    }
+}
+
+async fn restart_again_and_again() {
+    let (client, answering) = restartable();
+    let rounds = Rounds::begin();
+    let mut round = 0_u64;
+    while rounds.go_on() {
+        round += 1;
+        soon("a start", client.start()).await.expect("started");
+        assert_eq!(client.state(), ClientState::Connected);
+        if round % 4 > 0 {
+            soon("a stop", client.stop()).await;
+            continue;
+        }
+        // Others stop it, too.
+        let (one, other) = (client.clone(), client.clone());
+        let one = tokio::spawn(async move { one.stop().await });
+        let other = tokio::spawn(async move { other.stop().await });
+        soon("a stop", client.stop()).await;
+        soon("a stop beside it", one).await.unwrap();
+        soon("a stop beside it", other).await.unwrap();
+    }
+    assert!(round > 20, "only {round} rounds");
+    answering.abort();
+}
+
+/// Starts come as close behind a stop as they can, while the driver before is still at its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_start_that_races_the_end_of_a_driver_is_not_stopped_by_it() {
+    let (client, answering) = restartable();
+    let (tell, mut told) = tokio::sync::mpsc::channel(1);
+    let stopped = client.clone();
+    let stopper = tokio::spawn(async move {
+        while told.recv().await.is_some() {
+            soon("a stop", stopped.stop()).await;
+        }
+    });
+    let rounds = Rounds::begin();
+    let mut round = 0_u64;
+    while rounds.go_on() {
+        round += 1;
+        let started = async {
+            loop {
+                match client.start().await {
+                    Err(StartError::AlreadyStarted) => std::hint::spin_loop(),
+                    other => break other,
+                }
+            }
+        };
+        soon("a start", started).await.expect("nobody stops it now");
+        tell.send(()).await.unwrap();
+    }
+    assert!(round > 20, "only {round} rounds");
+    drop(tell);
+    stopper.await.unwrap();
+    answering.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_in_an_outage_leaves_nobody_without_room() {
+    let backoff = Backoff::Fixed(Duration::from_millis(2));
+    let rounds = Rounds::begin();
+    let mut round = 0_u64;
+    while rounds.go_on() {
+        round += 1;
+        let (client, _events, mut service, socket) =
+            connected(|builder| builder.outbox(2, 1 << 20).recovery_backoff(backoff)).await;
+        socket.cut();
+        soon("a dial", service.dialled()).await.refuse_with(503);
+        let sends: Vec<_> = (0..6)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.send_to_group("g", "x").await })
+            })
+            .collect();
+        for _ in 0..round % 50 {
+            tokio::task::yield_now().await;
+        }
+        soon("a stop", client.stop()).await;
+        for send in sends {
+            let sent = soon("a request", send).await.unwrap();
+            assert!(sent.is_err(), "there is no connection");
+        }
+    }
+    assert!(round > 20, "only {round} rounds");
+}
+
+/// A client of a service that accepts every dial.
+fn restartable() -> (WebPubSubClient, tokio::task::JoinHandle<()>) {
     let (connector, mut service) = service();
     let client = WebPubSubClient::builder("ws://service.test/client/hubs/chat")
         .connector(connector)
@@ -82,27 +178,7 @@ async fn a_client_can_be_started_the_moment_it_has_stopped() {
             tokio::spawn(async move { while socket.heard().await.is_some() {} });
         }
     });
-    let rounds = Rounds::begin();
-    let mut round = 0_u64;
-    while rounds.go_on() {
-        round += 1;
-        soon("a start", client.start()).await.expect("started");
-        assert_eq!(client.state(), ClientState::Connected);
-        if round.is_multiple_of(2) {
-            soon("a stop", client.stop()).await;
-            continue;
-        }
-        // A stop that nobody waits for, and others beside it.
-        drop(Box::pin(client.stop()));
-        let (one, other) = (client.clone(), client.clone());
-        let one = tokio::spawn(async move { one.stop().await });
-        let other = tokio::spawn(async move { other.stop().await });
-        soon("a stop", client.stop()).await;
-        soon("a stop beside it", one).await.unwrap();
-        soon("a stop beside it", other).await.unwrap();
-    }
-    assert!(round > 100, "only {round} rounds");
-    answering.abort();
+    (client, answering)
 }
 
 /// Each client lives on a runtime of its own that ends while its handles are in use elsewhere.

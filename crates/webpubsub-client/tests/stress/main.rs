@@ -31,7 +31,7 @@ impl Rounds {
         let seconds = std::env::var("WEBPUBSUB_STRESS_SECONDS")
             .ok()
             .and_then(|seconds| seconds.parse().ok())
-            .unwrap_or(3);
+            .unwrap_or(2);
         Self {
             until: Instant::now() + Duration::from_secs(seconds),
         }

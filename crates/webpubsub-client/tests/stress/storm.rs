@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
-use webpubsub_client::{Overflow, Subprotocol, WebPubSubClient};
+use webpubsub_client::{Backoff, Overflow, Subprotocol, WebPubSubClient};
 
+use crate::proxy::Weather;
 use crate::world::World;
 use crate::{Rounds, soon};
 
-const CLIENTS: u64 = 4;
-const USERS_OF_EACH: u64 = 3;
+const CLIENTS: u64 = 3;
+
+/// More than the outbox takes, so that some wait for room.
+const USERS_OF_EACH: u64 = 6;
+const OUTBOX: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_is_started_stopped_dropped_and_cut_ends() {
@@ -26,8 +30,8 @@ async fn whatever_is_started_stopped_dropped_and_cut_ends() {
     let mut users = Vec::new();
     for n in 0..CLIENTS {
         let protocol = [Subprotocol::ReliableJson, Subprotocol::Json][n as usize % 2];
-        let (client, events) = world.client(&format!("user-{n}"), protocol).await;
-        drop(events);
+        let client = client(&world, &format!("user-{n}"), protocol);
+        client.start().await.expect("started");
         let _ = client.join_group("storm").await;
         for _ in 0..USERS_OF_EACH {
             let user = User {
@@ -43,7 +47,16 @@ async fn whatever_is_started_stopped_dropped_and_cut_ends() {
     let rounds = Rounds::begin();
     while rounds.go_on() {
         tokio::time::sleep(Duration::from_millis(rng.random_range(5..60))).await;
+        // Sometimes the network stays away, so that clients wait for their next dial.
+        let is_outage = rng.random_range(0..4) == 0;
+        if is_outage {
+            world.proxy.set(Weather::Refusing);
+        }
         world.proxy.kill();
+        if is_outage {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            world.proxy.set(Weather::Fair);
+        }
     }
     is_over.store(true, Ordering::SeqCst);
     for user in users {
@@ -59,6 +72,21 @@ async fn whatever_is_started_stopped_dropped_and_cut_ends() {
         soon("the very last stop", client.stop()).await;
     }
     assert!(done.load(Ordering::SeqCst) > 100);
+}
+
+fn client(world: &World, user: &str, protocol: Subprotocol) -> WebPubSubClient {
+    let soon = Backoff::Fixed(Duration::from_millis(20));
+    WebPubSubClient::builder(world.url(user))
+        .protocol(protocol)
+        .outbox(OUTBOX, 1 << 20)
+        .keep_alive_interval(Duration::from_millis(200))
+        .keep_alive_timeout(Duration::from_secs(1))
+        .dial_timeout(Duration::from_secs(1))
+        .recovery_backoff(soon)
+        .reconnect_backoff(soon)
+        .request_retries(3, soon)
+        .build()
+        .expect("a client")
 }
 
 /// Somebody who uses a client that others use, too, and changes their mind often.
