@@ -127,8 +127,7 @@ fn callers_that_wait_for_room_are_woken_by_room_and_by_a_stop() {
 #[test]
 fn a_caller_that_gives_up_passes_its_turn_on() {
     explore(2, || {
-        let world = World::new(1);
-        let started = world.shared.start().unwrap();
+        let (world, driver) = World::waiting(1);
         let submit = || {
             let shared = Arc::clone(&world.shared);
             Box::pin(async move { pending::submit_within(&shared, None, request()).await })
@@ -138,7 +137,7 @@ fn a_caller_that_gives_up_passes_its_turn_on() {
         let mut waiting = submit();
         assert!(poll_once(waiting.as_mut()).is_pending());
         let sender = world.send();
-        world.run(started.seat);
+        world.spawn(driver);
         // It may have been woken by then, and has not tried.
         drop(waiting);
         let settled = sender.join().unwrap();
@@ -239,14 +238,24 @@ impl World {
 
     /// A client whose driver has connected it.
     fn connected(outbox_frames: usize) -> Self {
+        let (world, driver) = Self::waiting(outbox_frames);
+        world.spawn(driver);
+        world
+    }
+
+    /// A connected client, and its driver, which does nothing yet.
+    fn waiting(outbox_frames: usize) -> (Self, Pin<Box<Driver>>) {
         let world = Self::new(outbox_frames);
         let mut started = world.shared.start().unwrap();
         let mut driver = Box::pin(Driver::new(started.seat.take().unwrap(), world.link()));
         assert!(poll_once(driver.as_mut()).is_pending());
         assert_eq!(started.connected.try_recv(), Ok(Ok(())));
+        (world, driver)
+    }
+
+    fn spawn(&self, driver: Pin<Box<Driver>>) {
         let driver = thread::spawn(move || block_on(driver));
-        world.drivers.lock().push(driver);
-        world
+        self.drivers.lock().push(driver);
     }
 
     fn link(&self) -> Arc<Link> {
@@ -263,9 +272,7 @@ impl World {
     /// Runs a driver when one is needed.
     fn run(&self, seat: Option<Seat>) {
         if let Some(seat) = seat {
-            let driver = Driver::new(seat, self.link());
-            let driver = thread::spawn(move || block_on(driver));
-            self.drivers.lock().push(driver);
+            self.spawn(Box::pin(Driver::new(seat, self.link())));
         }
     }
 
