@@ -52,6 +52,17 @@ impl Events {
         std::future::poll_fn(|cx| self.poll_next_event(cx)).await
     }
 
+    /// The next event, which counts as waiting in the inbox until what comes with it is dropped.
+    pub(crate) async fn next_held(&mut self) -> Option<(Event, Held)> {
+        let event = std::future::poll_fn(|cx| self.inbox.poll_held(cx)).await?;
+        let held = Held {
+            bytes: event.cost(),
+            inbox: Arc::clone(&self.inbox),
+            shared: Arc::clone(&self.shared),
+        };
+        Some((event, held))
+    }
+
     fn poll_next_event(&self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let (polled, unblocked) = self.inbox.poll(cx);
         if unblocked {
@@ -78,6 +89,21 @@ impl Drop for Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events").finish_non_exhaustive()
+    }
+}
+
+/// An event that was taken and not used yet.
+pub(crate) struct Held {
+    bytes: usize,
+    inbox: Arc<Inbox>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.inbox.release(self.bytes) {
+            self.shared.wake_driver();
+        }
     }
 }
 
@@ -172,20 +198,50 @@ impl Inbox {
 
     /// The next event, and whether taking it made reading possible again.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> (Poll<Option<Event>>, bool) {
-        if !self.was_read.load(Ordering::Relaxed) {
-            self.was_read.store(true, Ordering::Relaxed);
-        }
+        self.note_reader();
         let mut unblocked = false;
         let polled = self.queue.read(cx, |items| {
-            let dropped = items.take_dropped();
-            if dropped > 0 {
-                return Some(Event::Dropped { messages: dropped });
-            }
             let was_over = items.bytes() > self.limit;
-            let event = items.pop();
-            unblocked = self.overflow == Overflow::Pause && was_over && items.bytes() <= self.limit;
+            let event = next(items);
+            unblocked = self.is_unblocked(was_over, items);
             event
         });
         (polled, unblocked)
+    }
+
+    /// The next event, which counts as waiting until [`release`](Self::release).
+    fn poll_held(&self, cx: &Context<'_>) -> Poll<Option<Event>> {
+        self.note_reader();
+        self.queue.read(cx, |items| {
+            let event = next(items)?;
+            items.hold(event.cost());
+            Some(event)
+        })
+    }
+
+    /// So many bytes wait no more; whether this made reading possible again.
+    fn release(&self, bytes: usize) -> bool {
+        self.queue.write(|items| {
+            let was_over = items.bytes() > self.limit;
+            items.release(bytes);
+            self.is_unblocked(was_over, items)
+        })
+    }
+
+    fn is_unblocked(&self, was_over: bool, items: &Items<Event>) -> bool {
+        self.overflow == Overflow::Pause && was_over && items.bytes() <= self.limit
+    }
+
+    fn note_reader(&self) {
+        if !self.was_read.load(Ordering::Relaxed) {
+            self.was_read.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn next(items: &mut Items<Event>) -> Option<Event> {
+    match items.take_dropped() {
+        0 => items.pop(),
+        messages => Some(Event::Dropped { messages }),
     }
 }

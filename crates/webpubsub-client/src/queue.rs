@@ -128,6 +128,16 @@ impl<T> Items<T> {
         taken.map(|item| item.value)
     }
 
+    /// Counts so many bytes as waiting, although what they belong to was taken.
+    pub(crate) const fn hold(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// Counts them no more.
+    pub(crate) const fn release(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+    }
+
     /// Drops the oldest item that may be dropped; whether there was one.
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let dropped = self.pop_droppable().is_some();

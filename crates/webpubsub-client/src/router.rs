@@ -5,14 +5,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use bytestring::ByteString;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
-use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::name::{GroupName, InvalidName};
 
 use crate::client::WebPubSubClient;
 use crate::event::Event;
-use crate::inbox::Events;
+use crate::inbox::{Events, Held};
 use crate::message::{GroupMessage, ServerMessage};
 
 /// How many handlers run at the same time unless you say otherwise.
@@ -21,8 +22,8 @@ const CONCURRENCY: usize = 16;
 /// Calls typed handlers for messages: per group, and per shape of the data.
 ///
 /// The messages of one group, and those of the server, are handled one after the other in the order in which they
-/// arrived; those of different groups at the same time, at most 16. While all are busy no events are taken, so the
-/// inbox fills: see [`Overflow`](crate::Overflow).
+/// arrived; those of different groups at the same time, at most 16. Messages that wait for a handler count as waiting in
+/// the inbox, so [`Overflow`](crate::Overflow) says what happens when there are too many.
 ///
 /// Of several handlers that match a group, the first whose type the data has is called; a message that none takes goes
 /// to [`unhandled`](Self::unhandled), or is logged.
@@ -47,7 +48,7 @@ const CONCURRENCY: usize = 16;
 ///     .group("room-7", |chat: Chat, cx: MessageContext| async move {
 ///         assert_eq!(chat.text, "hi");
 ///         cx.client.stop().await; // ends `serve`
-///     })
+///     })?
 ///     .serve(client, events)
 ///     .await;
 /// # Ok(())
@@ -56,7 +57,7 @@ const CONCURRENCY: usize = 16;
 #[derive(Default)]
 #[must_use = "nothing is handled before `serve`"]
 pub struct MessageRouter {
-    groups: Vec<(Option<String>, GroupHandler)>,
+    groups: Vec<(Option<GroupName>, GroupHandler)>,
     server: Vec<ServerHandler>,
     unhandled: Option<GroupHandler>,
     on_event: Option<EventHandler>,
@@ -93,13 +94,21 @@ impl MessageRouter {
     }
 
     /// Handles the messages of one group that are JSON of this type.
-    pub fn group<T, H, F>(self, group: impl Into<String>, handler: H) -> Self
+    ///
+    /// # Errors
+    ///
+    /// When the group's name is not valid: no message could ever arrive.
+    pub fn group<T, H, F>(
+        self,
+        group: impl Into<ByteString>,
+        handler: H,
+    ) -> Result<Self, InvalidName>
     where
         T: DeserializeOwned,
         H: Fn(T, MessageContext) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.add_group(Some(group.into()), handler)
+        Ok(self.add_group(Some(GroupName::new(group)?), handler))
     }
 
     /// Handles the messages of any group that are JSON of this type.
@@ -112,7 +121,7 @@ impl MessageRouter {
         self.add_group(None, handler)
     }
 
-    fn add_group<T, H, F>(mut self, group: Option<String>, handler: H) -> Self
+    fn add_group<T, H, F>(mut self, group: Option<GroupName>, handler: H) -> Self
     where
         T: DeserializeOwned,
         H: Fn(T, MessageContext) -> F + Send + Sync + 'static,
@@ -180,14 +189,14 @@ impl MessageRouter {
             }
             tokio::select! {
                 Some(lane) = running.next(), if !running.is_empty() => lanes.done(lane),
-                event = events.next(), if running.len() < most => {
-                    let Some(event) = event else { break };
+                event = events.next_held(), if running.len() < most => {
+                    let Some((event, held)) = event else { break };
                     if let Some(handler) = &self.on_event {
                         handler(&event);
                     }
                     match event {
-                        Event::GroupMessage(message) => self.route_group(&client, message, &mut lanes),
-                        Event::ServerMessage(message) => self.route_server(&client, &message, &mut lanes),
+                        Event::GroupMessage(message) => self.route_group(&client, message, held, &mut lanes),
+                        Event::ServerMessage(message) => self.route_server(&client, &message, held, &mut lanes),
                         Event::Stopped { .. } | Event::Overflowed => break,
                         _ => {}
                     }
@@ -208,17 +217,20 @@ impl MessageRouter {
         }
     }
 
-    fn route_group(&self, client: &WebPubSubClient, message: GroupMessage, lanes: &mut Lanes) {
+    fn route_group(
+        &self,
+        client: &WebPubSubClient,
+        message: GroupMessage,
+        held: Held,
+        lanes: &mut Lanes,
+    ) {
         let lane = Some(message.group.clone());
         let context = MessageContext {
             client: client.clone(),
             message: Some(message.clone()),
         };
-        let matches = |group: &Option<String>| {
-            group
-                .as_ref()
-                .is_none_or(|group| *group == message.group.as_str())
-        };
+        let matches =
+            |group: &Option<GroupName>| group.as_ref().is_none_or(|group| *group == message.group);
         let handlers = self
             .groups
             .iter()
@@ -228,12 +240,18 @@ impl MessageRouter {
             .chain(&self.unhandled)
             .find_map(|handler| handler(&message, &context));
         match handling {
-            Some(handling) => lanes.push(lane, handling),
+            Some(handling) => lanes.push(lane, handling, held),
             None => tracing::debug!(group = %message.group, "no handler takes this message"),
         }
     }
 
-    fn route_server(&self, client: &WebPubSubClient, message: &ServerMessage, lanes: &mut Lanes) {
+    fn route_server(
+        &self,
+        client: &WebPubSubClient,
+        message: &ServerMessage,
+        held: Held,
+        lanes: &mut Lanes,
+    ) {
         let context = MessageContext {
             client: client.clone(),
             message: None,
@@ -243,7 +261,7 @@ impl MessageRouter {
             .iter()
             .find_map(|handler| handler(message, &context))
         {
-            Some(handling) => lanes.push(None, handling),
+            Some(handling) => lanes.push(None, handling, held),
             None => tracing::debug!("no handler takes this message of the server"),
         }
     }
@@ -267,14 +285,15 @@ async fn run(lane: Option<GroupName>, handling: Handling) -> Option<GroupName> {
 #[derive(Default)]
 struct Lanes {
     /// A lane is here while one of its handlers runs, with what waits behind it.
-    busy: BTreeMap<Option<GroupName>, VecDeque<Handling>>,
+    busy: BTreeMap<Option<GroupName>, VecDeque<(Handling, Held)>>,
     ready: VecDeque<(Option<GroupName>, Handling)>,
 }
 
 impl Lanes {
-    fn push(&mut self, lane: Option<GroupName>, handling: Handling) {
+    /// What has to wait counts as waiting in the inbox, so that a busy lane holds the service back.
+    fn push(&mut self, lane: Option<GroupName>, handling: Handling, held: Held) {
         match self.busy.get_mut(&lane) {
-            Some(waiting) => waiting.push_back(handling),
+            Some(waiting) => waiting.push_back((handling, held)),
             None => {
                 self.busy.insert(lane.clone(), VecDeque::new());
                 self.ready.push_back((lane, handling));
@@ -288,7 +307,7 @@ impl Lanes {
 
     fn done(&mut self, lane: Option<GroupName>) {
         match self.busy.get_mut(&lane).and_then(VecDeque::pop_front) {
-            Some(handling) => self.ready.push_back((lane, handling)),
+            Some((handling, _)) => self.ready.push_back((lane, handling)),
             None => {
                 self.busy.remove(&lane);
             }

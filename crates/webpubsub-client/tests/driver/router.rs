@@ -1,11 +1,13 @@
 //! Typed handlers: order, concurrency, shapes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use webpubsub_client::MessageRouter;
+use webpubsub_client::{MessageRouter, Metrics, Overflow};
 
 use crate::fake::{Socket, connected, settle};
 
@@ -47,10 +49,12 @@ async fn the_first_handler_that_fits_group_and_shape_is_called() {
             chat(format!("{} in {}", data.text, cx.group().expect("a group")));
             async {}
         })
+        .expect("a name")
         .group("room", move |data: Move, _| {
             moved(data.x.to_string());
             async {}
         })
+        .expect("a name")
         .any_group(move |data: i32, _| {
             any(data.to_string());
             async {}
@@ -121,4 +125,60 @@ async fn a_group_is_handled_in_order_and_groups_at_the_same_time() {
     client.stop().await;
     serving.await.expect("it ends when the client stops");
     assert_eq!(log.lock().len(), 8);
+}
+
+#[test]
+fn groups_that_cannot_exist_are_refused() {
+    let long = "g".repeat(1025);
+    for group in ["", " ", long.as_str()] {
+        let router = MessageRouter::new().group(group, async |_: Chat, _| {});
+        assert!(router.is_err(), "{group:?}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Received(Arc<AtomicUsize>);
+
+impl Metrics for Received {
+    fn frame_received(&self, _: usize) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_busy_group_holds_the_service_back() {
+    const MESSAGES: usize = 1_000;
+    let received = Received::default();
+    let (client, _, _service, socket) = connected(|builder| {
+        builder
+            .metrics(received.clone())
+            .keep_alive_timeout(Duration::ZERO)
+    })
+    .await;
+    let events = client.events_with(10_000, Overflow::Pause);
+    let gate = Arc::new(Semaphore::new(0));
+    let handled = Arc::new(AtomicUsize::new(0));
+    let (opened, counter) = (Arc::clone(&gate), Arc::clone(&handled));
+    let router = MessageRouter::new().any_group(move |_: String, _| {
+        let (gate, handled) = (Arc::clone(&opened), Arc::clone(&counter));
+        async move {
+            gate.acquire().await.expect("open").forget();
+            handled.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let serving = tokio::spawn(router.serve(client.clone(), events));
+    let data = format!(r#""{}""#, "x".repeat(1_000));
+    for _ in 0..MESSAGES {
+        say(&socket, "busy", &data);
+    }
+    settle().await;
+    let taken = received.0.load(Ordering::Relaxed);
+    assert!(taken < 100, "{taken} messages were read");
+    gate.add_permits(MESSAGES);
+    for _ in 0..MESSAGES {
+        settle().await;
+    }
+    assert_eq!(handled.load(Ordering::Relaxed), MESSAGES);
+    client.stop().await;
+    serving.await.expect("it ends when the client stops");
 }
