@@ -89,7 +89,7 @@ pub enum DecodeError {
         /// Whose answer it is.
         to: AnswerTo,
         /// What is wrong with it.
-        error: Box<DecodeError>,
+        error: Box<Self>,
     },
 }
 
