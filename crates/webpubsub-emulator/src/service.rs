@@ -72,7 +72,7 @@ impl Service {
         self.handlers.set_options(options);
         // A hub that is made meanwhile reads them itself.
         for hub in self.all_hubs() {
-            hub.set_presence(self.handlers.presence(hub.name()));
+            hub.set_group_events(self.handlers.group_events(hub.name()));
         }
     }
 
@@ -132,7 +132,7 @@ impl Service {
             self.changes.clone(),
             Some(Arc::new(self.handlers.clone())),
         );
-        hub.set_presence(self.handlers.presence(name));
+        hub.set_group_events(self.handlers.group_events(name));
         hubs.insert(name.clone(), Arc::clone(&hub));
         hub
     }

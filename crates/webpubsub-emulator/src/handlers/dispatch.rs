@@ -29,7 +29,7 @@ use super::settings::{AnonymousConnectPolicy, EventHandler, HubOptions, Target};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::hub::{
-    CLOSE_DRAIN, HandlerFailed, News, Notice, Presence, Reply, Upstream, UpstreamCall,
+    CLOSE_DRAIN, GroupEvents, HandlerFailed, Notice, NoticeKind, Reply, Upstream, UpstreamCall,
 };
 use crate::ids::Ids;
 use crate::tap::Tap;
@@ -115,8 +115,8 @@ impl Handlers {
     }
 
     /// Which changes of groups the handlers of a hub want to know.
-    pub(crate) fn presence(&self, hub: &HubName) -> Presence {
-        Presence {
+    pub(crate) fn group_events(&self, hub: &HubName) -> GroupEvents {
+        GroupEvents {
             joined: self.of(hub, &EventType::GroupJoined).is_some(),
             left: self.of(hub, &EventType::GroupLeft).is_some(),
         }
@@ -276,20 +276,20 @@ impl Upstream for Handlers {
     }
 
     fn notify(&self, hub: &HubName, notice: Notice) {
-        let (kind, body) = match notice.news {
-            News::Connected => (EventType::Connected, Bytes::from_static(b"{}")),
-            News::Disconnected(reason) => {
+        let (kind, body) = match notice.kind {
+            NoticeKind::Connected => (EventType::Connected, Bytes::from_static(b"{}")),
+            NoticeKind::Disconnected(reason) => {
                 let data = DisconnectedData {
                     reason: Some(reason.to_string()),
                     mqtt: None,
                 };
                 (EventType::Disconnected, json(&data))
             }
-            News::Joined(group) => {
+            NoticeKind::Joined(group) => {
                 let group = group.to_string();
                 (EventType::GroupJoined, json(&GroupData { group }))
             }
-            News::Left(group) => {
+            NoticeKind::Left(group) => {
                 let group = group.to_string();
                 (EventType::GroupLeft, json(&GroupData { group }))
             }

@@ -55,12 +55,12 @@ pub(crate) struct UpstreamCall {
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) raised: Raised,
-    pub(crate) news: News,
+    pub(crate) kind: NoticeKind,
 }
 
 /// What happened to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum NoticeKind {
     /// Its handshake is done.
     Connected,
     /// It ended, with this reason.

@@ -36,7 +36,7 @@ struct GroupMessage {
 pub(super) type Outcome = Result<(), FrameError>;
 
 impl HubState {
-    /// Handles what a socket received. Late news of an earlier socket changes nothing.
+    /// Handles what a socket received. What comes late from an earlier socket changes nothing.
     pub(crate) fn receive(
         &mut self,
         now: Now,

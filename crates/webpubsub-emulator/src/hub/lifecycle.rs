@@ -10,7 +10,7 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 use webpubsub_protocol::permission::PermissionSet;
 
 use super::connection::{Connection, ConnectionKey, Epoch, RawMode, Socket};
-use super::effect::{Effects, News};
+use super::effect::{Effects, NoticeKind};
 use super::membership::{Cause, Change};
 use super::message::{Frame, WireForm};
 use super::outbox::{CLOSE_DRAIN, Close, Outbox, SLOW_DRAIN};
@@ -58,12 +58,12 @@ pub(crate) struct Overrides {
     pub(crate) user: Option<Option<UserId>>,
     pub(crate) roles: Option<Vec<String>>,
     pub(crate) groups: Option<Vec<GroupName>>,
-    pub(crate) subprotocol: Option<Spoken>,
+    pub(crate) subprotocol: Option<Negotiated>,
 }
 
 /// What a client speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spoken {
+pub(crate) struct Negotiated {
     pub(crate) form: WireForm,
     pub(crate) reliable: bool,
     /// As the client spelled it.
@@ -202,10 +202,10 @@ impl HubState {
         if self.key_of(id.as_str()).is_some() {
             return None;
         }
-        if let Some(spoken) = overrides.subprotocol {
-            request.form = spoken.form;
-            request.reliable = spoken.reliable;
-            request.protocol = Some(spoken.name);
+        if let Some(negotiated) = overrides.subprotocol {
+            request.form = negotiated.form;
+            request.reliable = negotiated.reliable;
+            request.protocol = Some(negotiated.name);
         }
         let user = overrides.user.unwrap_or(request.user);
         let roles = overrides.roles.unwrap_or(request.roles);
@@ -259,10 +259,10 @@ impl HubState {
         }
         connection.announced = true;
         let groups = connection.groups.clone();
-        self.tell(key, News::Connected, effects);
-        if self.presence.joined {
+        self.tell(key, NoticeKind::Connected, effects);
+        if self.group_events.joined {
             for group in groups {
-                self.tell(key, News::Joined(group), effects);
+                self.tell(key, NoticeKind::Joined(group), effects);
             }
         }
     }
@@ -309,7 +309,7 @@ impl HubState {
         })
     }
 
-    /// A socket of the connection is gone. Late news of an earlier socket changes nothing.
+    /// A socket of the connection is gone. What comes late from an earlier socket changes nothing.
     pub(crate) fn socket_gone(
         &mut self,
         now: Now,
@@ -405,7 +405,7 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Leave, Cause::End, effects);
         }
-        self.tell(key, News::Disconnected(reason), effects);
+        self.tell(key, NoticeKind::Disconnected(reason), effects);
         effects.changed = true;
         self.take(key).map(|connection| connection.outbox)
     }

@@ -5,7 +5,7 @@
 use webpubsub_protocol::name::GroupName;
 
 use super::connection::ConnectionKey;
-use super::effect::{Effects, News};
+use super::effect::{Effects, NoticeKind};
 use super::state::HubState;
 use crate::clock::Now;
 
@@ -18,7 +18,7 @@ pub(crate) enum Change {
 
 /// Which changes the hub's event handlers want to know. The others get no number among a connection's events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Presence {
+pub(crate) struct GroupEvents {
     pub(crate) joined: bool,
     pub(crate) left: bool,
 }
@@ -91,11 +91,11 @@ impl HubState {
         effects: &mut Effects,
     ) {
         match change {
-            Change::Join if self.presence.joined => {
-                self.tell(key, News::Joined(group.clone()), effects);
+            Change::Join if self.group_events.joined => {
+                self.tell(key, NoticeKind::Joined(group.clone()), effects);
             }
-            Change::Leave if self.presence.left => {
-                self.tell(key, News::Left(group.clone()), effects);
+            Change::Leave if self.group_events.left => {
+                self.tell(key, NoticeKind::Left(group.clone()), effects);
             }
             Change::Join | Change::Leave => {}
         }

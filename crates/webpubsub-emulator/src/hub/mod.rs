@@ -40,12 +40,14 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, HubName};
 use webpubsub_protocol::permission::Permission;
 
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
-pub(crate) use effect::{CallToken, Effects, HandlerFailed, News, Notice, Reply, UpstreamCall};
-pub(crate) use lifecycle::{
-    Attachment, CONNECTION_ENDED, End, Gone, NotRecoverable, OPEN_TIMEOUT, OpenRequest, Overrides,
-    Spoken, Ticket,
+pub(crate) use effect::{
+    CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall,
 };
-pub(crate) use membership::{Change, Presence};
+pub(crate) use lifecycle::{
+    Attachment, CONNECTION_ENDED, End, Gone, Negotiated, NotRecoverable, OPEN_TIMEOUT, OpenRequest,
+    Overrides, Ticket,
+};
+pub(crate) use membership::{Change, GroupEvents};
 pub(crate) use message::{Frame, WireForm};
 pub(crate) use outbox::{CLOSE_DRAIN, Drained, OutboxLimits};
 pub(crate) use publish::{Selection, Target};
@@ -195,8 +197,8 @@ impl Hub {
     }
 
     /// Says which changes of groups the event handlers want to know from now on.
-    pub(crate) fn set_presence(&self, presence: Presence) {
-        self.act(|state, _, _| state.presence = presence);
+    pub(crate) fn set_group_events(&self, group_events: GroupEvents) {
+        self.act(|state, _, _| state.group_events = group_events);
     }
 
     pub(crate) fn receive(&self, key: ConnectionKey, epoch: Epoch, received: Received) {

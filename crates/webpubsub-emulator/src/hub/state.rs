@@ -14,7 +14,7 @@ use super::connection::{Connection, ConnectionKey, Epoch, Socket};
 use super::deadlines::Deadlines;
 use super::effect::{CallToken, Effects};
 use super::lifecycle::{OpenRequest, Ticket};
-use super::membership::Presence;
+use super::membership::GroupEvents;
 use super::outbox::OutboxLimits;
 use super::streams::StreamKey;
 use crate::clock::Now;
@@ -54,7 +54,7 @@ pub(crate) struct HubState {
     /// Who receives the states of a group's members.
     pub(super) subscribers: BTreeMap<GroupName, BTreeSet<ConnectionKey>>,
     /// What the event handlers want to know.
-    pub(super) presence: Presence,
+    pub(super) group_events: GroupEvents,
     pub(super) pending: BTreeMap<Ticket, OpenRequest>,
     pub(super) calls: BTreeMap<CallToken, ConnectionKey>,
     deadlines: Deadlines<Due>,
@@ -80,7 +80,7 @@ impl HubState {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             subscribers: BTreeMap::new(),
-            presence: Presence::default(),
+            group_events: GroupEvents::default(),
             pending: BTreeMap::new(),
             calls: BTreeMap::new(),
             deadlines: Deadlines::new(),

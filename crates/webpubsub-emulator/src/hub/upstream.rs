@@ -9,7 +9,7 @@ use webpubsub_protocol::name::EventName;
 use webpubsub_protocol::payload::Payload;
 
 use super::connection::{ConnectionKey, InFlight, Received, ReplyTo};
-use super::effect::{CallToken, Effects, HandlerFailed, News, Notice, Reply, UpstreamCall};
+use super::effect::{CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall};
 use super::frames::WAITING_FRAMES;
 use super::message::Shared;
 use super::state::HubState;
@@ -44,11 +44,11 @@ impl HubState {
     }
 
     /// Tells the handler of something. Handlers know nothing of a connection whose first handshake is not done.
-    pub(super) fn tell(&mut self, key: ConnectionKey, news: News, effects: &mut Effects) {
+    pub(super) fn tell(&mut self, key: ConnectionKey, kind: NoticeKind, effects: &mut Effects) {
         let connection = self.connections.get_mut(key);
         if let Some(connection) = connection.filter(|connection| connection.announced) {
             let raised = connection.raise();
-            effects.notices.push(Notice { raised, news });
+            effects.notices.push(Notice { raised, kind });
         }
     }
 

@@ -10,7 +10,7 @@ use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::query::Query;
 use crate::handlers::{Accepted, ConnectRefused, Connecting, EventHandler, Session};
-use crate::hub::{Hub, Overrides, Spoken, Ticket, WireForm};
+use crate::hub::{Hub, Negotiated, Overrides, Ticket, WireForm};
 use crate::service::Service;
 
 const REJECTED: &str = "The connect event handler rejected the connection.";
@@ -95,7 +95,7 @@ fn overrides(accepted: Accepted, offered: &[ByteString]) -> Result<Overrides, No
         Some(chosen) => {
             let mut offered = offered.iter();
             let name = offered.find(|name| name.eq_ignore_ascii_case(&chosen));
-            Some(spoken(name.ok_or(NotOffered(chosen))?))
+            Some(negotiated(name.ok_or(NotOffered(chosen))?))
         }
     };
     Ok(Overrides {
@@ -107,9 +107,9 @@ fn overrides(accepted: Accepted, offered: &[ByteString]) -> Result<Overrides, No
 }
 
 /// What a client of this subprotocol speaks: bare frames when the service does not know it.
-pub(super) fn spoken(name: &ByteString) -> Spoken {
+pub(super) fn negotiated(name: &ByteString) -> Negotiated {
     let known = Subprotocol::from_name(name);
-    Spoken {
+    Negotiated {
         form: known.map_or(WireForm::Raw, WireForm::from),
         reliable: known.is_some_and(Subprotocol::is_reliable),
         name: name.clone(),
@@ -215,13 +215,13 @@ mod tests {
             };
             overrides(accepted, &offered()).map(|overrides| overrides.subprotocol)
         };
-        let custom = Spoken {
+        let custom = Negotiated {
             form: WireForm::Raw,
             reliable: false,
             name: "own".into(),
         };
         assert_eq!(choose("OWN").unwrap(), Some(custom));
-        let known = Spoken {
+        let known = Negotiated {
             form: WireForm::Json,
             reliable: true,
             name: "JSON.reliable.webpubsub.azure.v1".into(),

@@ -116,10 +116,10 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         .map_err(|e| Refusal::bad_request(e.to_string()))?;
     request.session = connect_event::session(&parts.headers);
     if let Some(name) = &offer {
-        let spoken = connect_event::spoken(name);
-        request.form = spoken.form;
-        request.reliable = spoken.reliable;
-        request.protocol = Some(spoken.name);
+        let negotiated = connect_event::negotiated(name);
+        request.form = negotiated.form;
+        request.reliable = negotiated.reliable;
+        request.protocol = Some(negotiated.name);
     }
     let offers = !offered.is_empty();
     let details = ClientDetails {

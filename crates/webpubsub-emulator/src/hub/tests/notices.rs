@@ -3,10 +3,10 @@
 use super::*;
 
 /// What was told since the last look, with the numbers of the events.
-fn told(world: &mut World) -> Vec<(u64, News)> {
+fn told(world: &mut World) -> Vec<(u64, NoticeKind)> {
     let notices = world.effects.notices.drain(..);
     notices
-        .map(|notice| (notice.raised.turn.event_id(), notice.news))
+        .map(|notice| (notice.raised.turn.event_id(), notice.kind))
         .collect()
 }
 
@@ -19,7 +19,7 @@ fn greeted(world: &mut World, groups: &[&str]) -> Client {
 
 fn interested() -> World {
     let mut world = World::new();
-    world.state.presence = Presence {
+    world.state.group_events = GroupEvents {
         joined: true,
         left: true,
     };
@@ -41,9 +41,9 @@ fn nothing_is_told_before_the_handshake_is_done() {
     let client = world.connect("c", None, &["g", "f"]);
     world.state.greet(client.0.key, &mut world.effects);
     let expected = [
-        (1, News::Connected),
-        (2, News::Joined(group("f"))),
-        (3, News::Joined(group("g"))),
+        (1, NoticeKind::Connected),
+        (2, NoticeKind::Joined(group("f"))),
+        (3, NoticeKind::Joined(group("g"))),
     ];
     assert_eq!(told(&mut world), expected);
 }
@@ -62,8 +62,8 @@ fn a_session_is_told_once_however_many_sockets_it_had() {
     world.lose(&second, Gone::Lost);
     world.pass(Duration::from_secs(60));
     let expected = [
-        (3, News::Left(group("g"))),
-        (4, News::Disconnected("done".into())),
+        (3, NoticeKind::Left(group("g"))),
+        (4, NoticeKind::Disconnected("done".into())),
     ];
     assert_eq!(told(&mut world), expected);
 }
@@ -106,7 +106,7 @@ fn each_end_has_its_reason() {
         let client = greeted(&mut world, &["g"]);
         told(&mut world);
         end(&mut world, &client);
-        let expected = [(2, News::Disconnected(reason.into()))];
+        let expected = [(2, NoticeKind::Disconnected(reason.into()))];
         assert_eq!(told(&mut world), expected);
     }
 }
@@ -119,10 +119,13 @@ fn end(world: &mut World, client: &Client, end: &End) {
 #[test]
 fn what_nobody_wants_to_know_gets_no_number() {
     let mut world = World::new();
-    world.state.presence.left = true;
+    world.state.group_events.left = true;
     let client = greeted(&mut world, &["g"]);
     world.say(&client, r#"{"type":"joinGroup","group":"h"}"#);
     world.say(&client, r#"{"type":"leaveGroup","group":"h"}"#);
-    let expected = [(1, News::Connected), (2, News::Left(group("h")))];
+    let expected = [
+        (1, NoticeKind::Connected),
+        (2, NoticeKind::Left(group("h"))),
+    ];
     assert_eq!(told(&mut world), expected);
 }
