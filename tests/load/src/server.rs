@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use webpubsub_protocol::access::{ClientTokenOptions, ConnectionString, sign_client_token};
 
@@ -39,7 +39,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Fails when it does not start, or says nothing within 20 s.
+    /// Fails when it does not start, and with what it printed when it ends or says nothing within 20 s.
     pub fn start(command: &mut Command) -> Result<Self> {
         let name = command.get_program().display().to_string();
         let began = Instant::now();
@@ -69,10 +69,13 @@ impl Process {
                 sender.send((line, Instant::now())).ok();
             }
         });
-        let (line, at) = process
-            .lines
-            .recv_timeout(READY_WITHIN)
-            .map_err(|_| anyhow!("{name} did not say within {READY_WITHIN:?} that it is ready"))?;
+        let Ok((line, at)) = process.lines.recv_timeout(READY_WITHIN) else {
+            process.child.kill().ok();
+            bail!(
+                "{name} does not say that it is ready: {}",
+                process.last_words()
+            );
+        };
         process.ready = line;
         process.started_in = at - began;
         Ok(process)

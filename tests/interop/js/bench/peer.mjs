@@ -67,9 +67,7 @@ const WORKS = {
   async forget() {
     const client = await connect();
     await ready();
-    for (let sent = 0; sent < count; sent += 1) {
-      await client.sendToGroup(GROUP, TEXT, "text", { fireAndForget: true });
-    }
+    await inFlight(FRAMES_IN_FLIGHT, () => client.sendToGroup(GROUP, TEXT, "text", { fireAndForget: true }));
   },
 
   async idle() {

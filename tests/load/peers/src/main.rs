@@ -99,12 +99,15 @@ async fn forget(url: String, count: usize, mut start: Start) -> Result<()> {
     drop(events);
     ready(&mut start).await?;
     let text = "x".repeat(100);
-    for _ in 0..count {
-        client
-            .send_to_group(GROUP, text.as_str())
-            .fire_and_forget()
-            .await?;
-    }
+    let send = |_| {
+        let send = client.send_to_group(GROUP, text.as_str());
+        send.fire_and_forget().into_future()
+    };
+    stream::iter(0..count)
+        .map(send)
+        .buffer_unordered(FRAMES_IN_FLIGHT)
+        .try_for_each(|_| async { Ok(()) })
+        .await?;
     done();
     // What was sent goes out before the input ends.
     start.next_line().await?;

@@ -73,7 +73,7 @@ pub(super) fn groups(settings: &Settings) -> Vec<Group> {
                 ),
                 row(
                     "send-forget",
-                    "a send of 100 B, fire and forget",
+                    "a send of 100 B, fire and forget, 64 at once",
                     |settings, peer, count| send(settings, peer, "forget", count),
                     (1_000_000, 80_000),
                     vec![cpu(0.8)],
