@@ -5,7 +5,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::interop::Tools;
-use crate::test::process;
+use crate::test::report::Outcome;
+use crate::test::{counts, process};
+
+/// The scenarios that hold so far; the rest shows what the emulator has to learn.
+const HELD: &str = "burst-rest,churn,connect-storm";
 
 /// Put the emulator under load, and check who is closed, who gets everything in order, and what memory it takes.
 #[derive(Debug, clap::Args)]
@@ -44,4 +48,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .arg(programs.join("webpubsub-emulator"))
             .args(flags),
     )
+}
+
+/// The short form, with the programs that the other suites use too.
+///
+/// # Errors
+///
+/// Fails when the workspace does not build.
+pub(crate) fn suite(tools: &Tools) -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Outcome::Skipped(
+            "memory is read from /proc, which only Linux has".to_owned(),
+        ));
+    }
+    let mut command = Command::new(tools.program("load-test")?);
+    command
+        .arg("--emulator")
+        .arg(tools.program("webpubsub-emulator")?);
+    let finished = process::run(command.args(["--quick", "--only", HELD]))?;
+    Ok(Outcome::of(&finished, counts::script(&finished.output)))
 }

@@ -6,6 +6,7 @@
 use anyhow::Result;
 
 use crate::interop::{self, Tools};
+use crate::load;
 use process::Finished;
 use report::{Outcome, Report};
 
@@ -29,6 +30,7 @@ pub(crate) fn suites() -> Report {
     let tools = Tools::default();
     report.run("tests", || tests(&tools));
     report.run("doc tests", || doc_tests(&tools));
+    report.run("load", || load::suite(&tools));
     report.run("spec", || interop::spec(&tools));
     report.extend(interop::suites(&tools, &interop::Suite::EACH));
     report
