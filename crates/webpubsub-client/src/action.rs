@@ -1,4 +1,4 @@
-//! What clients can ask of the service. The types here name the parameter of [`Call`](crate::Call); the methods of
+//! What clients can ask of the service. The types here name the parameter of [`Call`]; the methods of
 //! [`WebPubSubClient`](crate::WebPubSubClient) make them.
 
 use std::time::Duration;

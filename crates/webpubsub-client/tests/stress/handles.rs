@@ -83,7 +83,7 @@ async fn restart_again_and_again() {
         round += 1;
         soon("a start", client.start()).await.expect("started");
         assert_eq!(client.state(), ClientState::Connected);
-        if round % 4 > 0 {
+        if !round.is_multiple_of(4) {
             soon("a stop", client.stop()).await;
             continue;
         }
