@@ -121,6 +121,13 @@ impl WebPubSubClientBuilder {
         self
     }
 
+    /// Whether a client that has been connected keeps trying when a new connection is refused with 400, 403 or 404, since
+    /// a gateway in trouble may answer so, too. Default: false, it stops.
+    pub const fn retry_refused_reconnects(mut self, on: bool) -> Self {
+        self.config.retry_refused_reconnects = on;
+        self
+    }
+
     /// New connections to try in a row before the client stops. Default: no limit.
     pub const fn max_reconnect_attempts(mut self, most: u32) -> Self {
         self.config.max_reconnect_attempts = Some(most);
