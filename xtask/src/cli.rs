@@ -26,7 +26,7 @@ enum Task {
     Test,
     /// Run the official packages and a browser against the programs of this workspace.
     Interop(interop::Args),
-    /// Run the simulation of the hub and the session: as many seeds as you like.
+    /// Run the simulation of the hub and the session: as many seeds as you like, or with planted bugs.
     Soak(soak::Args),
     /// Check that the crates can be published, or publish them.
     Release(release::Args),

@@ -1,9 +1,13 @@
-//! `cargo xtask soak`: the simulation, with more seeds than a test run has.
+//! `cargo xtask soak`: the simulation, with more seeds than a test run has, or with planted bugs.
 
 use anyhow::{Result, bail};
 
 use crate::interop::Tools;
 use crate::test::process;
+
+mod patch;
+mod planted;
+mod scratch;
 
 /// Run the simulation of the emulator's hub and of the client's session.
 #[derive(Debug, clap::Args)]
@@ -20,14 +24,32 @@ pub(crate) struct Args {
     /// Run this world only: hub or session.
     #[arg(long, value_name = "NAME")]
     world: Option<String>,
+    /// Plant bugs in a copy of the workspace, one after the other, and fail unless the simulation finds
+    /// each of them. With a NAME: this one only.
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        conflicts_with_all = ["seeds", "first", "seed", "world"]
+    )]
+    planted: Option<Option<String>>,
+    /// With `--planted`: only the few whose turn it is today.
+    #[arg(long, requires = "planted")]
+    today: bool,
 }
 
 /// Builds the simulation and runs it.
 ///
 /// # Errors
 ///
-/// Fails when a seed failed.
+/// Fails when a seed failed, or when a planted bug was not found.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    match &args.planted {
+        Some(Some(name)) => return planted::run(&planted::Choice::Named(name)),
+        Some(None) if args.today => return planted::run(&planted::Choice::Today),
+        Some(None) => return planted::run(&planted::Choice::All),
+        None => {}
+    }
     let mut command = Tools::default().cargo();
     // The dev profile: it optimises what counts here, and shares its dependencies with the tests.
     command.args(["run", "--quiet", "--package", "simulation", "--bin", "soak"]);
