@@ -235,18 +235,16 @@ impl Checked {
         Ok((seen, fate))
     }
 
-    /// Takes away what is not said: what ran out of time, and what has no frame.
+    /// Takes away what is not said since it ran out of time.
     fn skip_unsaid(&mut self, now: Duration, socket: Socket) {
         while let Some(line) = self.reference.lines.get(&socket)
             && let Some(first) = line.queue.front()
         {
             let entry = self.reference.entry(&line.connection, first);
-            let is_over = entry.is_over(now);
-            if is_over {
-                self.coverage.saw(Happening::ExpiredWaiting);
-            } else if entry.says != Says::Nothing {
+            if !entry.is_over(now) {
                 return;
             }
+            self.coverage.saw(Happening::ExpiredWaiting);
             if let Some(line) = self.reference.lines.get_mut(&socket) {
                 line.queue.pop_front();
             }

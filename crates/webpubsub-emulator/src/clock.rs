@@ -1,11 +1,17 @@
 //! The one clock. Everything with a deadline asks it, so a test that owns it owns time.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::watch;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use slotmap::{DefaultKey, SlotMap};
+use tokio::time::Sleep;
 
 /// One moment: monotonic for deadlines, wall for tokens and dates.
 #[derive(Debug, Clone, Copy)]
@@ -16,101 +22,189 @@ pub(crate) struct Now {
 
 /// Where the emulator reads time.
 ///
-/// The real one follows the machine (and tokio's paused clock). A manual one stands still until
-/// [`advance`](Self::advance) moves it: recovery windows, time-outs and token lifetimes then pass
-/// when a test says so. Clones share the same time.
+/// The real one follows the machine (and tokio's paused clock). A manual one stands still. Either can be
+/// [advanced](Self::advance): recovery windows, time-outs and token lifetimes then pass at once, and whatever waited for
+/// a moment that has passed goes on. Clones share the same time.
 #[derive(Clone)]
-pub struct Clock(Source);
+pub struct Clock(Arc<Shared>);
 
-#[derive(Clone)]
-enum Source {
-    Real,
-    Manual(Arc<Manual>),
-}
-
-struct Manual {
-    start: Now,
-    elapsed: watch::Sender<Duration>,
+struct Shared {
+    /// Where a manual clock stands still; `None` follows the machine.
+    frozen: Option<Now>,
+    /// How far the clock was moved, in nanoseconds.
+    moved: AtomicU64,
+    /// Who must hear when the clock is moved. Locked when a timer is made or dropped, never while it waits.
+    timers: Mutex<SlotMap<DefaultKey, Arc<AtomicWaker>>>,
 }
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
-    pub const fn real() -> Self {
-        Self(Source::Real)
+    pub fn real() -> Self {
+        Self::at(None)
     }
 
     /// A clock that starts at the machine's time and stands still until it is advanced.
     #[must_use]
     pub fn manual() -> Self {
-        let manual = Manual {
-            start: machine_now(),
-            elapsed: watch::Sender::new(Duration::ZERO),
-        };
-        Self(Source::Manual(Arc::new(manual)))
+        Self::at(Some(Now {
+            mono: machine_mono(),
+            wall: machine_wall(),
+        }))
     }
 
-    /// Moves a manual clock forward and wakes everything that was due.
-    ///
-    /// # Panics
-    ///
-    /// On a real clock, which nobody can move: build the emulator with `manual_clock()`.
+    fn at(frozen: Option<Now>) -> Self {
+        Self(Arc::new(Shared {
+            frozen,
+            moved: AtomicU64::new(0),
+            timers: Mutex::default(),
+        }))
+    }
+
+    /// Moves the clock forward and wakes everything that is due by then. A real clock goes on from there.
     pub fn advance(&self, by: Duration) {
-        match &self.0 {
-            Source::Real => panic!("only a manual clock can be advanced"),
-            Source::Manual(manual) => manual.elapsed.send_modify(|elapsed| *elapsed += by),
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        // Five centuries fit.
+        let add = |moved: u64| Some(moved.saturating_add(by));
+        let _ = self
+            .0
+            .moved
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        for timer in self.0.timers.lock().values() {
+            timer.wake();
         }
     }
 
     pub(crate) fn now(&self) -> Now {
-        match &self.0 {
-            Source::Real => machine_now(),
-            Source::Manual(manual) => {
-                let elapsed = *manual.elapsed.borrow();
-                Now {
-                    mono: manual.start.mono + elapsed,
-                    wall: manual.start.wall + elapsed,
-                }
-            }
+        let base = self.0.frozen.unwrap_or_else(|| Now {
+            mono: machine_mono(),
+            wall: machine_wall(),
+        });
+        let moved = self.moved();
+        Now {
+            mono: base.mono + moved,
+            wall: base.wall + moved,
         }
+    }
+
+    /// The monotonic part of [`now`](Self::now), for those who need no date.
+    pub(crate) fn mono(&self) -> Instant {
+        self.0.frozen.map_or_else(machine_mono, |now| now.mono) + self.moved()
+    }
+
+    fn moved(&self) -> Duration {
+        Duration::from_nanos(self.0.moved.load(Ordering::Acquire))
     }
 
     /// Completes at `deadline`; at once when that has passed.
     pub(crate) fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + use<> {
-        let source = self.0.clone();
-        async move {
-            match source {
-                Source::Real => tokio::time::sleep_until(deadline.into()).await,
-                Source::Manual(manual) => {
-                    let due = deadline.saturating_duration_since(manual.start.mono);
-                    let mut elapsed = manual.elapsed.subscribe();
-                    // The sender lives in `manual`, so waiting cannot fail.
-                    let _ = elapsed.wait_for(|elapsed| *elapsed >= due).await;
-                }
-            }
-        }
+        let mut timer = Timer::new(self.clone(), deadline);
+        poll_fn(move |cx| timer.poll(cx))
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Source::Real => "Clock::Real",
-            Source::Manual(_) => "Clock::Manual",
+        f.write_str(match self.0.frozen {
+            None => "Clock::Real",
+            Some(_) => "Clock::Manual",
         })
     }
 }
 
+/// A deadline that somebody waits for, and that can be set anew as often as needed.
+pub(crate) struct Timer {
+    clock: Clock,
+    key: DefaultKey,
+    /// Woken when the clock is moved.
+    waker: Arc<AtomicWaker>,
+    deadline: Instant,
+    /// The machine's part of the wait, and how far the clock was moved when it was set. Never on a manual clock.
+    sleep: Option<(Duration, Pin<Box<Sleep>>)>,
+}
+
+impl Timer {
+    pub(crate) fn new(clock: Clock, deadline: Instant) -> Self {
+        let waker = Arc::new(AtomicWaker::new());
+        let key = clock.0.timers.lock().insert(Arc::clone(&waker));
+        Self {
+            clock,
+            key,
+            waker,
+            deadline,
+            sleep: None,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Waits for another moment from now on.
+    pub(crate) fn reset(&mut self, deadline: Instant) {
+        if deadline != self.deadline {
+            self.deadline = deadline;
+            if let Some((moved, sleep)) = &mut self.sleep {
+                *moved = self.clock.moved();
+                sleep.as_mut().reset(machine_deadline(deadline, *moved));
+            }
+        }
+    }
+
+    /// Ready once the deadline has passed.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Registered before the clock is read, so that no move goes unnoticed.
+        self.waker.register(cx.waker());
+        let moved = self.clock.moved();
+        if let Some(frozen) = self.clock.0.frozen {
+            return match frozen.mono + moved >= self.deadline {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            };
+        }
+        let at = machine_deadline(self.deadline, moved);
+        let (set_when, sleep) = self
+            .sleep
+            .get_or_insert_with(|| (moved, Box::pin(tokio::time::sleep_until(at))));
+        if *set_when != moved {
+            *set_when = moved;
+            sleep.as_mut().reset(at);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.clock.0.timers.lock().remove(self.key);
+    }
+}
+
+/// When the machine's clock shows what a clock that was moved so far shows at `deadline`.
+fn machine_deadline(deadline: Instant, moved: Duration) -> tokio::time::Instant {
+    // Before the machine's beginning of time is long ago.
+    deadline
+        .checked_sub(moved)
+        .unwrap_or_else(machine_mono)
+        .into()
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place that reads the machine's clock"
+    reason = "with the next one, the only place that reads the machine's clock"
 )]
-fn machine_now() -> Now {
+fn machine_mono() -> Instant {
     // tokio's, so that a paused runtime pauses us too.
-    Now {
-        mono: tokio::time::Instant::now().into_std(),
-        wall: SystemTime::now(),
-    }
+    tokio::time::Instant::now().into_std()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "with the one before, the only place that reads the machine's clock"
+)]
+fn machine_wall() -> SystemTime {
+    SystemTime::now()
 }
 
 #[cfg(test)]
@@ -131,10 +225,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_deadline_in_the_past_is_due_at_once() {
-        let clock = Clock::manual();
-        clock.sleep_until(clock.now().mono).await;
-        clock
-            .sleep_until(clock.now().mono - Duration::from_millis(1))
-            .await;
+        for clock in [Clock::manual(), Clock::real()] {
+            clock.sleep_until(clock.mono()).await;
+            clock
+                .sleep_until(clock.mono() - Duration::from_millis(1))
+                .await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleepers_notice_that_a_real_clock_was_moved() {
+        let clock = Clock::real();
+        let start = clock.mono();
+        let machine = machine_mono();
+        let sleep = tokio::spawn(clock.sleep_until(start + Duration::from_secs(100)));
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(60));
+        sleep.await.expect("no panic");
+        assert_eq!((machine_mono() - machine).as_secs(), 40);
+        assert_eq!((clock.mono() - start).as_secs(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_is_set_anew_without_being_made_anew() {
+        for clock in [Clock::manual(), Clock::real()] {
+            let second = |n| clock.mono() + Duration::from_secs(n);
+            let mut timer = Timer::new(clock.clone(), second(10));
+            assert!(futures_util::poll!(poll_fn(|cx| timer.poll(cx))).is_pending());
+            timer.reset(second(20));
+            clock.advance(Duration::from_secs(10));
+            assert!(futures_util::poll!(poll_fn(|cx| timer.poll(cx))).is_pending());
+            timer.reset(second(5));
+            clock.advance(Duration::from_secs(5));
+            poll_fn(|cx| timer.poll(cx)).await;
+            drop(timer);
+            assert!(clock.0.timers.lock().is_empty());
+        }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use slotmap::{SlotMap, new_key_type};
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
@@ -26,12 +28,62 @@ pub(crate) struct Service {
     handlers: Handlers,
     hubs: Mutex<BTreeMap<HubName, Arc<Hub>>>,
     changes: watch::Sender<u64>,
-    /// The tasks of all sockets.
-    sockets: TaskTracker,
     /// Cancelled when a shutdown begins: no connection is opened any more.
     stopping: CancellationToken,
-    /// Cancelled when a shutdown waits no longer.
-    abort: CancellationToken,
+    sockets: Sockets,
+}
+
+new_key_type! {
+    /// A socket among all.
+    pub(crate) struct SocketKey;
+}
+
+/// The tasks of all sockets, for a shutdown. They themselves never look here while they run.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    tasks: Mutex<SlotMap<SocketKey, Option<AbortHandle>>>,
+    /// Signalled when the last one is gone.
+    all_gone: Notify,
+}
+
+impl Sockets {
+    /// A socket whose task is to be started.
+    pub(crate) fn add(&self) -> SocketKey {
+        self.tasks.lock().insert(None)
+    }
+
+    /// The task of a socket runs; it may have ended already.
+    pub(crate) fn started(&self, key: SocketKey, task: AbortHandle) {
+        if let Some(place) = self.tasks.lock().get_mut(key) {
+            *place = Some(task);
+        }
+    }
+
+    pub(crate) fn remove(&self, key: SocketKey) {
+        let mut tasks = self.tasks.lock();
+        tasks.remove(key);
+        if tasks.is_empty() {
+            self.all_gone.notify_waiters();
+        }
+    }
+
+    fn abort_all(&self) {
+        // What is dropped with a task removes it here.
+        let tasks: Vec<_> = self.tasks.lock().values().flatten().cloned().collect();
+        tasks.iter().for_each(AbortHandle::abort);
+    }
+
+    async fn wait(&self) {
+        let mut all_gone = pin!(self.all_gone.notified());
+        loop {
+            all_gone.as_mut().enable();
+            if self.tasks.lock().is_empty() {
+                return;
+            }
+            all_gone.as_mut().await;
+            all_gone.set(self.all_gone.notified());
+        }
+    }
 }
 
 impl Service {
@@ -62,9 +114,8 @@ impl Service {
             handlers,
             hubs: Mutex::default(),
             changes: watch::Sender::new(0),
-            sockets: TaskTracker::new(),
             stopping: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            sockets: Sockets::default(),
         })
     }
 
@@ -96,7 +147,7 @@ impl Service {
         &self.tap
     }
 
-    pub(crate) fn sockets(&self) -> &TaskTracker {
+    pub(crate) fn sockets(&self) -> &Sockets {
         &self.sockets
     }
 
@@ -161,7 +212,6 @@ impl Service {
     /// long until event handlers have heard of it.
     pub(crate) async fn shutdown(&self) {
         self.stopping.cancel();
-        self.sockets.close();
         for hub in self.all_hubs() {
             hub.end_all(&End::service_reload());
         }
@@ -169,7 +219,7 @@ impl Service {
             .await
             .is_err()
         {
-            self.abort.cancel();
+            self.sockets.abort_all();
             self.sockets.wait().await;
         }
         self.handlers.shutdown().await;
@@ -178,11 +228,6 @@ impl Service {
     /// Cancelled when a shutdown begins.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stopping
-    }
-
-    /// Runs the task of a socket, unless a shutdown could not wait for it.
-    pub(crate) async fn run_socket(&self, task: impl Future<Output = ()>) {
-        self.abort.run_until_cancelled(task).await;
     }
 
     fn all_hubs(&self) -> Vec<Arc<Hub>> {

@@ -29,15 +29,15 @@ impl Reference {
         any_order: bool,
     ) {
         let frame = Rc::new(frame);
-        let mut slow = Vec::new();
         for id in to {
+            if self.ending.contains(id) {
+                continue;
+            }
             if let Err(reason) = self.publish(id, &frame, expires, any_order) {
-                slow.push((id, reason));
+                self.slow.entry(id.clone()).or_insert(reason);
             }
         }
-        for (id, reason) in slow {
-            self.end_slow(id, reason);
-        }
+        self.end_slow();
     }
 
     fn publish(
@@ -52,11 +52,12 @@ impl Reference {
         };
         let says = match (connection.protocol, &**frame) {
             (Some(protocol), _) => Says::Frame(as_told(protocol, frame)),
+            // Simple clients see no end of a stream, and no states.
             (None, ServerFrame::Message(message)) => match &message.stream {
-                Some(stream) if stream.end_of_stream => Says::Nothing,
+                Some(stream) if stream.end_of_stream => return Ok(()),
                 _ => Says::Raw(message.payload.clone()),
             },
-            (None, _) => Says::Nothing,
+            (None, _) => return Ok(()),
         };
         let entry = Entry {
             says,
@@ -96,7 +97,8 @@ impl Reference {
             any_order: any_order.then_some(self.step),
         };
         if let Err(reason) = self.queue(id, Queued::Entry(entry)) {
-            self.end_slow(id, reason);
+            self.slow.entry(id.clone()).or_insert(reason);
+            self.end_slow();
         }
     }
 
@@ -122,10 +124,22 @@ impl Reference {
         Ok(())
     }
 
-    fn end_slow(&mut self, id: &ConnectionId, reason: &'static str) {
-        let connection = self.connections.get(id);
-        self.overflows_away += u64::from(connection.is_some_and(|c| c.socket.is_none()));
-        self.end(id, 1008, reason, Some(reason.to_owned()), SLOW_DRAIN);
+    /// Ends those who have no room left. Others hear of it, but not those who end at the same time; those who have no
+    /// room for that end next.
+    fn end_slow(&mut self) {
+        if !self.ending.is_empty() {
+            return;
+        }
+        while !self.slow.is_empty() {
+            let slow = std::mem::take(&mut self.slow);
+            self.ending = slow.keys().cloned().collect();
+            for (id, reason) in slow {
+                let connection = self.connections.get(&id);
+                self.overflows_away += u64::from(connection.is_some_and(|c| c.socket.is_none()));
+                self.end(&id, 1008, reason, Some(reason.to_owned()), SLOW_DRAIN);
+            }
+            self.ending.clear();
+        }
     }
 
     /// Ends a connection: its socket still gets what waits, then the farewell and the close.

@@ -41,6 +41,10 @@ pub(crate) struct Reference {
     calls_made: u64,
     /// Connections that ended since too much waited for them while they were away.
     pub(crate) overflows_away: u64,
+    /// Who has no room left and why, until it ends.
+    slow: BTreeMap<ConnectionId, &'static str>,
+    /// Who ends at this moment for having no room.
+    ending: BTreeSet<ConnectionId>,
     /// Numbers what the service is told.
     step: u64,
 }
@@ -116,8 +120,6 @@ pub(crate) enum Says {
     Frame(Rc<ServerFrame>),
     /// A frame of a simple client.
     Raw(Payload),
-    /// It takes a place in the queue and is no frame: simple clients see no end of a stream.
-    Nothing,
 }
 
 /// Something that a client sent, as the service should understand it.
@@ -168,6 +170,8 @@ impl Reference {
             cancelled: Vec::new(),
             calls_made: 0,
             overflows_away: 0,
+            slow: BTreeMap::new(),
+            ending: BTreeSet::new(),
             step: 0,
         }
     }

@@ -19,6 +19,12 @@ use super::outbox::Outbox;
 use super::streams::{Stream, StreamKey};
 use crate::handlers::Session;
 
+/// Frames that may wait behind a handler call before the client is no longer read.
+pub(super) const WAITING_FRAMES: usize = 64;
+
+/// The same in bytes. One more message may come on top.
+pub(super) const WAITING_BYTES: usize = 256 * 1024;
+
 new_key_type! {
     /// A connection inside its hub. Keys are never used twice.
     pub(crate) struct ConnectionKey;
@@ -53,11 +59,74 @@ pub(crate) enum RawMode {
 
 /// Something a client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Received {
+pub(crate) struct Received {
+    pub(super) content: Content,
+    /// The size of the frame that it came in, all of which is kept while this is.
+    pub(super) bytes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
     /// A frame of a PubSub client.
     Frame(ClientFrame),
     /// A frame of a simple client.
     Raw(Payload),
+}
+
+impl Received {
+    /// A frame of a PubSub client that came as so many bytes.
+    pub(crate) const fn frame(frame: ClientFrame, bytes: usize) -> Self {
+        Self {
+            content: Content::Frame(frame),
+            bytes,
+        }
+    }
+
+    /// A frame of a simple client.
+    pub(crate) fn raw(payload: Payload) -> Self {
+        let bytes = match &payload {
+            Payload::Text(text) | Payload::Json(text) => text.len(),
+            Payload::Binary(bytes) | Payload::Protobuf(bytes) => bytes.len(),
+        };
+        Self {
+            content: Content::Raw(payload),
+            bytes,
+        }
+    }
+}
+
+/// Frames that wait for the event handler to answer an earlier one.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    frames: VecDeque<Received>,
+    bytes: usize,
+}
+
+impl Backlog {
+    pub(super) fn push(&mut self, received: Received) {
+        self.bytes += received.bytes;
+        self.frames.push_back(received);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Received> {
+        let received = self.frames.pop_front()?;
+        self.bytes -= received.bytes;
+        Some(received)
+    }
+
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Received) -> bool) {
+        let bytes = &mut self.bytes;
+        self.frames.retain(|received| {
+            let keeps = keep(received);
+            *bytes -= if keeps { 0 } else { received.bytes };
+            keeps
+        });
+    }
+
+    /// Whether the client is no longer read before some of them are handled.
+    pub(super) fn is_full(&self) -> bool {
+        self.frames.len() >= WAITING_FRAMES || self.bytes >= WAITING_BYTES
+    }
 }
 
 /// A call to the event handler that this connection waits for.
@@ -98,7 +167,7 @@ pub(crate) struct Connection {
     pub(super) announced: bool,
     pub(super) in_flight: Option<InFlight>,
     /// What arrived while a call is in flight, in order.
-    pub(super) waiting: VecDeque<Received>,
+    pub(super) waiting: Backlog,
     /// The streams that it publishes.
     pub(super) streams: BTreeMap<ByteString, Stream>,
     /// Its state in each group that it set one in.
@@ -126,7 +195,7 @@ impl Connection {
             session: Arc::default(),
             announced: false,
             in_flight: None,
-            waiting: VecDeque::new(),
+            waiting: Backlog::default(),
             streams: BTreeMap::new(),
             states: BTreeMap::new(),
             last_state_at: 0,

@@ -10,10 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use parking_lot::Mutex;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use webpubsub_protocol::access::{AccessKey, verify_reconnection_token};
 use webpubsub_protocol::limits::{MESSAGE_BYTES, OPEN_STREAMS, REMEMBERED_ACK_IDS};
 use webpubsub_protocol::metadata::Metadata;
@@ -24,11 +27,12 @@ use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::effect::{CallToken, Effects, HandlerFailed, Reply};
 use super::lifecycle::{Attachment, End, Gone, OpenRequest, Overrides};
-use super::message::{self, Utf8Bytes, WireForm};
-use super::outbox::{self, OutboxLimits};
+use super::message::WireForm;
+use super::outbox::{self, Batch, Found, OutboxLimits};
 use super::publish::{Selection, Target};
 use super::rest::Outgoing;
 use super::state::{HubSettings, HubState};
+use super::wire::{FrameKind, WireFrame};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
 use crate::socket::{NOT_RECOVERABLE, decode};
@@ -143,7 +147,9 @@ pub struct DrivenHub {
     state: HubState,
     effects: Effects,
     sockets: BTreeMap<Socket, Attachment>,
-    woken: BTreeSet<Socket>,
+    woken: Arc<Mutex<BTreeSet<Socket>>>,
+    /// Sockets that may still write.
+    holding: BTreeSet<Socket>,
     keys: [AccessKey; 1],
     start: Now,
     sockets_made: u64,
@@ -180,7 +186,8 @@ impl DrivenHub {
             state: HubState::new(settings, Ids::new(Some(seed), "driven")),
             effects: Effects::default(),
             sockets: BTreeMap::new(),
-            woken: BTreeSet::new(),
+            woken: Arc::default(),
+            holding: BTreeSet::new(),
             keys: [key],
             start,
             sockets_made: 0,
@@ -202,22 +209,60 @@ impl DrivenHub {
     ) -> R {
         let now = self.now(now);
         let result = change(&mut self.state, now, &mut self.effects);
-        for outbox in self.effects.wakes.drain(..) {
-            let mut sockets = self.sockets.iter();
-            if let Some((socket, _)) = sockets.find(|(_, a)| Arc::ptr_eq(&a.outbox, &outbox)) {
-                self.woken.insert(*socket);
-            }
-        }
+        self.effects.wakes.drain(..).for_each(Waker::wake);
+        self.effects.crowded.clear();
         result
+    }
+
+    /// What a socket task does each time: it takes what waits, and has itself woken when there is more.
+    fn poll(
+        &self,
+        now: Duration,
+        socket: Socket,
+        attachment: &Attachment,
+        most: Batch,
+        into: &mut Vec<outbox::Waiting>,
+    ) -> Found {
+        let woken = Arc::clone(&self.woken);
+        let waker = Waker::from(Arc::new(WakeSocket { socket, woken }));
+        let outbox = &attachment.outbox;
+        let cx = Context::from_waker(&waker);
+        outbox.poll(&cx, attachment.epoch, self.now(now).mono, most, into)
+    }
+
+    /// How a socket stands, without taking anything.
+    fn look(&self, socket: Socket, attachment: &Attachment) -> Found {
+        let nothing = Batch {
+            frames: 0,
+            bytes: 0,
+        };
+        self.poll(Duration::ZERO, socket, attachment, nothing, &mut Vec::new())
+    }
+
+    /// A socket hangs up, whatever the rest of its line still does.
+    fn let_go(&mut self, socket: Socket) {
+        self.holding.remove(&socket);
+        self.woken.lock().insert(socket);
+        self.sockets[&socket].outbox.let_go();
+    }
+
+    /// Whoever drives a hub by hand reads when it likes, so the limits are strict.
+    fn be_strict(attachment: &Attachment) {
+        let (outbox, epoch) = (&attachment.outbox, attachment.epoch);
+        // What exceeds them now was let in before.
+        let _ = outbox.set_reads(epoch, false);
+        let _ = outbox.set_unacknowledging(epoch);
     }
 
     fn attach(&mut self, attachment: Attachment) -> (Socket, ConnectionId) {
         self.sockets_made += 1;
         let socket = Socket(self.sockets_made);
         let id = attachment.connection_id.clone();
+        Self::be_strict(&attachment);
         self.sockets.insert(socket, attachment);
         // A task drains when it starts.
-        self.woken.insert(socket);
+        self.woken.lock().insert(socket);
+        self.holding.insert(socket);
         (socket, id)
     }
 
@@ -238,7 +283,7 @@ impl DrivenHub {
 
     /// The sockets that have something to drain, since the last call.
     pub fn take_woken(&mut self) -> BTreeSet<Socket> {
-        std::mem::take(&mut self.woken)
+        std::mem::take(&mut self.woken.lock())
     }
 
     /// The events for the handler, since the last call.
@@ -334,9 +379,12 @@ impl DrivenHub {
         let Ok(attachment) = recovered else {
             return Err(refused);
         };
-        // The outbox itself wakes the socket that it is taken from.
-        let earlier = self.sockets.iter().filter(|(_, a)| a.key == attachment.key);
-        self.woken.extend(earlier.map(|(socket, _)| *socket));
+        // The task of an earlier socket lets go as soon as it is woken.
+        let same = |socket: &Socket| self.sockets[socket].key == attachment.key;
+        let earlier: Vec<_> = self.holding.iter().copied().filter(same).collect();
+        for socket in earlier {
+            self.let_go(socket);
+        }
         Ok(self.attach(attachment).0)
     }
 
@@ -346,7 +394,7 @@ impl DrivenHub {
     pub fn is_readable(&self, socket: Socket) -> bool {
         self.sockets
             .get(&socket)
-            .is_some_and(|a| !a.outbox.is_paused())
+            .is_some_and(|a| !self.look(socket, a).is_paused)
     }
 
     /// The service reads a frame of the client.
@@ -368,28 +416,35 @@ impl DrivenHub {
             Ok(received) => state.receive(now, key, epoch, received, effects),
             Err(end) => state.socket_failed(now, key, epoch, &end, effects),
         });
+        Self::be_strict(&self.sockets[&socket]);
     }
 
     /// Takes at most `most` frames that wait for the client.
     pub fn drain(&mut self, now: Duration, socket: Socket, most: usize) -> (Vec<Frame>, Line) {
-        let now = self.now(now);
         let Some(attachment) = self.sockets.get(&socket) else {
             return (Vec::new(), Line::Superseded);
         };
-        let mut frames = Vec::new();
-        let line = match attachment.outbox.drain(now.mono, most, &mut frames) {
-            outbox::Drained::Open => Line::Open,
-            outbox::Drained::Closed(close) => Line::Closed(close.code, close.reason),
-            outbox::Drained::Superseded => Line::Superseded,
+        let most = Batch {
+            frames: most,
+            bytes: usize::MAX,
         };
-        let frames = frames.into_iter().map(Frame::from).collect();
-        (frames, line)
+        let mut waiting = Vec::new();
+        let found = self.poll(now, socket, attachment, most, &mut waiting);
+        let line = match (found.line, attachment.outbox.closing()) {
+            (outbox::Line::Superseded, _) => Line::Superseded,
+            (outbox::Line::Closed { drained: true, .. }, Some(close)) => {
+                Line::Closed(close.code, close.reason)
+            }
+            _ => Line::Open,
+        };
+        let frames = waiting.into_iter().map(|it| WireFrame::from(it).into());
+        (frames.collect(), line)
     }
 
     /// When a socket that the service closes is aborted, drained or not.
     #[must_use]
     pub fn abort_at(&self, socket: Socket) -> Option<Duration> {
-        let at = self.sockets.get(&socket)?.outbox.aborts_at()?;
+        let at = self.sockets.get(&socket)?.outbox.closing()?.abort_at;
         Some(at.saturating_duration_since(self.start.mono))
     }
 
@@ -401,10 +456,14 @@ impl DrivenHub {
 
     /// The socket is gone; it is not known afterwards.
     pub fn socket_gone(&mut self, now: Duration, socket: Socket, loss: Loss) {
-        let Some(Attachment { key, epoch, .. }) = self.sockets.remove(&socket) else {
+        let Some(Attachment {
+            key, epoch, outbox, ..
+        }) = self.sockets.remove(&socket)
+        else {
             return;
         };
-        self.woken.remove(&socket);
+        self.woken.lock().remove(&socket);
+        self.holding.remove(&socket).then(|| outbox.let_go());
         let gone = match loss {
             Loss::ClosedForGood => Gone::ClosedForGood(ByteString::new()),
             Loss::Lost => Gone::Lost,
@@ -545,13 +604,24 @@ impl std::fmt::Debug for DrivenHub {
     }
 }
 
-impl From<message::Frame> for Frame {
-    fn from(frame: message::Frame) -> Self {
-        match frame {
-            message::Frame::Text(text) => {
-                Self::Text(ByteString::try_from(Bytes::from(text)).expect("text is UTF-8"))
-            }
-            message::Frame::Binary(bytes) => Self::Binary(bytes),
+/// Notes that a socket was woken.
+struct WakeSocket {
+    socket: Socket,
+    woken: Arc<Mutex<BTreeSet<Socket>>>,
+}
+
+impl Wake for WakeSocket {
+    fn wake(self: Arc<Self>) {
+        self.woken.lock().insert(self.socket);
+    }
+}
+
+impl From<WireFrame> for Frame {
+    fn from(frame: WireFrame) -> Self {
+        let payload = frame.payload();
+        match frame.kind() {
+            FrameKind::Text => Self::Text(payload.try_into().expect("text is UTF-8")),
+            _ => Self::Binary(payload),
         }
     }
 }

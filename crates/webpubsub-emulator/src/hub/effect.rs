@@ -1,6 +1,7 @@
 //! What the state wants done once its lock is released.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use bytestring::ByteString;
 use webpubsub_protocol::metadata::Metadata;
@@ -13,8 +14,13 @@ use crate::handlers::Turn;
 /// Collected while the hub's lock is held, carried out after it.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Sockets that have something to drain. Deliveries themselves happened under the lock.
-    pub(super) wakes: Vec<Arc<Outbox>>,
+    /// Tasks that go on: of sockets that have something to drain, and of those who waited for room. Deliveries
+    /// themselves happened under the lock.
+    pub(super) wakes: Vec<Waker>,
+    /// Outboxes that are crowded now. Whoever caused that should wait until they are not.
+    pub(super) crowded: Vec<Arc<Outbox>>,
+    /// Whether so much waits for the event handler that no more of the client may be read.
+    pub(super) pauses: bool,
     /// Calls to the event handler; each is answered by `upstream_done` with its token.
     pub(super) calls: Vec<UpstreamCall>,
     /// What the event handler is told without waiting for it.

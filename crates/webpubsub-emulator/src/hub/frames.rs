@@ -8,18 +8,14 @@ use webpubsub_protocol::name::{EventName, GroupName, UserId};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::permission::Permission;
 
-use super::connection::{ConnectionKey, Epoch, RawMode, Received, ReplyTo};
+use super::connection::{ConnectionKey, Content, Epoch, RawMode, Received, ReplyTo};
 use super::effect::{Effects, HandlerFailed};
 use super::lifecycle::End;
 use super::membership::{Cause, Change};
-use super::message::Shared;
-use super::publish::{Selection, Target};
+use super::message::Draft;
 use super::state::HubState;
 use super::upstream::internal_error;
 use crate::clock::Now;
-
-/// Frames that may wait behind a handler call before the client is no longer read.
-pub(super) const WAITING_FRAMES: usize = 64;
 
 const RAW_SEND_FORBIDDEN: &str = "The connection is not authorized for raw sendToGroup mode.";
 
@@ -54,9 +50,10 @@ impl HubState {
         if connection.in_flight.is_none() || passes(&received) {
             self.process(now, key, received, effects);
         } else {
-            connection.waiting.push_back(received);
-            if connection.waiting.len() >= WAITING_FRAMES {
-                connection.outbox.pause(true);
+            connection.waiting.push(received);
+            if connection.waiting.is_full() {
+                connection.outbox.pause(true, &mut effects.wakes);
+                effects.pauses = true;
             }
         }
     }
@@ -68,9 +65,9 @@ impl HubState {
         received: Received,
         effects: &mut Effects,
     ) {
-        let frame = match received {
-            Received::Raw(payload) => return self.raw(now, key, payload, effects),
-            Received::Frame(frame) => frame,
+        let frame = match received.content {
+            Content::Raw(payload) => return self.raw(now, key, payload, effects),
+            Content::Frame(frame) => frame,
         };
         let ack_id = frame.ack_id();
         if let Some(id) = ack_id
@@ -169,7 +166,8 @@ impl HubState {
             ClientFrame::SequenceAck { sequence_id } => {
                 // Only reliable connections have something to acknowledge.
                 if let Some(connection) = self.connections.get(key) {
-                    connection.outbox.acknowledge(sequence_id);
+                    let wakes = &mut effects.wakes;
+                    connection.outbox.acknowledge(now.mono, sequence_id, wakes);
                 }
             }
             ClientFrame::Ping => self.control(now, key, &ServerFrame::Pong, effects),
@@ -221,12 +219,9 @@ impl HubState {
             metadata: sent.metadata,
             stream: None,
         };
-        let message = Shared::message(message, expiry(now, sent.ttl_seconds));
-        let mut keys = self.select(&Target::Group(sent.group), &Selection::default());
-        if sent.no_echo {
-            keys.retain(|recipient| *recipient != key);
-        }
-        self.deliver(now, &keys, &message, effects);
+        let message = Draft::message(message, expiry(now, sent.ttl_seconds));
+        let except = sent.no_echo.then_some(key);
+        self.deliver_to_group(now, &sent.group, except, &message, effects);
         Ok(())
     }
 
@@ -318,8 +313,8 @@ impl HubState {
 /// What need not wait for the event handler.
 fn passes(received: &Received) -> bool {
     matches!(
-        received,
-        Received::Frame(
+        received.content,
+        Content::Frame(
             ClientFrame::Ping
                 | ClientFrame::SequenceAck { .. }
                 | ClientFrame::CancelInvocation { .. }

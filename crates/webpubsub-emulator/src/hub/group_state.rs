@@ -1,6 +1,5 @@
 //! Group state: a small map per member of a group, sent to those who subscribed.
 
-use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use webpubsub_protocol::frame::{FrameError, GroupStateItem, ServerFrame};
@@ -9,7 +8,7 @@ use webpubsub_protocol::name::{GroupName, UserId};
 
 use super::connection::{Connection, ConnectionKey};
 use super::effect::Effects;
-use super::message::Shared;
+use super::message::Draft;
 use super::state::HubState;
 use crate::clock::Now;
 
@@ -68,6 +67,8 @@ impl HubState {
                 format!("Not a member of group {group}."),
             ));
         }
+        // As the connection keeps it: the name in a frame is a slice of the frame.
+        let group = connection.groups.get(group).unwrap_or(group);
         self.subscribers
             .entry(group.clone())
             .or_default()
@@ -99,7 +100,7 @@ impl HubState {
             .flat_map(|members| members.values());
         let items = members
             .filter_map(|member| {
-                let connection = self.connections.get(*member)?;
+                let connection = self.connections.get(member.key)?;
                 let entry = connection.states.get(group)?;
                 Some(item(
                     connection,
@@ -114,7 +115,7 @@ impl HubState {
             group: group.clone(),
             items,
         };
-        self.deliver(now, &[key], &Shared::state(frame), effects);
+        self.deliver(now, [key], &Draft::state(frame), effects);
     }
 
     /// The connection left the group: its state there is cleared and its subscription ends.
@@ -155,7 +156,8 @@ impl HubState {
                     entries: entries.clone(),
                     updated_at,
                 };
-                connection.states.insert(group.clone(), entry);
+                let name = connection.groups.get(group).unwrap_or(group).clone();
+                connection.states.insert(name, entry);
             }
             None => {
                 connection.states.remove(group);
@@ -171,8 +173,7 @@ impl HubState {
             group: group.clone(),
             items,
         };
-        let update: Arc<Shared> = Shared::state(frame);
-        self.deliver(now, &keys, &update, effects);
+        self.deliver(now, keys, &Draft::state(frame), effects);
     }
 }
 

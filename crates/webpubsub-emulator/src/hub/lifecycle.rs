@@ -9,11 +9,11 @@ use webpubsub_protocol::frame::ServerFrame;
 use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 use webpubsub_protocol::permission::PermissionSet;
 
-use super::connection::{Connection, ConnectionKey, Epoch, RawMode, Socket};
+use super::connection::{Backlog, Connection, ConnectionKey, Epoch, RawMode, Socket};
 use super::effect::{Effects, NoticeKind};
 use super::membership::{Cause, Change};
 use super::message::{Frame, WireForm};
-use super::outbox::{CLOSE_DRAIN, Close, Outbox, SLOW_DRAIN};
+use super::outbox::{CLOSE_DRAIN, Close, Full, Outbox, SLOW_DRAIN};
 use super::state::{Due, HubState};
 use crate::clock::Now;
 use crate::handlers::Session;
@@ -144,7 +144,8 @@ impl End {
     }
 
     /// The client does not take what it is sent. It hears why, if it reads at all.
-    pub(super) fn slow(reason: &'static str) -> Self {
+    pub(crate) fn slow(full: Full) -> Self {
+        let reason = full.reason();
         Self {
             farewell: Some(reason.to_owned()),
             drain: SLOW_DRAIN,
@@ -220,6 +221,7 @@ impl HubState {
             request.reliable,
             self.settings.outbox,
             self.settings.replay,
+            now.mono,
         );
         let mut connection =
             Connection::new(id.clone(), Arc::clone(&outbox), self.settings.ack_ids);
@@ -297,8 +299,8 @@ impl HubState {
         let connection = self.connections.get_mut(key).ok_or(NotRecoverable)?;
         let form = connection.outbox.form();
         let first = connected.and_then(|frame| Frame::of(form, &frame));
-        let outbox = connection.outbox.succeed(now.mono, first);
-        connection.outbox = Arc::clone(&outbox);
+        let outbox = Arc::clone(&connection.outbox);
+        outbox.attach(now.mono, connection.epoch, first, &mut effects.wakes);
         effects.changed = true;
         Ok(Attachment {
             key,
@@ -333,7 +335,7 @@ impl HubState {
             Gone::Lost => {}
         }
         connection.socket = Socket::Detached;
-        connection.outbox.detach();
+        connection.outbox.detach(&mut effects.wakes);
         effects.changed = true;
         self.drop_call(key, effects);
         let at = now.mono + self.settings.recovery_window;
@@ -388,8 +390,7 @@ impl HubState {
             reason: end.reason.to_string(),
             abort_at: now.mono + end.drain,
         };
-        outbox.close(last, close);
-        effects.wakes.push(outbox);
+        outbox.close(last, close, &mut effects.wakes);
     }
 
     fn remove(
@@ -415,8 +416,8 @@ impl HubState {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        connection.waiting.clear();
-        connection.outbox.pause(false);
+        connection.waiting = Backlog::default();
+        connection.outbox.pause(false, &mut effects.wakes);
         if let Some(call) = connection.in_flight.take() {
             self.calls.remove(&call.token);
             effects.cancelled.push(call.token);

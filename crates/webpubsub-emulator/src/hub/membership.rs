@@ -2,11 +2,15 @@
 //! whatever caused it, so what follows from a change (group state, joined and left events) has one
 //! place to stand.
 
-use webpubsub_protocol::name::GroupName;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use webpubsub_protocol::name::{ConnectionId, GroupName};
 
 use super::connection::ConnectionKey;
 use super::effect::{Effects, NoticeKind};
-use super::state::HubState;
+use super::kept;
+use super::state::{GroupMember, HubState};
 use crate::clock::Now;
 
 /// Which way a membership changes.
@@ -52,12 +56,18 @@ impl HubState {
         };
         let changed = match change {
             Change::Join => {
-                let joined = connection.groups.insert(group.clone());
+                let joined = !connection.groups.contains(group);
                 if joined {
+                    let name = interned(&self.groups, group);
+                    connection.groups.insert(name.clone());
+                    let member = GroupMember {
+                        key,
+                        outbox: Arc::clone(&connection.outbox),
+                    };
                     self.groups
-                        .entry(group.clone())
+                        .entry(name)
                         .or_default()
-                        .insert(connection.id.clone(), key);
+                        .insert(connection.id.clone(), member);
                 }
                 joined
             }
@@ -99,5 +109,16 @@ impl HubState {
             }
             Change::Join | Change::Leave => {}
         }
+    }
+}
+
+/// The name of a group as it is kept: once for all its members, and in no larger buffer than it needs.
+fn interned(
+    groups: &BTreeMap<GroupName, BTreeMap<ConnectionId, GroupMember>>,
+    group: &GroupName,
+) -> GroupName {
+    match groups.get_key_value(group) {
+        Some((name, _)) => name.clone(),
+        None => kept::group(group),
     }
 }

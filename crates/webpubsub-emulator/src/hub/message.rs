@@ -1,15 +1,20 @@
-//! A message as the hub holds it: neutral, shared by all its recipients, encoded at most once per
-//! wire form.
+//! What is published: written once per wire form, and shared by all its recipients.
 
-use std::sync::{Arc, OnceLock};
+use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Instant;
 
-// The socket's own shared text: a frame goes out as a clone of it, not checked or copied again.
-pub(crate) use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
+use bytestring::ByteString;
+use webpubsub_protocol::frame::protobuf::MessageNumber;
 use webpubsub_protocol::frame::{Message, SequenceId, ServerFrame, json, protobuf};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
+
+use super::wire::{FrameKind, WireFrame, with_head};
+
+/// What a sequence id adds to a frame, at most.
+pub(super) const SEQUENCE_ID_BYTES: usize = 34;
 
 /// How a connection's frames look on the wire. The reliable subprotocols share the form of the
 /// plain ones: only sequence ids come on top.
@@ -23,6 +28,10 @@ pub(crate) enum WireForm {
     Protobuf,
 }
 
+impl WireForm {
+    pub(super) const ALL: [Self; 3] = [Self::Raw, Self::Json, Self::Protobuf];
+}
+
 impl From<Subprotocol> for WireForm {
     fn from(subprotocol: Subprotocol) -> Self {
         match subprotocol {
@@ -32,10 +41,10 @@ impl From<Subprotocol> for WireForm {
     }
 }
 
-/// One WebSocket data frame; clones share the bytes.
+/// One WebSocket data frame for one connection alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
-    Text(Utf8Bytes),
+    Text(ByteString),
     Binary(Bytes),
 }
 
@@ -57,181 +66,279 @@ impl Frame {
     }
 }
 
+impl From<Frame> for WireFrame {
+    fn from(frame: Frame) -> Self {
+        match frame {
+            Frame::Text(text) => Self::new(FrameKind::Text, text.into_bytes()),
+            Frame::Binary(bytes) => Self::new(FrameKind::Binary, bytes),
+        }
+    }
+}
+
+/// Something to publish. Each form in which somebody receives it is written once, at the latest when the first of them
+/// does; then what it was written from is no longer needed.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    content: Content,
+    /// When an undelivered message is dropped.
+    expires: Option<Instant>,
+    /// By form; `None` where a form cannot say it.
+    encoded: [OnceCell<Option<Arc<Encoded>>>; WireForm::ALL.len()],
+}
+
 /// What reliable connections number, keep until it is acknowledged, and replay.
 #[derive(Debug)]
-pub(crate) enum Content {
+enum Content {
     Message(Message),
     /// A snapshot or an update of group state.
     State(ServerFrame),
 }
 
-/// Something published, on its way to any number of connections.
+/// A published message in one wire form: the whole frame of those whose messages are not numbered.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    content: Content,
-    /// When an undelivered message is dropped.
+pub(crate) struct Encoded {
+    /// The WebSocket head and the payload.
+    bytes: Bytes,
+    head: usize,
+    kind: FrameKind,
     expires: Option<Instant>,
-    raw: OnceLock<Option<Frame>>,
-    json: OnceLock<Utf8Bytes>,
-    protobuf: OnceLock<Bytes>,
+    numbering: Numbering,
 }
 
-impl Shared {
-    pub(crate) fn message(message: Message, expires: Option<Instant>) -> Arc<Self> {
+/// How a sequence id goes into a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    /// Not at all.
+    None,
+    Json,
+    ProtobufMessage,
+    ProtobufState,
+}
+
+impl Draft {
+    pub(crate) fn message(message: Message, expires: Option<Instant>) -> Self {
         Self::new(Content::Message(message), expires)
     }
 
-    pub(crate) fn state(frame: ServerFrame) -> Arc<Self> {
+    pub(crate) fn state(frame: ServerFrame) -> Self {
         Self::new(Content::State(frame), None)
     }
 
-    fn new(content: Content, expires: Option<Instant>) -> Arc<Self> {
-        Arc::new(Self {
+    fn new(content: Content, expires: Option<Instant>) -> Self {
+        Self {
             content,
             expires,
-            raw: OnceLock::new(),
-            json: OnceLock::new(),
-            protobuf: OnceLock::new(),
-        })
+            encoded: Default::default(),
+        }
     }
 
+    /// The message in a form; `None` where the form cannot say it.
+    pub(crate) fn encoded(&self, form: WireForm) -> Option<&Arc<Encoded>> {
+        let cell = &self.encoded[form as usize];
+        cell.get_or_init(|| self.encode(form).map(Arc::new))
+            .as_ref()
+    }
+
+    fn encode(&self, form: WireForm) -> Option<Encoded> {
+        let encoded = |kind, payload: &[u8], numbering| {
+            let (bytes, head) = with_head(kind, payload);
+            Some(Encoded {
+                bytes,
+                head,
+                kind,
+                expires: self.expires,
+                numbering,
+            })
+        };
+        match (form, &self.content) {
+            (WireForm::Raw, Content::Message(message)) => {
+                let (kind, payload) = raw_payload(message)?;
+                encoded(kind, payload, Numbering::None)
+            }
+            (WireForm::Raw, Content::State(_)) => None,
+            (WireForm::Json, content) => {
+                let text = match content {
+                    Content::Message(message) => json::encode_message(message),
+                    Content::State(frame) => json::encode_server(frame),
+                };
+                encoded(FrameKind::Text, text.as_bytes(), Numbering::Json)
+            }
+            (WireForm::Protobuf, content) => {
+                let (bytes, numbering) = match content {
+                    Content::Message(message) => (
+                        protobuf::encode_message(message),
+                        Numbering::ProtobufMessage,
+                    ),
+                    Content::State(frame) => {
+                        (protobuf::encode_server(frame), Numbering::ProtobufState)
+                    }
+                };
+                encoded(FrameKind::Binary, &bytes, numbering)
+            }
+        }
+    }
+}
+
+impl Encoded {
+    /// Whether the time to live is over.
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// The bytes that this costs in an outbox, without what a sequence id adds.
-    pub(crate) fn len(&self, form: WireForm) -> usize {
-        match form {
-            WireForm::Raw => self.raw().map_or(0, Frame::len),
-            WireForm::Json => self.json().len(),
-            WireForm::Protobuf => self.protobuf().len(),
-        }
+    /// The bytes that it counts for in an outbox.
+    pub(crate) fn len(&self, is_numbered: bool) -> usize {
+        let of_id = if is_numbered { SEQUENCE_ID_BYTES } else { 0 };
+        self.bytes.len() - self.head + of_id
     }
 
     /// The frame for one recipient: shared with all others, but for a sequence id before or in it.
-    /// `None` where the wire form cannot say it.
-    pub(crate) fn frame(&self, form: WireForm, id: Option<SequenceId>) -> Option<Frame> {
-        match (form, id) {
-            (WireForm::Raw, _) => self.raw().cloned(),
-            (WireForm::Json, None) => Some(Frame::Text(self.json().clone())),
-            (WireForm::Json, Some(id)) => {
-                Some(Frame::Text(json::number_message(self.json(), id).into()))
-            }
-            (WireForm::Protobuf, None) => Some(Frame::Binary(self.protobuf().clone())),
-            (WireForm::Protobuf, Some(id)) => Some(Frame::Binary(self.numbered_protobuf(id))),
-        }
-    }
-
-    fn raw(&self) -> Option<&Frame> {
-        let encode = || match &self.content {
-            Content::Message(message) => raw_frame(message),
-            Content::State(_) => None,
+    pub(crate) fn frame(&self, id: Option<SequenceId>) -> WireFrame {
+        let Some(id) = id else {
+            return self.whole();
         };
-        self.raw.get_or_init(encode).as_ref()
+        let payload = &self.bytes[self.head..];
+        let number = match self.numbering {
+            Numbering::None => return self.whole(),
+            Numbering::Json => {
+                // What comes before the shared part is short: it is written as the codec writes it.
+                let first = json::number_message("{", id);
+                let rest = self.bytes.slice(self.head + 1..);
+                return WireFrame::numbered(self.kind, first.as_bytes(), rest, &[], Bytes::new());
+            }
+            Numbering::ProtobufMessage => MessageNumber::new(payload, id),
+            Numbering::ProtobufState => MessageNumber::of_state(payload, id),
+        };
+        let (from, at) = (self.head + number.skipped(), self.head + number.at());
+        WireFrame::numbered(
+            self.kind,
+            number.head(),
+            self.bytes.slice(from..at),
+            number.id(),
+            self.bytes.slice(at..),
+        )
     }
 
-    fn json(&self) -> &Utf8Bytes {
-        self.json.get_or_init(|| match &self.content {
-            Content::Message(message) => json::encode_message(message).into(),
-            Content::State(frame) => json::encode_server(frame).into(),
-        })
-    }
-
-    fn protobuf(&self) -> &Bytes {
-        self.protobuf.get_or_init(|| match &self.content {
-            Content::Message(message) => protobuf::encode_message(message),
-            Content::State(frame) => protobuf::encode_server(frame),
-        })
-    }
-
-    fn numbered_protobuf(&self, id: SequenceId) -> Bytes {
-        match &self.content {
-            Content::Message(_) => protobuf::number_message(self.protobuf(), id),
-            // Few and small: not worth a template.
-            Content::State(frame) => protobuf::encode_server(&numbered_state(frame.clone(), id)),
-        }
+    fn whole(&self) -> WireFrame {
+        let payload = self.bytes.len() - self.head;
+        WireFrame::whole(self.kind, payload, self.bytes.clone())
     }
 }
 
 /// What a simple client sees of a message: the bare payload, and nothing where a stream ends.
-fn raw_frame(message: &Message) -> Option<Frame> {
-    if message
-        .stream
-        .as_ref()
-        .is_some_and(|stream| stream.end_of_stream)
-    {
+fn raw_payload(message: &Message) -> Option<(FrameKind, &[u8])> {
+    let stream = message.stream.as_ref();
+    if stream.is_some_and(|stream| stream.end_of_stream) {
         return None;
     }
     Some(match &message.payload {
-        Payload::Text(text) | Payload::Json(text) => Frame::Text(shared_text(text)),
-        Payload::Binary(bytes) | Payload::Protobuf(bytes) => Frame::Binary(bytes.clone()),
+        Payload::Text(text) | Payload::Json(text) => (FrameKind::Text, text.as_bytes()),
+        Payload::Binary(bytes) | Payload::Protobuf(bytes) => (FrameKind::Binary, bytes),
     })
-}
-
-fn numbered_state(frame: ServerFrame, id: SequenceId) -> ServerFrame {
-    match frame {
-        ServerFrame::GroupStateSnapshot { group, items, .. } => ServerFrame::GroupStateSnapshot {
-            sequence_id: Some(id),
-            group,
-            items,
-        },
-        ServerFrame::GroupStateUpdate { group, items, .. } => ServerFrame::GroupStateUpdate {
-            sequence_id: Some(id),
-            group,
-            items,
-        },
-        other => other,
-    }
-}
-
-/// Shares text with the socket layer; once per message, since that checks the UTF-8 again.
-fn shared_text(text: &bytestring::ByteString) -> Utf8Bytes {
-    Utf8Bytes::try_from(text.as_bytes().clone()).expect("a ByteString is UTF-8")
 }
 
 #[cfg(test)]
 mod tests {
-    use webpubsub_protocol::frame::Sender;
+    use webpubsub_protocol::frame::{GroupStateItem, Sender};
     use webpubsub_protocol::metadata::Metadata;
+    use webpubsub_protocol::name::GroupName;
 
     use super::*;
 
-    fn shared(payload: Payload) -> Arc<Shared> {
+    fn draft(payload: Payload) -> Draft {
         let message = Message {
             sequence_id: None,
             from: Sender::Server,
             payload,
-            metadata: Metadata::default(),
+            metadata: Metadata::new([("k", "v")]).expect("metadata"),
             stream: None,
         };
-        Shared::message(message, None)
+        Draft::message(message, None)
+    }
+
+    fn payload(draft: &Draft, form: WireForm, id: Option<u64>) -> (FrameKind, Bytes) {
+        let encoded = draft.encoded(form).expect("a form for it");
+        let frame = encoded.frame(id.map(SequenceId));
+        assert!(frame.payload_len() <= encoded.len(id.is_some()));
+        (frame.kind(), frame.payload())
     }
 
     #[test]
     fn simple_clients_get_the_bare_payload() {
-        let frame = |payload| shared(payload).frame(WireForm::Raw, None);
-        assert_eq!(frame(Payload::text("hi")), Some(Frame::Text("hi".into())));
+        let raw = |of| payload(&draft(of), WireForm::Raw, None);
+        assert_eq!(raw(Payload::text("hi")), (FrameKind::Text, "hi".into()));
         assert_eq!(
-            frame(Payload::Json(r#"{"a": 1}"#.into())),
-            Some(Frame::Text(r#"{"a": 1}"#.into()))
+            raw(Payload::Json(r#"{"a": 1}"#.into())),
+            (FrameKind::Text, r#"{"a": 1}"#.into())
         );
-        let binary = Frame::Binary(Bytes::from_static(b"\x01"));
-        assert_eq!(frame(Payload::binary(&b"\x01"[..])), Some(binary));
+        let bytes = Bytes::from_static(b"\x01");
+        assert_eq!(
+            raw(Payload::binary(bytes.clone())),
+            (FrameKind::Binary, bytes)
+        );
     }
 
     #[test]
-    fn a_form_is_encoded_once_and_numbered_per_recipient() {
-        let message = shared(Payload::text("hi"));
-        let text = |id| match message.frame(WireForm::Json, id) {
-            Some(Frame::Text(text)) => text,
-            other => panic!("not text: {other:?}"),
+    fn a_form_is_encoded_once_and_numbered_per_recipient_without_a_copy() {
+        let message = draft(Payload::text("hi"));
+        for (form, numbered) in [
+            (
+                WireForm::Json,
+                json::number_message(
+                    std::str::from_utf8(&payload(&message, WireForm::Json, None).1).expect("text"),
+                    SequenceId(7),
+                )
+                .into_bytes()
+                .into(),
+            ),
+            (
+                WireForm::Protobuf,
+                protobuf::number_message(
+                    &payload(&message, WireForm::Protobuf, None).1,
+                    SequenceId(7),
+                ),
+            ),
+        ] {
+            assert_eq!(payload(&message, form, Some(7)).1, numbered, "{form:?}");
+            let encoded = message.encoded(form).expect("a form for it");
+            let shared = encoded.bytes.as_ptr_range();
+            let frame = encoded.frame(Some(SequenceId(7)));
+            for part in [frame.parts()[1], frame.parts()[3]] {
+                assert!(part.is_empty() || shared.contains(&part.as_ptr()));
+            }
+        }
+    }
+
+    #[test]
+    fn group_states_are_numbered_as_the_codec_numbers_them() {
+        let item = GroupStateItem {
+            connection_id: "c".into(),
+            user_id: None,
+            state: Some(vec![("k".into(), "v".into())]),
+            updated_at: 1,
         };
-        let plain = r#"{"type":"message","from":"server","dataType":"text","data":"hi"}"#;
-        assert_eq!(text(None).as_str(), plain);
-        assert_eq!(text(None).as_ptr(), text(None).as_ptr());
-        assert_eq!(
-            text(Some(SequenceId(7))).as_str(),
-            format!(r#"{{"sequenceId":7,{}"#, &plain[1..])
-        );
+        let frame = |sequence_id, items: Vec<GroupStateItem>| {
+            let group = GroupName::new("g").expect("a name");
+            let update = ServerFrame::GroupStateUpdate {
+                sequence_id,
+                group: group.clone(),
+                items: items.clone(),
+            };
+            let snapshot = ServerFrame::GroupStateSnapshot {
+                sequence_id,
+                group,
+                items,
+            };
+            [update, snapshot]
+        };
+        for items in [vec![item], Vec::new()] {
+            let numbered = frame(Some(SequenceId(u64::MAX)), items.clone());
+            for (frame, numbered) in frame(None, items).into_iter().zip(numbered) {
+                let draft = Draft::state(frame);
+                let of = |form| payload(&draft, form, Some(u64::MAX)).1;
+                assert_eq!(of(WireForm::Json), json::encode_server(&numbered));
+                assert_eq!(of(WireForm::Protobuf), protobuf::encode_server(&numbered));
+                assert!(draft.encoded(WireForm::Raw).is_none());
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod driven;
 mod effect;
 mod frames;
 mod group_state;
+mod kept;
 mod lifecycle;
 mod membership;
 mod message;
@@ -25,10 +26,13 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -48,12 +52,15 @@ pub(crate) use lifecycle::{
     Overrides, Ticket,
 };
 pub(crate) use membership::{Change, GroupEvents};
-pub(crate) use message::{Frame, WireForm};
-pub(crate) use outbox::{CLOSE_DRAIN, Drained, OutboxLimits};
+pub(crate) use message::WireForm;
+pub(crate) use outbox::{
+    Batch, CLOSE_DRAIN, Crowded, Found, Full, Line, Outbox, OutboxLimits, STALL_LIMIT,
+};
 pub(crate) use publish::{Selection, Target};
 pub(crate) use rest::{GrantError, Member, NoSuchConnection, Outgoing};
 pub use snapshot::{ConnectionSnapshot, HubSnapshot, State};
 pub(crate) use state::{HubSettings, HubState};
+pub(crate) use wire::{FrameKind, WireFrame};
 
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
@@ -69,6 +76,16 @@ pub(crate) trait Upstream: Send + Sync {
 
     /// Takes what happened to a connection. Returns at once, whatever it does with it.
     fn notify(&self, _hub: &HubName, _notice: Notice) {}
+}
+
+/// What holds a client back after a frame.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Brake {
+    /// Outboxes that the frame left crowded, perhaps the client's own: no more is to be read before they have room.
+    pub(crate) crowded: Vec<Arc<Outbox>>,
+    /// Whether so much waits for the event handler that no more is to be read.
+    pub(crate) pauses: bool,
 }
 
 pub(crate) struct Hub {
@@ -120,19 +137,35 @@ impl Hub {
     /// Runs one change under the lock, then carries out what it asked for.
     fn act<R>(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects) -> R) -> R {
         let mut effects = Effects::default();
-        let result = {
-            let mut state = self.state.lock();
-            // Read under the lock: time never goes back from one change to the next.
-            change(&mut state, self.clock.now(), &mut effects)
-        };
+        let result = self.change(&mut effects, change);
         self.settle(effects);
         result
     }
 
+    /// As [`act`](Self::act). Returns what whoever caused it has to wait for.
+    fn act_and_fill(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects)) -> Brake {
+        let mut effects = Effects::default();
+        self.change(&mut effects, change);
+        let brake = Brake {
+            crowded: std::mem::take(&mut effects.crowded),
+            pauses: effects.pauses,
+        };
+        self.settle(effects);
+        brake
+    }
+
+    fn change<R>(
+        &self,
+        effects: &mut Effects,
+        change: impl FnOnce(&mut HubState, Now, &mut Effects) -> R,
+    ) -> R {
+        let mut state = self.state.lock();
+        // Read under the lock: time never goes back from one change to the next.
+        change(&mut state, self.clock.now(), effects)
+    }
+
     fn settle(&self, effects: Effects) {
-        for outbox in effects.wakes {
-            outbox.wake();
-        }
+        effects.wakes.into_iter().for_each(Waker::wake);
         for token in effects.cancelled {
             if let Some(call) = self.calls.lock().remove(&token) {
                 call.abort();
@@ -201,8 +234,9 @@ impl Hub {
         self.act(|state, _, _| state.group_events = group_events);
     }
 
-    pub(crate) fn receive(&self, key: ConnectionKey, epoch: Epoch, received: Received) {
-        self.act(|state, now, effects| state.receive(now, key, epoch, received, effects));
+    /// Handles what a socket received.
+    pub(crate) fn receive(&self, key: ConnectionKey, epoch: Epoch, received: Received) -> Brake {
+        self.act_and_fill(|state, now, effects| state.receive(now, key, epoch, received, effects))
     }
 
     pub(crate) fn socket_failed(&self, key: ConnectionKey, epoch: Epoch, end: &End) {
@@ -227,8 +261,22 @@ impl Hub {
 
     // REST.
 
-    pub(crate) fn send(&self, target: &Target, selection: &Selection, message: Outgoing) {
-        self.act(|state, now, effects| state.send(now, target, selection, message, effects));
+    /// Sends a message, and waits until those who received it have room for more: at most
+    /// [`STALL_LIMIT`] by the machine's time, since a client that takes nothing for so long holds nobody back.
+    ///
+    /// The message is on its way when the returned future is first polled, so nothing is lost with a caller that
+    /// leaves.
+    pub(crate) async fn send(&self, target: &Target, selection: &Selection, message: Outgoing) {
+        let brake = self.act_and_fill(|state, now, effects| {
+            state.send(now, target, selection, message, effects);
+        });
+        if !brake.crowded.is_empty() {
+            let mut crowded = Crowded::default();
+            crowded.add(brake.crowded);
+            let clear = poll_fn(|cx| crowded.poll_clear(cx));
+            // Time-out or not: the message was sent.
+            let _ = tokio::time::timeout(STALL_LIMIT, clear).await;
+        }
     }
 
     pub(crate) fn close(&self, target: &Target, excluded: &[String], reason: Option<&str>) {

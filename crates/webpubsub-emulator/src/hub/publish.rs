@@ -1,6 +1,5 @@
 //! From a message to its recipients. A send touches only its targets, and never waits for one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use webpubsub_protocol::filter::Filter;
@@ -10,8 +9,8 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 use super::connection::{Connection, ConnectionKey};
 use super::effect::Effects;
 use super::lifecycle::End;
-use super::message::{Frame, Shared};
-use super::outbox::{Full, Item};
+use super::message::{Draft, Frame};
+use super::outbox::{Full, Item, Outbox};
 use super::state::HubState;
 use crate::clock::Now;
 
@@ -32,11 +31,12 @@ pub(crate) struct Selection {
     pub(crate) filter: Option<Filter>,
 }
 
-/// Why a slow client is told to go.
-const QUEUE_FULL: &str = "The outbound message queue is full.";
-
-/// Why a client that does not acknowledge is told to go.
-const REPLAY_FULL: &str = "The reliable message buffer is full.";
+impl Selection {
+    /// Whether nobody is left out.
+    pub(super) fn is_everyone(&self) -> bool {
+        self.excluded.is_empty() && self.filter.is_none()
+    }
+}
 
 impl HubState {
     /// The keys of the selected connections.
@@ -72,7 +72,7 @@ impl HubState {
                     .get(group)
                     .into_iter()
                     .flat_map(|g| g.values())
-                    .copied(),
+                    .map(|member| member.key),
             ),
             Target::Connection(id) => among(&mut self.key_of(id.as_str()).into_iter()),
         }
@@ -82,29 +82,42 @@ impl HubState {
     pub(super) fn deliver(
         &mut self,
         now: Now,
-        keys: &[ConnectionKey],
-        message: &Arc<Shared>,
+        keys: impl IntoIterator<Item = ConnectionKey>,
+        message: &Draft,
         effects: &mut Effects,
     ) {
-        let mut slow = BTreeMap::new();
-        for &key in keys {
-            let Some(connection) = self.connections.get(key) else {
-                continue;
-            };
-            match connection
-                .outbox
-                .push(now.mono, Item::Shared(Arc::clone(message)))
+        for key in keys {
+            if let Some(connection) = self.connections.get(key)
+                && let Err(full) = publish(&connection.outbox, now, message, effects)
             {
-                Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
-                Err(full) => {
-                    slow.insert(connection.id.clone(), (key, full));
-                }
+                let id = connection.id.clone();
+                self.doomed.entry(id).or_insert((key, full));
             }
         }
-        // In order of their ids, whatever the order of `keys`.
-        for (key, full) in slow.into_values() {
-            self.end_slow(now, key, full, effects);
+        self.end_doomed(now, effects);
+    }
+
+    /// Puts the message into the outbox of each member of the group, but for one.
+    pub(super) fn deliver_to_group(
+        &mut self,
+        now: Now,
+        group: &GroupName,
+        except: Option<ConnectionKey>,
+        message: &Draft,
+        effects: &mut Effects,
+    ) {
+        let Some(members) = self.groups.get(group) else {
+            return;
+        };
+        effects.wakes.reserve(members.len());
+        for (id, member) in members {
+            if Some(member.key) != except
+                && let Err(full) = publish(&member.outbox, now, message, effects)
+            {
+                self.doomed.entry(id.clone()).or_insert((member.key, full));
+            }
         }
+        self.end_doomed(now, effects);
     }
 
     /// Sends a frame to one connection; nothing where its wire form has no such frame.
@@ -121,17 +134,65 @@ impl HubState {
         let Some(frame) = Frame::of(connection.outbox.form(), frame) else {
             return;
         };
-        match connection.outbox.push(now.mono, Item::Control(frame)) {
-            Ok(()) => effects.wakes.push(Arc::clone(&connection.outbox)),
-            Err(full) => self.end_slow(now, key, full, effects),
+        if let Err(full) = push(&connection.outbox, now, Item::Control(frame), effects) {
+            let id = connection.id.clone();
+            self.doomed.entry(id).or_insert((key, full));
+            self.end_doomed(now, effects);
         }
     }
 
-    fn end_slow(&mut self, now: Now, key: ConnectionKey, full: Full, effects: &mut Effects) {
-        let reason = match full {
-            Full::Queue => QUEUE_FULL,
-            Full::Replay => REPLAY_FULL,
-        };
-        self.end(now, key, &End::slow(reason), effects);
+    /// Ends the clients that a delivery found to be slow, once it is complete. Their ends are told to others, among whom
+    /// more may be slow: they come next, however many they are, and not one inside the other.
+    fn end_doomed(&mut self, now: Now, effects: &mut Effects) {
+        if self.is_ending_doomed || self.doomed.is_empty() {
+            return;
+        }
+        self.is_ending_doomed = true;
+        while !self.doomed.is_empty() {
+            let doomed = std::mem::take(&mut self.doomed);
+            // Nobody who ends hears of the others: many slow members of one group end in one pass.
+            for &(key, _) in doomed.values() {
+                self.unlist(key);
+            }
+            for (key, full) in doomed.into_values() {
+                self.end(now, key, &End::slow(full), effects);
+            }
+        }
+        self.is_ending_doomed = false;
     }
+
+    /// Delivers nothing to a connection's groups any more. It still counts as their member until it ends.
+    fn unlist(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        for group in &connection.groups {
+            if let Some(members) = self.groups.get_mut(group) {
+                members.remove(&connection.id);
+            }
+            if let Some(subscribers) = self.subscribers.get_mut(group) {
+                subscribers.remove(&key);
+            }
+        }
+    }
+}
+
+fn publish(
+    outbox: &Arc<Outbox>,
+    now: Now,
+    message: &Draft,
+    effects: &mut Effects,
+) -> Result<(), Full> {
+    match message.encoded(outbox.form()) {
+        Some(encoded) => push(outbox, now, Item::Message(Arc::clone(encoded)), effects),
+        // A form that cannot say it.
+        None => Ok(()),
+    }
+}
+
+fn push(outbox: &Arc<Outbox>, now: Now, item: Item, effects: &mut Effects) -> Result<(), Full> {
+    if outbox.push(now.mono, item, &mut effects.wakes)? {
+        effects.crowded.push(Arc::clone(outbox));
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use super::effect::Effects;
 use super::frames::expiry;
 use super::lifecycle::End;
 use super::membership::{Cause, Change};
-use super::message::Shared;
+use super::message::Draft;
 use super::publish::{Selection, Target};
 use super::state::HubState;
 use crate::clock::Now;
@@ -70,9 +70,16 @@ impl HubState {
             metadata: outgoing.metadata,
             stream: None,
         };
-        let message = Shared::message(message, expiry(now, outgoing.ttl_seconds));
-        let keys = self.select(target, selection);
-        self.deliver(now, &keys, &message, effects);
+        let message = Draft::message(message, expiry(now, outgoing.ttl_seconds));
+        match target {
+            Target::Group(group) if selection.is_everyone() => {
+                self.deliver_to_group(now, group, None, &message, effects);
+            }
+            _ => {
+                let keys = self.select(target, selection);
+                self.deliver(now, keys, &message, effects);
+            }
+        }
     }
 
     /// Ends the selected connections; all are selected before the first is closed.
@@ -256,11 +263,11 @@ impl HubState {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = members
             .range::<str, _>((from, Bound::Unbounded))
-            .map(|(id, key)| Member {
+            .map(|(id, member)| Member {
                 connection_id: id.clone(),
                 user_id: self
                     .connections
-                    .get(*key)
+                    .get(member.key)
                     .and_then(|connection| connection.user.clone()),
             });
         let page = rest.by_ref().take(limit).collect();

@@ -4,6 +4,7 @@
 //! `frames`, `publish`, `membership`, `streams`, `group_state`, `rest`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
@@ -15,7 +16,7 @@ use super::deadlines::Deadlines;
 use super::effect::{CallToken, Effects};
 use super::lifecycle::{OpenRequest, Ticket};
 use super::membership::GroupEvents;
-use super::outbox::OutboxLimits;
+use super::outbox::{Full, Outbox, OutboxLimits};
 use super::streams::StreamKey;
 use crate::clock::Now;
 use crate::ids::Ids;
@@ -50,16 +51,27 @@ pub(crate) struct HubState {
     ids_by_name: BTreeMap<ConnectionId, ConnectionKey>,
     pub(super) users: BTreeMap<UserId, BTreeSet<ConnectionKey>>,
     /// Members by connection id, which is the order in which REST lists them.
-    pub(super) groups: BTreeMap<GroupName, BTreeMap<ConnectionId, ConnectionKey>>,
+    pub(super) groups: BTreeMap<GroupName, BTreeMap<ConnectionId, GroupMember>>,
     /// Who receives the states of a group's members.
     pub(super) subscribers: BTreeMap<GroupName, BTreeSet<ConnectionKey>>,
     /// What the event handlers want to know.
     pub(super) group_events: GroupEvents,
     pub(super) pending: BTreeMap<Ticket, OpenRequest>,
     pub(super) calls: BTreeMap<CallToken, ConnectionKey>,
+    /// Clients that take no more, in order of their ids: they end next.
+    pub(super) doomed: BTreeMap<ConnectionId, (ConnectionKey, Full)>,
+    /// Whether some of them are ending now.
+    pub(super) is_ending_doomed: bool,
     deadlines: Deadlines<Due>,
     /// Numbers tickets, calls and streams.
     serial: u64,
+}
+
+/// A member of a group, with what a message to the group needs of it.
+#[derive(Debug, Clone)]
+pub(super) struct GroupMember {
+    pub(super) key: ConnectionKey,
+    pub(super) outbox: Arc<Outbox>,
 }
 
 /// What comes due.
@@ -83,6 +95,8 @@ impl HubState {
             group_events: GroupEvents::default(),
             pending: BTreeMap::new(),
             calls: BTreeMap::new(),
+            doomed: BTreeMap::new(),
+            is_ending_doomed: false,
             deadlines: Deadlines::new(),
             serial: 0,
         }

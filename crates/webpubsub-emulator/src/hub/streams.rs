@@ -15,8 +15,8 @@ use webpubsub_protocol::permission::Permission;
 
 use super::connection::ConnectionKey;
 use super::effect::Effects;
-use super::message::Shared;
-use super::publish::{Selection, Target};
+use super::kept;
+use super::message::Draft;
 use super::state::{Due, HubState};
 use crate::clock::Now;
 
@@ -116,7 +116,7 @@ impl HubState {
             .min(STREAM_IDLE_TIMEOUT_MOST);
         let stream = Stream {
             key: self.new_stream(),
-            group: start.group,
+            group: kept::group(&start.group),
             no_echo: start.no_echo,
             idle_timeout,
             active_at: now.mono,
@@ -128,7 +128,7 @@ impl HubState {
             effects,
         );
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.streams.insert(id.clone(), stream);
+            connection.streams.insert(kept::text(&id), stream);
         }
         self.ack_stream(now, key, id, 1, effects);
     }
@@ -331,11 +331,9 @@ impl HubState {
             metadata: Metadata::default(),
             stream: Some(info),
         };
-        let mut keys = self.select(&Target::Group(stream.group.clone()), &Selection::default());
-        if stream.no_echo {
-            keys.retain(|recipient| *recipient != key);
-        }
-        self.deliver(now, &keys, &Shared::message(message, None), effects);
+        let except = stream.no_echo.then_some(key);
+        let message = Draft::message(message, None);
+        self.deliver_to_group(now, &stream.group, except, &message, effects);
     }
 
     fn ack_stream(

@@ -8,10 +8,10 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::EventName;
 use webpubsub_protocol::payload::Payload;
 
-use super::connection::{ConnectionKey, InFlight, Received, ReplyTo};
+use super::connection::{ConnectionKey, Content, InFlight, ReplyTo};
 use super::effect::{CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall};
-use super::frames::WAITING_FRAMES;
-use super::message::Shared;
+use super::kept;
+use super::message::Draft;
 use super::state::HubState;
 use crate::clock::Now;
 
@@ -128,7 +128,7 @@ impl HubState {
                 payload,
             }) => {
                 let payload = payload.unwrap_or_else(|| Payload::text(""));
-                let reply_to = ReplyTo::Invocation(id.clone());
+                let reply_to = ReplyTo::Invocation(kept::text(&id));
                 match self.raise(key, event, metadata, payload, reply_to, effects) {
                     Ok(()) => return,
                     Err(HandlerFailed) => internal_error(),
@@ -156,8 +156,8 @@ impl HubState {
         };
         connection.waiting.retain(|received| {
             !matches!(
-                received,
-                Received::Frame(ClientFrame::Invoke { invocation_id, .. }) if invocation_id == id
+                &received.content,
+                Content::Frame(ClientFrame::Invoke { invocation_id, .. }) if invocation_id == id
             )
         });
         let ours = |call: &mut InFlight| call.reply_to == ReplyTo::Invocation(id.clone());
@@ -188,7 +188,7 @@ impl HubState {
             metadata: reply.metadata,
             stream: None,
         };
-        self.deliver(now, &[key], &Shared::message(message, None), effects);
+        self.deliver(now, [key], &Draft::message(message, None), effects);
     }
 
     /// Goes on with what waited, until the next call.
@@ -196,15 +196,15 @@ impl HubState {
         while let Some(connection) = self.connections.get_mut(key)
             && connection.in_flight.is_none()
         {
-            let Some(received) = connection.waiting.pop_front() else {
+            let Some(received) = connection.waiting.pop() else {
                 break;
             };
             self.process(now, key, received, effects);
         }
         if let Some(connection) = self.connections.get(key)
-            && connection.waiting.len() < WAITING_FRAMES
+            && !connection.waiting.is_full()
         {
-            connection.outbox.pause(false);
+            connection.outbox.pause(false, &mut effects.wakes);
         }
     }
 }

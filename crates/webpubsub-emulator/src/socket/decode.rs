@@ -1,10 +1,10 @@
 //! From what a socket received to what it means, or to how that ends the connection.
 
-use axum::extract::ws::{CloseFrame, Utf8Bytes};
 use bytes::Bytes;
 use bytestring::ByteString;
-use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 use webpubsub_protocol::frame::{ClientFrame, DecodeError, json, protobuf};
 use webpubsub_protocol::payload::Payload;
 
@@ -23,9 +23,12 @@ pub(crate) fn text(form: WireForm, text: Utf8Bytes, most: usize) -> Result<Recei
     check_size(text.len(), most)?;
     match form {
         WireForm::Raw => ByteString::try_from(Bytes::from(text))
-            .map(|text| Received::Raw(Payload::Text(text)))
+            .map(|text| Received::raw(Payload::Text(text)))
             .map_err(|_| End::protocol_error(1007, INVALID_FRAME)),
-        WireForm::Json => frame(json::decode_client(text), MALFORMED_JSON),
+        WireForm::Json => {
+            let bytes = text.len();
+            frame(json::decode_client(text), bytes, MALFORMED_JSON)
+        }
         WireForm::Protobuf => Err(End::protocol_error(1003, BINARY_ONLY)),
     }
 }
@@ -34,9 +37,12 @@ pub(crate) fn text(form: WireForm, text: Utf8Bytes, most: usize) -> Result<Recei
 pub(crate) fn binary(form: WireForm, bytes: Bytes, most: usize) -> Result<Received, End> {
     check_size(bytes.len(), most)?;
     match form {
-        WireForm::Raw => Ok(Received::Raw(Payload::Binary(bytes))),
+        WireForm::Raw => Ok(Received::raw(Payload::Binary(bytes))),
         WireForm::Json => Err(End::protocol_error(1003, TEXT_ONLY)),
-        WireForm::Protobuf => frame(protobuf::decode_client(bytes), MALFORMED_PROTOBUF),
+        WireForm::Protobuf => {
+            let len = bytes.len();
+            frame(protobuf::decode_client(bytes), len, MALFORMED_PROTOBUF)
+        }
     }
 }
 
@@ -45,7 +51,7 @@ pub(crate) fn binary(form: WireForm, bytes: Bytes, most: usize) -> Result<Receiv
 /// its own answer.
 pub(super) fn closed_by_client(close: &CloseFrame) -> Gone {
     let reason = close.reason.as_str();
-    match close.code {
+    match u16::from(close.code) {
         1000 => Gone::ClosedForGood(reason.into()),
         1002 if reason == "Protocol violation" => Gone::ClosedForGood(INVALID_FRAME.into()),
         _ => Gone::Lost,
@@ -53,9 +59,8 @@ pub(super) fn closed_by_client(close: &CloseFrame) -> Gone {
 }
 
 /// How a broken socket ends its connection; `None` when it is simply gone.
-pub(super) fn broken(error: axum::Error) -> Option<End> {
-    let error = error.into_inner().downcast::<Error>().ok()?;
-    match *error {
+pub(super) fn broken(error: &Error) -> Option<End> {
+    match error {
         Error::Capacity(_) => Some(End::protocol_error(1009, TOO_LARGE)),
         Error::Utf8(_) => Some(End::protocol_error(1007, INVALID_FRAME)),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
@@ -64,7 +69,7 @@ pub(super) fn broken(error: axum::Error) -> Option<End> {
     }
 }
 
-/// The service's limit; the transport reads somewhat more, see `endpoint`.
+/// The service's limit; the transport reads somewhat more, see `task`.
 fn check_size(bytes: usize, most: usize) -> Result<(), End> {
     if bytes > most {
         Err(End::protocol_error(1009, TOO_LARGE))
@@ -75,9 +80,11 @@ fn check_size(bytes: usize, most: usize) -> Result<(), End> {
 
 fn frame(
     decoded: Result<ClientFrame, DecodeError>,
+    bytes: usize,
     malformed: &'static str,
 ) -> Result<Received, End> {
-    decoded.map(Received::Frame).map_err(|error| {
+    let received = decoded.map(|frame| Received::frame(frame, bytes));
+    received.map_err(|error| {
         tracing::info!(%error, "a malformed frame: closing with 1007");
         End::protocol_error(1007, malformed)
     })

@@ -4,33 +4,23 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::FromRequestParts as _;
-use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
 use bytestring::ByteString;
-use futures_util::SinkExt as _;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use webpubsub_protocol::access::verify_reconnection_token;
-use webpubsub_protocol::limits::MESSAGE_BYTES;
 use webpubsub_protocol::name::HubName;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::authorize::{Authorized, authorize};
 use super::connect_event::{self, Client, ClientDetails, Opening};
 use super::query::Query;
-use super::task::{self, SocketGuard};
+use super::task::SocketGuard;
+use super::upgrade::Upgrade;
 use crate::http::Watch;
 use crate::hub::{Attachment, End, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest};
 use crate::service::Service;
-
-/// Reading and writing in small pieces: the default of 128 KiB per connection is for few and large.
-const SOCKET_BUFFER_BYTES: usize = 4096;
-
-/// What the WebSocket layer still reads. Above the service's limit, so that a message that is a
-/// little too large is read whole and answered by a clean 1009 instead of a reset.
-const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
 
 pub(crate) const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
 
@@ -93,7 +83,7 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let query_text = parts.uri.query().unwrap_or_default().to_owned();
     let query = Query::parse(&query_text);
     let hub_name = hub_name(parts.uri.path(), &query)?;
-    let upgrade = upgrade(parts).await?;
+    let mut upgrade = Upgrade::of(parts).map_err(Refusal::bad_request)?;
     let offered = offered_subprotocols(&parts.headers);
     let offer = first_supported(&offered);
     if let Some(connection_id) = query.last("awps_connection_id") {
@@ -130,25 +120,24 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     };
     let hub = service.hub(&hub_name);
     let attachment = open(service, Arc::clone(&hub), request, details).await?;
-    let upgrade = match &attachment.protocol {
-        Some(spelled) => upgrade.protocols([spelled.to_string()]),
+    match &attachment.protocol {
+        Some(spelled) => upgrade.choose(spelled),
         None if offers => {
             tracing::warn!(
                 hub = %hub_name, connection = %attachment.connection_id,
                 "no subprotocol that the client offers is known, so it gets none, which browsers do not accept: an own \
                  subprotocol needs a `connect` handler that chooses it"
             );
-            upgrade
         }
-        None => upgrade,
-    };
+        None => {}
+    }
     let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
     if service.stopping().is_cancelled() {
         // Accepted after the hub was told to end all of its connections, or in the same moment.
         guard.end(&End::service_reload());
         return Err(Refusal::stopping());
     }
-    Ok(upgrade.on_upgrade(move |socket| task::run(socket, guard)))
+    Ok(upgrade.serve(guard))
 }
 
 /// Opens a connection as its token and the `connect` handler say.
@@ -197,22 +186,6 @@ fn hub_name(path: &str, query: &Query<'_>) -> Result<HubName, Refusal> {
     HubName::new(name.into_owned()).map_err(|error| Refusal::bad_request(error.to_string()))
 }
 
-async fn upgrade(parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
-    if parts.method != Method::GET {
-        return Err(Refusal::bad_request(
-            "this endpoint takes WebSocket upgrades only",
-        ));
-    }
-    let upgrade = WebSocketUpgrade::from_request_parts(parts, &())
-        .await
-        .map_err(|rejection| Refusal::bad_request(rejection.body_text()))?;
-    Ok(upgrade
-        .read_buffer_size(SOCKET_BUFFER_BYTES)
-        .write_buffer_size(SOCKET_BUFFER_BYTES)
-        .max_message_size(READABLE_BYTES)
-        .max_frame_size(READABLE_BYTES))
-}
-
 /// All that the client offers, in its order and spelling.
 fn offered_subprotocols(headers: &HeaderMap) -> Vec<ByteString> {
     let names = headers
@@ -241,7 +214,7 @@ fn recover(
     connection_id: &str,
     query: &Query<'_>,
     offer: Option<ByteString>,
-    upgrade: WebSocketUpgrade,
+    mut upgrade: Upgrade,
 ) -> Response {
     let token = query.last("awps_reconnection_token").unwrap_or_default();
     let now = service.clock().now().wall;
@@ -258,37 +231,19 @@ fn recover(
         });
     match attached {
         Ok((hub, attachment)) => {
-            // Echoed as its first socket spelled it, even if this one offers another or none: the
-            // upgrade itself would only choose among what was offered.
-            let echo = attachment.protocol.as_deref().map(HeaderValue::from_str);
-            let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
-            let mut response = upgrade.on_upgrade(move |socket| task::run(socket, guard));
-            if let Some(Ok(name)) = echo {
-                let headers = response.headers_mut();
-                headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+            // Echoed as its first socket spelled it, even if this one offers another or none.
+            if let Some(spelled) = &attachment.protocol {
+                upgrade.choose(spelled);
             }
-            response
+            upgrade.serve(SocketGuard::new(Arc::clone(service), hub, attachment))
         }
         Err(cause) => {
             tracing::info!(connection = connection_id, %cause, "a recovery was refused");
-            let upgrade = match offer {
-                Some(spelled) => upgrade.protocols([spelled.to_string()]),
-                None => upgrade,
-            };
-            refuse_recovery(upgrade)
+            if let Some(spelled) = offer {
+                upgrade.choose(&spelled);
+            }
+            // Opened only to be closed: that is how clients learn to start afresh.
+            upgrade.refuse(1008, NOT_RECOVERABLE)
         }
     }
-}
-
-/// Opens the socket only to close it: that is how clients learn to start afresh.
-fn refuse_recovery(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(|mut socket| async move {
-        let close = CloseFrame {
-            code: 1008,
-            reason: NOT_RECOVERABLE.into(),
-        };
-        // The client may be gone already.
-        let _ = socket.send(Message::Close(Some(close))).await;
-        let _ = socket.close().await;
-    })
 }

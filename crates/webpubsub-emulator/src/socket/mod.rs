@@ -5,7 +5,10 @@ mod connect_event;
 pub(crate) mod decode;
 mod endpoint;
 mod query;
+mod reader;
 mod task;
+mod upgrade;
+mod writer;
 
 #[cfg(feature = "__simulation")]
 pub(crate) use endpoint::NOT_RECOVERABLE;

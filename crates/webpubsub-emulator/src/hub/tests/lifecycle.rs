@@ -148,7 +148,7 @@ fn late_news_of_an_earlier_socket_changes_nothing() {
     let mut world = World::new();
     let client = world.connect("a", None, &[]);
     let earlier = client.0.epoch.next();
-    let frame = Received::Frame(ClientFrame::Ping);
+    let frame = Received::frame(ClientFrame::Ping, 15);
     world.state.receive(
         world.clock.now(),
         client.0.key,

@@ -33,19 +33,20 @@ fn member(world: &mut World, id: &str, (form, reliable): Kind) -> Client {
 
 /// What waits in the outbox, in one form for all kinds.
 fn seen(client: &Client, world: &World) -> Vec<Value> {
-    let outbox = &client.0.outbox;
-    let mut frames = Vec::new();
-    outbox.drain(world.clock.now().mono, usize::MAX, &mut frames);
-    let value = |frame| match (outbox.form(), frame) {
-        (WireForm::Json, Frame::Text(text)) => serde_json::from_str(&text).expect("JSON"),
-        (WireForm::Protobuf, Frame::Binary(bytes)) => {
-            let frame = protobuf::decode_server(bytes).expect("a frame");
+    let value = |frame: WireFrame| match (client.0.outbox.form(), frame.kind()) {
+        (WireForm::Json, FrameKind::Text) => {
+            serde_json::from_slice(&frame.payload()).expect("JSON")
+        }
+        (WireForm::Protobuf, FrameKind::Binary) => {
+            let frame = protobuf::decode_server(frame.payload()).expect("a frame");
             serde_json::from_str(&json::encode_server(&frame)).expect("JSON")
         }
-        (WireForm::Raw, Frame::Text(text)) => json!({"data": text.as_str()}),
-        (form, frame) => panic!("{frame:?} is not of {form:?}"),
+        (WireForm::Raw, FrameKind::Text) => {
+            json!({"data": String::from_utf8(frame.payload().into()).expect("text")})
+        }
+        (form, kind) => panic!("{kind:?} is not of {form:?}"),
     };
-    frames.into_iter().map(value).collect()
+    client.drain(world).into_iter().map(value).collect()
 }
 
 fn data(frames: &[Value]) -> Vec<&str> {
@@ -71,8 +72,10 @@ fn to_group(world: &mut World, text: &str, ttl_seconds: u32) {
     );
 }
 
-fn acknowledge(client: &Client, id: u64) {
-    client.0.outbox.acknowledge(SequenceId(id));
+fn acknowledge(client: &Client, world: &World, id: u64) {
+    let (now, wakes) = (world.clock.mono(), &mut Vec::new());
+    client.0.outbox.acknowledge(now, SequenceId(id), wakes);
+    client.be_strict();
 }
 
 /// A client that was told to go: what it sees last, and that a quick one saw everything.
@@ -108,7 +111,11 @@ fn a_thousand_frames_may_wait_for_a_client_that_does_not_read() {
             // Nobody waits for the slow one: the quick one has it at once.
             let frames = seen(&quick, &world);
             assert_eq!(data(&frames), ["x"], "{kind:?}: {number}");
-            acknowledge(&quick, frames[0]["sequenceId"].as_u64().unwrap_or_default());
+            acknowledge(
+                &quick,
+                &world,
+                frames[0]["sequenceId"].as_u64().unwrap_or_default(),
+            );
         }
         let reason = if kind.1 { REPLAY_FULL } else { QUEUE_FULL };
         assert_told(&mut world, &slow, kind, reason);
@@ -144,7 +151,7 @@ fn a_thousand_messages_may_stay_unacknowledged_by_a_client_that_reads() {
             to_group(&mut world, "x", 0);
             assert_eq!(seen(&slow, &world).len(), 1);
         }
-        acknowledge(&slow, 1);
+        acknowledge(&slow, &world, 1);
         to_group(&mut world, "one was acknowledged", 0);
         assert_eq!(seen(&slow, &world)[0]["sequenceId"], 1001, "{kind:?}");
         to_group(&mut world, "one too many", 0);
@@ -244,7 +251,7 @@ fn streams_reach_every_kind_also_through_recovery() {
         let first = seen(client, &world);
         assert_eq!(data(&first), ["1"], "{kind:?}");
         if kind.1 {
-            acknowledge(client, 1);
+            acknowledge(client, &world, 1);
             world.lose(client, Gone::Lost);
         }
     }

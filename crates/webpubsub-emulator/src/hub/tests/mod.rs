@@ -11,6 +11,7 @@ mod recovery;
 mod streams;
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use webpubsub_protocol::access::AccessKey;
@@ -81,7 +82,7 @@ impl World {
         let accepted = self
             .state
             .accept(now, ticket, Overrides::default(), &mut self.effects);
-        Client(accepted.expect("accepted"))
+        Client::strict(accepted.expect("accepted"))
     }
 
     /// A JSON client with all permissions whose `connected` frame was read.
@@ -110,7 +111,9 @@ impl World {
 
     fn recover(&mut self, id: &str) -> Result<Client, NotRecoverable> {
         let now = self.clock.now();
-        self.state.recover(now, id, &mut self.effects).map(Client)
+        let recovered = self.state.recover(now, id, &mut self.effects)?;
+        recovered.outbox.let_go();
+        Ok(Client::strict(recovered))
     }
 
     /// Moves time and lets what is due happen.
@@ -121,8 +124,8 @@ impl World {
     }
 
     fn say(&mut self, client: &Client, frame: &str) {
-        let frame = json::decode_client(frame.to_owned()).expect("a frame");
-        self.receive(client, Received::Frame(frame));
+        let received = json::decode_client(frame.to_owned()).expect("a frame");
+        self.receive(client, Received::frame(received, frame.len()));
     }
 
     fn receive(&mut self, client: &Client, received: Received) {
@@ -163,27 +166,56 @@ impl World {
 }
 
 impl Client {
+    /// A client that reads when the test likes: its limits are strict.
+    fn strict(attachment: Attachment) -> Self {
+        let client = Self(attachment);
+        client.be_strict();
+        client
+    }
+
+    fn be_strict(&self) {
+        let (outbox, epoch) = (&self.0.outbox, self.0.epoch);
+        outbox.set_reads(epoch, false).expect("room");
+        outbox.set_unacknowledging(epoch).expect("room");
+    }
+
+    /// What waits in the outbox.
+    fn drain(&self, world: &World) -> Vec<WireFrame> {
+        self.look(world, usize::MAX).1
+    }
+
+    fn look(&self, world: &World, frames: usize) -> (Found, Vec<WireFrame>) {
+        let bytes = usize::MAX;
+        let cx = Context::from_waker(Waker::noop());
+        let (now, batch) = (world.clock.mono(), Batch { frames, bytes });
+        let mut waiting = Vec::new();
+        let found = self
+            .0
+            .outbox
+            .poll(&cx, self.0.epoch, now, batch, &mut waiting);
+        (found, waiting.into_iter().map(WireFrame::from).collect())
+    }
+
     /// What waits in the outbox, as text.
     fn frames(&self, world: &World) -> Vec<String> {
-        let mut frames = Vec::new();
-        self.0
-            .outbox
-            .drain(world.clock.now().mono, usize::MAX, &mut frames);
-        let text = |frame| match frame {
-            Frame::Text(text) => text.to_string(),
-            Frame::Binary(bytes) => format!("{bytes:?}"),
+        let text = |frame: WireFrame| match frame.kind() {
+            FrameKind::Text => String::from_utf8(frame.payload().into()).expect("text"),
+            _ => format!("{:?}", frame.payload()),
         };
-        frames.into_iter().map(text).collect()
+        self.drain(world).into_iter().map(text).collect()
+    }
+
+    fn is_paused(&self, world: &World) -> bool {
+        self.look(world, 0).0.is_paused
     }
 
     fn close(&self, world: &World) -> Option<(u16, String)> {
-        match self
-            .0
-            .outbox
-            .drain(world.clock.now().mono, usize::MAX, &mut Vec::new())
-        {
-            Drained::Open | Drained::Superseded => None,
-            Drained::Closed(close) => Some((close.code, close.reason)),
+        match self.look(world, usize::MAX).0.line {
+            Line::Open | Line::NotYet | Line::Superseded => None,
+            Line::Closed { .. } => {
+                let close = self.0.outbox.closing();
+                close.map(|close| (close.code, close.reason))
+            }
         }
     }
 }

@@ -91,11 +91,7 @@ fn a_socket_that_looks_alive_is_superseded() {
     let first = world.connect_reliable("a", &[]);
     world.send(&Target::All, &Selection::default(), "1");
     let second = world.recover("a").expect("reliable");
-    let drained = first
-        .0
-        .outbox
-        .drain(world.clock.now().mono, 9, &mut Vec::new());
-    assert_eq!(drained, Drained::Superseded);
+    assert_eq!(first.look(&world, 9).0.line, Line::Superseded);
     assert_eq!(second.frames(&world)[1], numbered(1, "1"));
     world.lose(&first, Gone::Lost);
     world.pass(Duration::from_secs(31));

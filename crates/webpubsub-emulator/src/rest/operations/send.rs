@@ -40,15 +40,12 @@ pub(super) async fn send(
             excluded: to.excluded,
             filter,
         };
-        hub.send(
-            &to.target,
-            &selection,
-            Outgoing {
-                payload,
-                metadata,
-                ttl_seconds,
-            },
-        );
+        let message = Outgoing {
+            payload,
+            metadata,
+            ttl_seconds,
+        };
+        hub.send(&to.target, &selection, message).await;
     }
     Ok(Outcome::Done)
 }

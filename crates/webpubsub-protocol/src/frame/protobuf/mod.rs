@@ -30,7 +30,7 @@ mod value;
 use bytes::Bytes;
 
 pub use client::{decode_client, encode_client};
-pub use server::{decode_server, encode_message, encode_server, number_message};
+pub use server::{MessageNumber, decode_server, encode_message, encode_server, number_message};
 
 use super::DecodeError;
 

@@ -134,22 +134,108 @@ pub fn encode_message(message: &Message) -> Bytes {
 /// When `body` is not what [`encode_message`] wrote.
 #[must_use]
 pub fn number_message(body: &[u8], id: SequenceId) -> Bytes {
-    let (message, _) = split_field(body);
-    let at = sequence_id_offset(message);
-    // Encodings of parts of a message may be joined, so a message with only an id is the member.
-    let id = down::DataMessage {
-        sequence_id: Some(id.0),
-        ..Default::default()
-    };
+    let number = MessageNumber::new(body, id);
+    let parts = [
+        number.head(),
+        &body[number.skipped()..number.at()],
+        number.id(),
+        &body[number.at()..],
+    ];
+    parts.concat().into()
+}
 
-    let len = message.len() + id.encoded_len();
-    let mut out = Vec::with_capacity(1 + prost::length_delimiter_len(len) + len);
-    out.push(body[0]);
-    prost::encode_length_delimiter(len, &mut out).expect("a Vec grows");
-    out.extend_from_slice(&message[..at]);
-    id.encode(&mut out).expect("a Vec grows");
-    out.extend_from_slice(&message[at..]);
-    out.into()
+/// What makes the shared body of a message one recipient's frame, for those who send one body to many
+/// without copying it.
+///
+/// The frame is the [`head`](Self::head), the body from [`skipped`](Self::skipped) to [`at`](Self::at), the
+/// [`id`](Self::id), and the rest of the body.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageNumber {
+    bytes: [u8; Self::BYTES],
+    head: usize,
+    id: usize,
+    skipped: usize,
+    at: usize,
+}
+
+impl MessageNumber {
+    /// The most bytes of head and id together: two keys, a length and a number.
+    const BYTES: usize = 1 + 10 + 1 + 10;
+
+    /// How `id` is put into `body`, which [`encode_message`] wrote.
+    ///
+    /// # Panics
+    ///
+    /// When `body` is something else.
+    #[must_use]
+    pub fn new(body: &[u8], id: SequenceId) -> Self {
+        let (message, _) = split_field(body);
+        // Encodings of parts of a message may be joined, so a message with only an id is the member.
+        let member = down::DataMessage {
+            sequence_id: Some(id.0),
+            ..Default::default()
+        };
+        Self::at_offset(body, message.len(), sequence_id_offset(message), &member)
+    }
+
+    /// How `id` is put into `body`, which [`encode_server`] made of a snapshot or an update of group state without a
+    /// sequence id: there it is the last member.
+    ///
+    /// # Panics
+    ///
+    /// When `body` is something else.
+    #[must_use]
+    pub fn of_state(body: &[u8], id: SequenceId) -> Self {
+        let (message, _) = split_field(body);
+        let member = down::GroupStateUpdateMessage {
+            sequence_id: Some(id.0),
+            ..Default::default()
+        };
+        Self::at_offset(body, message.len(), message.len(), &member)
+    }
+
+    fn at_offset(body: &[u8], message: usize, offset: usize, member: &impl prost::Message) -> Self {
+        let skipped = body.len() - message;
+        let id = member.encoded_len();
+        let mut bytes = [0; Self::BYTES];
+        bytes[0] = body[0];
+        let mut rest = &mut bytes[1..];
+        let room = rest.len();
+        prost::encode_length_delimiter(message + id, &mut rest).expect("room for a length");
+        let head = 1 + room - rest.len();
+        member.encode(&mut rest).expect("room for a number");
+        Self {
+            bytes,
+            head,
+            id,
+            skipped,
+            at: skipped + offset,
+        }
+    }
+
+    /// What the frame begins with.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.bytes[..self.head]
+    }
+
+    /// How many bytes of the body the head replaces.
+    #[must_use]
+    pub const fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Where in the body the id goes.
+    #[must_use]
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The encoded id.
+    #[must_use]
+    pub fn id(&self) -> &[u8] {
+        &self.bytes[self.head..self.head + self.id]
+    }
 }
 
 /// Where a sequence id belongs in an encoded `DataMessage`: before the first member with a larger

@@ -1,0 +1,13 @@
+//! What is kept of a client's frame. Names and payloads that were read are slices of their frame, so a short name would
+//! keep a frame of a megabyte: what outlives the frame is copied.
+
+use bytestring::ByteString;
+use webpubsub_protocol::name::GroupName;
+
+pub(super) fn text(text: &str) -> ByteString {
+    ByteString::from(text)
+}
+
+pub(super) fn group(name: &GroupName) -> GroupName {
+    GroupName::new(text(name.as_str())).expect("it is a name already")
+}

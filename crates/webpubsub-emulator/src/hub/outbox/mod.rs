@@ -1,0 +1,519 @@
+//! What waits to go out on one connection. It has its own lock, so a socket drains it without the
+//! hub's; only the hub puts in, under its lock, so that all sockets see one order.
+//!
+//! It lives as long as its connection. Sockets come and go: each has an epoch, and only the latest
+//! one drains, once the earlier ones have let go.
+//!
+//! On a reliable connection every message gets a sequence id and stays here until the client
+//! acknowledged it ([`replay`]). It fills while no socket is attached.
+//!
+//! # Limits and back-pressure
+//!
+//! An outbox is crowded while it is more than half full and its client still takes what it is sent,
+//! or still acknowledges. Whoever fills a crowded outbox waits ([`room`]), so it stays within its limits but for
+//! what those who fill it had begun. A client that stalls holds nobody back any more. For it the limits are strict, and
+//! it is closed when something exceeds them.
+
+mod queue;
+mod replay;
+mod room;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use webpubsub_protocol::frame::SequenceId;
+
+use queue::Queue;
+pub(crate) use queue::{Item, Waiting};
+use replay::Replay;
+pub(crate) use room::Crowded;
+use room::Queuers;
+
+use super::connection::Epoch;
+use super::message::{Frame, WireForm};
+
+/// How long a close waits for queued frames before the socket is aborted.
+pub(crate) const CLOSE_DRAIN: Duration = Duration::from_secs(5);
+
+/// The same for a client that does not read: most likely it never will.
+pub(crate) const SLOW_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a client may take nothing while something waits, or acknowledge nothing while much is unacknowledged, until
+/// it counts as one that does not read.
+pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// On reliable connections control frames fit even when messages fill the queue.
+const RELIABLE_EXTRA_FRAMES: usize = 32;
+const RELIABLE_EXTRA_BYTES: usize = 64 * 1024;
+
+/// How often more than its limit a client may leave unacknowledged while it acknowledges at all.
+const ACKNOWLEDGING_FACTOR: usize = 2;
+
+/// The most that a queue of one connection may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutboxLimits {
+    pub(crate) frames: usize,
+    pub(crate) bytes: usize,
+}
+
+/// How the service ends a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Close {
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+    /// When the socket is aborted if it has not drained.
+    pub(crate) abort_at: Instant,
+}
+
+/// Whether a socket may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    Open,
+    /// An earlier socket of the connection has not let go yet: nothing is written before it has.
+    NotYet,
+    /// The service closes the connection: [`Outbox::closing`] says how, once everything is written.
+    Closed {
+        /// When the socket is aborted if it has not drained.
+        abort_at: Instant,
+        /// Whether nothing is left.
+        drained: bool,
+    },
+    /// Another socket took over: hang up.
+    Superseded,
+}
+
+/// What a socket finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) line: Line,
+    /// No more of this client may be read: its frames wait for a handler, or so does what it was sent for itself.
+    pub(crate) is_paused: bool,
+    /// When the client counts as one that does not acknowledge, if it goes on like this.
+    pub(crate) acknowledges_until: Option<Instant>,
+}
+
+/// Why nothing more fits; the connection must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The client does not read.
+    Queue,
+    /// The client does not acknowledge.
+    Replay,
+}
+
+impl Full {
+    /// Why the client is told to go.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Queue => "The outbound message queue is full.",
+            Self::Replay => "The reliable message buffer is full.",
+        }
+    }
+}
+
+/// What is taken at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch {
+    pub(crate) frames: usize,
+    /// At least one frame is taken, whatever its size.
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    form: WireForm,
+    /// For what goes to the socket.
+    limits: OutboxLimits,
+    /// For what the client has not acknowledged.
+    replay_limits: OutboxLimits,
+    is_reliable: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: Queue,
+    /// Reliable connections only. Boxed: most connections have none.
+    replay: Option<Box<Replay>>,
+    end: Option<End>,
+    /// Of the socket that drains.
+    epoch: Epoch,
+    /// Sockets that have not let go, earlier ones included.
+    sockets: u32,
+    /// Of the socket that drains, while it waits.
+    waker: Option<Waker>,
+    queuers: Queuers,
+    /// Frames of this client wait for a handler.
+    is_paused: bool,
+    /// Whether the client takes what it is sent.
+    reads: bool,
+    /// Whether the client acknowledges what it is sent.
+    acknowledges: bool,
+}
+
+#[derive(Debug)]
+enum End {
+    /// No socket is attached; messages are still kept.
+    Detached,
+    Closed(Close),
+}
+
+impl Outbox {
+    /// An outbox with its first socket.
+    pub(crate) fn new(
+        form: WireForm,
+        is_reliable: bool,
+        limits: OutboxLimits,
+        replay_limits: OutboxLimits,
+        now: Instant,
+    ) -> Arc<Self> {
+        let limits = match is_reliable {
+            true => OutboxLimits {
+                frames: limits.frames + RELIABLE_EXTRA_FRAMES,
+                bytes: limits.bytes + RELIABLE_EXTRA_BYTES,
+            },
+            false => limits,
+        };
+        let state = State {
+            queue: Queue::default(),
+            replay: is_reliable.then(|| Box::new(Replay::new(now))),
+            end: None,
+            epoch: Epoch::default(),
+            sockets: 1,
+            waker: None,
+            queuers: Queuers::default(),
+            is_paused: false,
+            reads: true,
+            acknowledges: true,
+        };
+        Arc::new(Self {
+            form,
+            limits,
+            replay_limits,
+            is_reliable,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn form(&self) -> WireForm {
+        self.form
+    }
+
+    pub(crate) fn is_reliable(&self) -> bool {
+        self.is_reliable
+    }
+
+    // For the hub, under its lock. What is to be woken is added to `wakes` and woken after it.
+
+    /// Puts an item at the end. Returns whether the outbox is crowded.
+    pub(super) fn push(
+        &self,
+        now: Instant,
+        item: Item,
+        wakes: &mut Vec<Waker>,
+    ) -> Result<bool, Full> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let is_detached = match state.end {
+            None => false,
+            Some(End::Detached) => true,
+            // Nobody will read it.
+            Some(End::Closed(_)) => return Ok(false),
+        };
+        let id = match (&mut state.replay, &item) {
+            (Some(replay), Item::Message(message)) => {
+                let limits = match state.acknowledges {
+                    true => self.replay_limits.times(ACKNOWLEDGING_FACTOR),
+                    false => self.replay_limits,
+                };
+                if replay.is_full_for(now, message, limits) {
+                    return Err(Full::Replay);
+                }
+                Some(replay.keep(now, message))
+            }
+            _ => None,
+        };
+        if is_detached {
+            // Acks and pongs are lost; messages wait to be replayed.
+            return Ok(false);
+        }
+        let next = Waiting::new(item, id);
+        // What would not even fit alone is too much for anybody.
+        let is_too_large = next.len() > self.limits.bytes;
+        if is_too_large || !state.reads && state.queue.is_full_for(&next, self.limits) {
+            return Err(Full::Queue);
+        }
+        state.queue.push(next);
+        wakes.extend(state.waker.take());
+        Ok(self.is_crowded(state))
+    }
+
+    /// Ends the connection after what waits, plus one `last` frame that no limit holds back.
+    pub(super) fn close(&self, last: Option<Frame>, close: Close, wakes: &mut Vec<Waker>) {
+        let mut state = self.state.lock();
+        if matches!(state.end, None | Some(End::Detached)) {
+            if let Some(frame) = last {
+                state.queue.push(Waiting::new(Item::Control(frame), None));
+            }
+            state.end = Some(End::Closed(close));
+            state.replay = None;
+            wakes.extend(state.waker.take());
+            state.queuers.release(wakes);
+        }
+    }
+
+    /// The client has everything up to `id`; a lower id than before changes nothing.
+    pub(super) fn acknowledge(&self, now: Instant, id: SequenceId, wakes: &mut Vec<Waker>) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if let Some(replay) = &mut state.replay {
+            replay.acknowledge(now, id);
+            state.acknowledges = true;
+            self.release(state, wakes);
+        }
+    }
+
+    /// The socket is gone, the connection waits for another one.
+    pub(super) fn detach(&self, wakes: &mut Vec<Waker>) {
+        let mut state = self.state.lock();
+        if state.end.is_none() {
+            state.queue.clear();
+            state.end = Some(End::Detached);
+            // Strict while nobody is there.
+            (state.reads, state.acknowledges) = (false, false);
+            state.queuers.release(wakes);
+        }
+    }
+
+    /// The connection has another socket: it gets `first`, then everything unacknowledged in order. An earlier one
+    /// gets nothing more.
+    pub(super) fn attach(
+        &self,
+        now: Instant,
+        epoch: Epoch,
+        first: Option<Frame>,
+        wakes: &mut Vec<Waker>,
+    ) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        state.queue.clear();
+        if let Some(frame) = first {
+            state.queue.push(Waiting::new(Item::Control(frame), None));
+        }
+        for waiting in state.replay.iter_mut().flat_map(|replay| replay.again(now)) {
+            state.queue.push(waiting);
+        }
+        state.end = None;
+        state.epoch = epoch;
+        state.sockets += 1;
+        (state.reads, state.acknowledges) = (true, true);
+        wakes.extend(state.waker.take());
+        self.release(state, wakes);
+    }
+
+    /// Stops or goes on reading this client's frames.
+    pub(super) fn pause(&self, is_paused: bool, wakes: &mut Vec<Waker>) {
+        let mut state = self.state.lock();
+        if state.is_paused != is_paused {
+            state.is_paused = is_paused;
+            wakes.extend(state.waker.take());
+        }
+    }
+
+    // For sockets.
+
+    /// Moves what waits into `into`, without what has expired, and has the socket woken when that changes.
+    pub(crate) fn poll(
+        &self,
+        cx: &Context<'_>,
+        epoch: Epoch,
+        now: Instant,
+        most: Batch,
+        into: &mut Vec<Waiting>,
+    ) -> Found {
+        let mut wakes = Vec::new();
+        let found = {
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            let line = self.drain(state, epoch, now, most, into);
+            if line != Line::Superseded {
+                self.release(state, &mut wakes);
+                match &mut state.waker {
+                    Some(waker) if waker.will_wake(cx.waker()) => {}
+                    waker => *waker = Some(cx.waker().clone()),
+                }
+            }
+            let is_crowded = state.reads && state.queue.exceeds(self.limits.half());
+            let replay = state
+                .replay
+                .as_ref()
+                .filter(|replay| state.acknowledges && replay.exceeds(self.replay_limits.half()));
+            Found {
+                line,
+                // Whatever an earlier socket still does holds nobody up, nor is it held up.
+                is_paused: line != Line::Superseded && (state.is_paused || is_crowded),
+                acknowledges_until: replay.map(|replay| replay.acknowledged_at + STALL_LIMIT),
+            }
+        };
+        wakes.into_iter().for_each(Waker::wake);
+        found
+    }
+
+    fn drain(
+        &self,
+        state: &mut State,
+        epoch: Epoch,
+        now: Instant,
+        most: Batch,
+        into: &mut Vec<Waiting>,
+    ) -> Line {
+        if state.epoch != epoch {
+            return Line::Superseded;
+        }
+        if state.sockets > 1 {
+            return Line::NotYet;
+        }
+        let mut bytes = 0;
+        if most.frames > 0 && !state.queue.is_empty() {
+            into.reserve_exact(most.frames.min(state.queue.len()));
+        }
+        while into.len() < most.frames
+            && bytes < most.bytes
+            && let Some(next) = state.queue.pop()
+        {
+            if !matches!(&next.item, Item::Message(message) if message.is_expired(now)) {
+                bytes += next.len();
+                into.push(next);
+            }
+        }
+        match &state.end {
+            Some(End::Closed(close)) => Line::Closed {
+                abort_at: close.abort_at,
+                drained: state.queue.is_empty(),
+            },
+            Some(End::Detached) | None => Line::Open,
+        }
+    }
+
+    /// How the service closes the connection, if it does.
+    pub(crate) fn closing(&self) -> Option<Close> {
+        match &self.state.lock().end {
+            Some(End::Closed(close)) => Some(close.clone()),
+            Some(End::Detached) | None => None,
+        }
+    }
+
+    /// Says whether the client takes what it is sent. One that does not holds nobody back, and must not have more
+    /// waiting than the limits allow.
+    ///
+    /// # Errors
+    ///
+    /// More than that waits.
+    pub(crate) fn set_reads(&self, epoch: Epoch, reads: bool) -> Result<(), Full> {
+        self.judge(epoch, |state| {
+            state.reads = reads;
+            match !reads && state.queue.exceeds(self.limits) {
+                true => Err(Full::Queue),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// Says that the client has acknowledged nothing for too long, until it does so again.
+    ///
+    /// # Errors
+    ///
+    /// More is unacknowledged than it may leave so.
+    pub(crate) fn set_unacknowledging(&self, epoch: Epoch) -> Result<(), Full> {
+        self.judge(epoch, |state| {
+            state.acknowledges = false;
+            let limits = self.replay_limits;
+            match &state.replay {
+                Some(replay) if replay.exceeds(limits) => Err(Full::Replay),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn judge(
+        &self,
+        epoch: Epoch,
+        judgement: impl FnOnce(&mut State) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let mut wakes = Vec::new();
+        let result = {
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            // A socket that was lost or replaced knows nothing of the present one.
+            if state.epoch != epoch || state.end.is_some() {
+                return Ok(());
+            }
+            let result = judgement(state);
+            self.release(state, &mut wakes);
+            result
+        };
+        wakes.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// A socket has let go of its transport and writes nothing any more.
+    pub(crate) fn let_go(&self) {
+        let mut state = self.state.lock();
+        state.sockets -= 1;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    // For those who fill it.
+
+    fn poll_room(&self, cx: &Context<'_>, place: &mut Option<(u64, Waker)>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if !self.is_crowded(&state) {
+            return Poll::Ready(());
+        }
+        state.queuers.wait(cx, place);
+        Poll::Pending
+    }
+
+    fn is_crowded(&self, state: &State) -> bool {
+        let is_half_acknowledged = |replay: &Replay| replay.exceeds(self.replay_limits.half());
+        state.end.is_none()
+            && (state.reads && state.queue.exceeds(self.limits.half())
+                || state.acknowledges && state.replay.as_deref().is_some_and(is_half_acknowledged))
+    }
+
+    fn release(&self, state: &mut State, wakes: &mut Vec<Waker>) {
+        if !self.is_crowded(state) {
+            state.queuers.release(wakes);
+        }
+    }
+
+    /// Frames that the socket has not taken yet.
+    #[cfg(feature = "__simulation")]
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+}
+
+impl OutboxLimits {
+    const fn half(self) -> Self {
+        Self {
+            frames: self.frames / 2,
+            bytes: self.bytes / 2,
+        }
+    }
+
+    const fn times(self, factor: usize) -> Self {
+        Self {
+            frames: self.frames.saturating_mul(factor),
+            bytes: self.bytes.saturating_mul(factor),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What waits for the socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use webpubsub_protocol::frame::SequenceId;
+
+use super::OutboxLimits;
+use crate::hub::message::{Encoded, Frame};
+use crate::hub::wire::WireFrame;
+
+/// A queue that was short keeps its room when it is empty, so that the usual message allocates nothing.
+const ROOM_KEPT: usize = 8;
+
+/// Something to go out.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    /// Something published, in the form of the connection.
+    Message(Arc<Encoded>),
+    /// A frame for this connection alone; lost with its socket.
+    Control(Frame),
+}
+
+/// Something that waits, with its sequence id on reliable connections.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(super) item: Item,
+    pub(super) id: Option<SequenceId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+impl Waiting {
+    pub(super) fn new(item: Item, id: Option<SequenceId>) -> Self {
+        Self { item, id }
+    }
+
+    /// What it counts for, at least as much as its frame carries.
+    pub(super) fn len(&self) -> usize {
+        match &self.item {
+            Item::Message(message) => message.len(self.id.is_some()),
+            Item::Control(frame) => frame.len(),
+        }
+    }
+}
+
+impl From<Waiting> for WireFrame {
+    fn from(waiting: Waiting) -> Self {
+        match waiting.item {
+            Item::Message(message) => message.frame(waiting.id),
+            Item::Control(frame) => frame.into(),
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether one more would be more than `limits` allow.
+    pub(super) fn is_full_for(&self, next: &Waiting, limits: OutboxLimits) -> bool {
+        self.waiting.len() >= limits.frames || self.bytes + next.len() > limits.bytes
+    }
+
+    /// Whether more waits than `limits` allow.
+    pub(super) fn exceeds(&self, limits: OutboxLimits) -> bool {
+        self.waiting.len() > limits.frames || self.bytes > limits.bytes
+    }
+
+    pub(super) fn push(&mut self, next: Waiting) {
+        self.bytes += next.len();
+        self.waiting.push_back(next);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.len();
+        if self.waiting.is_empty() && self.waiting.capacity() > ROOM_KEPT {
+            self.waiting = VecDeque::new();
+        }
+        Some(next)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Items for which memory is held.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.waiting.capacity()
+    }
+}
