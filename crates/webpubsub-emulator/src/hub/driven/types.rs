@@ -1,0 +1,114 @@
+//! What goes into a driven hub and comes out of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, UserId};
+use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::subprotocol::Subprotocol;
+
+/// How a driven hub behaves.
+#[derive(Debug, Clone)]
+pub struct DrivenSettings {
+    /// Frames that may wait for one client, and messages that it may leave unacknowledged.
+    pub outbox_frames: usize,
+    /// The bytes of either.
+    pub outbox_bytes: usize,
+    /// How long a reliable connection waits for its next socket.
+    pub recovery_window: Duration,
+    /// Whether a recovered socket begins with a `connected` frame.
+    pub connected_on_recovery: bool,
+    /// Whether user events are handed to [`DrivenHub::take_calls`].
+    pub has_handler: bool,
+}
+
+/// A connection as its token and URL ask for it.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectSpec {
+    /// The user, if it has one.
+    pub user: Option<UserId>,
+    /// The roles of the token, as text.
+    pub roles: Vec<String>,
+    /// The groups of the token.
+    pub groups: Vec<GroupName>,
+    /// `None` is a simple client.
+    pub subprotocol: Option<Subprotocol>,
+    /// Where a simple client publishes, and whether it is left out itself; otherwise its frames
+    /// are the event `message`.
+    pub raw_group: Option<(GroupName, bool)>,
+}
+
+/// One WebSocket data frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A text message.
+    Text(ByteString),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// One socket of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Socket(pub(super) u64);
+
+/// How a socket was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The client closed with code 1000: it will not come back.
+    ClosedForGood,
+    /// Any other way: a reliable client may come back.
+    Lost,
+}
+
+/// What is left of a socket after a drain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// More may come.
+    Open,
+    /// The service closes with this code and reason; nothing comes after it.
+    Closed(u16, String),
+    /// Another socket took over: the service hangs up.
+    Superseded,
+}
+
+/// A recovery was refused: the socket is opened, then closed with this code and reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The close code.
+    pub code: u16,
+    /// The reason in the close frame.
+    pub reason: &'static str,
+}
+
+/// Whom a REST call addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// Every connection.
+    All,
+    /// The connections of a user.
+    User(UserId),
+    /// The members of a group.
+    Group(GroupName),
+    /// One connection.
+    Connection(ConnectionId),
+}
+
+/// Pairs an answer with its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallId(pub(super) u64);
+
+/// A user event for the handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Pairs the answer with it.
+    pub id: CallId,
+    /// Who raised it.
+    pub connection_id: ConnectionId,
+    /// Numbers the events of the connection, from 1.
+    pub event_id: u64,
+    /// The event.
+    pub event: EventName,
+    /// Its data.
+    pub payload: Payload,
+}
