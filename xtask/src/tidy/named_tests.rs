@@ -10,7 +10,7 @@ const DOCUMENTS: [(&str, &str); 3] = [
         "crates/webpubsub-axum/",
     ),
     (
-        "crates/webpubsub-client/README.md",
+        "crates/webpubsub-client/GUARANTEES.md",
         "crates/webpubsub-client/",
     ),
 ];
