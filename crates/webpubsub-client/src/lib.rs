@@ -60,3 +60,14 @@ pub use webpubsub_protocol::session::{
     State as ClientState, StateChange, StopReason,
 };
 pub use webpubsub_protocol::subprotocol::Subprotocol;
+
+// Their types are in the public API, so applications can name them without depending on the right versions.
+#[doc(no_inline)]
+pub use {bytes, bytestring, url, webpubsub_protocol};
+
+#[cfg(feature = "native-tls")]
+#[doc(no_inline)]
+pub use native_tls;
+#[cfg(feature = "rustls")]
+#[doc(no_inline)]
+pub use rustls;

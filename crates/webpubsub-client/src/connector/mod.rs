@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 
 use futures_util::{Sink, Stream};
 use url::Url;
-use webpubsub_protocol::session::{Closure, DialFailure, WireFrame};
+use webpubsub_protocol::session::{Closure, DialFailure};
 
 #[cfg(feature = "websocket")]
 pub use proxy::ProxyError;
@@ -28,6 +28,8 @@ pub use tls::TlsError;
 pub use transport::WebSocketTransport;
 #[cfg(feature = "websocket")]
 pub use websocket::{WebSocketConnector, WebSocketConnectorBuilder};
+
+pub use webpubsub_protocol::session::WireFrame;
 
 /// A WebSocket to open.
 #[derive(Clone)]

@@ -84,7 +84,7 @@ function readDifferences() {
 /** The reasons that users cannot read in the README of our client. */
 function undocumented({ reasons }) {
   const words = (text) => text.replace(/\s+/g, " ");
-  const [, documented = ""] = readFileSync(README, "utf8").split("## Where it differs from the official client");
+  const [, documented = ""] = readFileSync(README, "utf8").split("## Coming from JavaScript");
   return reasons.filter((reason) => !words(documented).includes(words(reason))).map((reason) => `not in the README of webpubsub-client: ${reason}`);
 }
 
