@@ -8,6 +8,7 @@ mod handlers;
 mod headers;
 mod http;
 mod hub;
+mod hubs;
 mod ids;
 mod rest;
 mod service;

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
+use crate::hubs::Hubs;
 use crate::settings::Settings;
 use crate::tap::Tap;
 
@@ -26,7 +27,7 @@ pub(crate) struct Service {
     counters: Arc<Counters>,
     tap: Arc<Tap>,
     handlers: Handlers,
-    hubs: Mutex<BTreeMap<HubName, Arc<Hub>>>,
+    hubs: Mutex<Hubs>,
     changes: watch::Sender<u64>,
     /// Cancelled when a shutdown begins: no connection is opened any more.
     stopping: CancellationToken,
@@ -112,7 +113,7 @@ impl Service {
             counters,
             tap,
             handlers,
-            hubs: Mutex::default(),
+            hubs: Mutex::new(Hubs::new(seed)),
             changes: watch::Sender::new(0),
             stopping: CancellationToken::new(),
             sockets: Sockets::default(),
@@ -155,7 +156,7 @@ impl Service {
     pub(crate) fn hub(&self, name: &HubName) -> Arc<Hub> {
         let mut hubs = self.hubs.lock();
         if let Some(hub) = hubs.get(name) {
-            return Arc::clone(hub);
+            return hub;
         }
         let limits = &self.settings.limits;
         let settings = HubSettings {
@@ -184,13 +185,13 @@ impl Service {
             Some(Arc::new(self.handlers.clone())),
         );
         hub.set_group_events(self.handlers.group_events(name));
-        hubs.insert(name.clone(), Arc::clone(&hub));
+        hubs.insert(&hub);
         hub
     }
 
-    /// The hub with this name, if it was used.
+    /// The hub with this name, if it was used and is not forgotten.
     pub(crate) fn existing_hub(&self, name: &HubName) -> Option<Arc<Hub>> {
-        self.hubs.lock().get(name).map(Arc::clone)
+        self.hubs.lock().get(name)
     }
 
     /// Who is connected where, now.
@@ -231,7 +232,7 @@ impl Service {
     }
 
     fn all_hubs(&self) -> Vec<Arc<Hub>> {
-        self.hubs.lock().values().map(Arc::clone).collect()
+        self.hubs.lock().all().map(Arc::clone).collect()
     }
 }
 

@@ -255,6 +255,11 @@ impl Hub {
         self.act(|state, now, effects| state.close(now, &Target::All, &[], end, effects));
     }
 
+    /// Whether it has no connection, not even one that is being opened or could be recovered.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.state.lock().is_unused()
+    }
+
     pub(crate) fn snapshot(&self) -> HubSnapshot {
         self.state.lock().snapshot()
     }

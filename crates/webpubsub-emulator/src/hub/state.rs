@@ -102,6 +102,10 @@ impl HubState {
         }
     }
 
+    pub(super) fn is_unused(&self) -> bool {
+        self.connections.is_empty() && self.pending.is_empty()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) has something to do. Nothing is due once
     /// everything has ended: deadlines whose cause is gone are dropped on the way.
     #[must_use]
