@@ -1,9 +1,13 @@
 //! Requests on their way: what waits, what was written, what is tried again.
 
+mod effect;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytestring::ByteString;
+
+pub(super) use effect::Effect;
 
 use super::ack_ids::AckIds;
 use super::backoff::Random;
@@ -12,7 +16,7 @@ use super::event::{Event, Loss};
 use super::group_state::Groups;
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId};
-use crate::frame::{AckId, AnswerTo, ClientFrame, DecodeError, FrameError};
+use crate::frame::{AckId, AnswerTo, DecodeError, FrameError};
 use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::Payload;
@@ -71,17 +75,6 @@ pub(super) enum Kind {
     Forgotten,
 }
 
-/// What an acknowledgement changes.
-#[derive(Debug, Clone)]
-pub(super) enum Effect {
-    None,
-    Joined(GroupName),
-    Left(GroupName),
-    StateSet(GroupName, Option<Vec<(String, String)>>),
-    Subscribed(GroupName),
-    Unsubscribed(GroupName),
-}
-
 /// Who learns how a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -111,20 +104,6 @@ struct Load {
     waiting: usize,
     /// Bytes of all that are held: to be written, or to be written again.
     bytes: usize,
-}
-
-impl Effect {
-    /// What the acknowledgement of this frame changes.
-    pub(super) fn of(frame: ClientFrame) -> Self {
-        match frame {
-            ClientFrame::JoinGroup { group, .. } => Self::Joined(group),
-            ClientFrame::LeaveGroup { group, .. } => Self::Left(group),
-            ClientFrame::SetGroupState { group, state, .. } => Self::StateSet(group, state),
-            ClientFrame::SubscribeGroupState { group, .. } => Self::Subscribed(group),
-            ClientFrame::UnsubscribeGroupState { group, .. } => Self::Unsubscribed(group),
-            _ => Self::None,
-        }
-    }
 }
 
 impl Requests {
