@@ -160,7 +160,9 @@ fn build(scratch: &Scratch) -> Result<()> {
             "--no-run",
         ])
         .current_dir(scratch.folder())
-        .env("CARGO_TARGET_DIR", target_folder());
+        .env("CARGO_TARGET_DIR", target_folder())
+        // A build that was broken off must not leave half of an object behind for the next one.
+        .env("CARGO_INCREMENTAL", "0");
     let output = cargo.output().context("cargo does not start")?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
