@@ -1,7 +1,7 @@
 //! Load on programs of this workspace from outside: real sockets, real time, a process of its own.
 //!
 //! [`swarm`] drives thousands of connections on one thread, so that the generator costs less than what it measures;
-//! [`server`] starts programs and asks the system what they cost; [`scenario`] says what must hold under load, [`bench`]
+//! [`server`] starts programs and asks the system what they cost; [`scenario`] says what must hold under load, [`mod@bench`]
 //! what things cost.
 
 #![allow(

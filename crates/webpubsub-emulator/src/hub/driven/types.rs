@@ -19,7 +19,7 @@ pub struct DrivenSettings {
     pub recovery_window: Duration,
     /// Whether a recovered socket begins with a `connected` frame.
     pub connected_on_recovery: bool,
-    /// Whether user events are handed to [`DrivenHub::take_calls`].
+    /// Whether user events are handed to [`DrivenHub::take_calls`](super::DrivenHub::take_calls).
     pub has_handler: bool,
 }
 
