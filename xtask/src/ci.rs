@@ -37,7 +37,6 @@ pub(crate) fn run() -> Result<()> {
         ]))
     });
     report.extend(test::suites());
-    report.run("planted bugs", || task(&["soak", "--planted", "--today"]));
     report.run("docs", || {
         check(
             tools
