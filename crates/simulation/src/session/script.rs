@@ -192,10 +192,17 @@ impl World {
     fn cancel(&mut self, client: usize) -> Check {
         let open = self.clients[client].requests.iter();
         let open = open.filter(|(_, asked)| !asked.is_settled);
-        let Some((&request, asked)) = open.choose(&mut self.rng) else {
+        let Some((&request, _)) = open.choose(&mut self.rng) else {
             return Ok(());
         };
-        let asked = asked.clone();
+        self.give_up(client, request)
+    }
+
+    fn give_up(&mut self, client: usize, request: RequestId) -> Check {
+        let asked = self.clients[client].requests.get(&request).cloned();
+        let Some(asked) = asked.filter(|asked| !asked.is_settled) else {
+            return Ok(());
+        };
         self.note(|| format!("client {client} cancels {request} {asked:?}"));
         let now = self.now_at(client);
         let state = &mut self.clients[client];
@@ -234,6 +241,9 @@ impl World {
                 let request = Request::keep_stream_alive(opener(&stream)?);
                 self.submit(client, request, What::KeepAlive, None)
             }
+            Some(stream) if self.rng.random_ratio(1, 8) => {
+                self.write_and_withdraw(client, stream.serial)
+            }
             Some(stream) => self.write_stream(client, &stream),
             None => self.open_stream(client, group),
         }
@@ -265,6 +275,24 @@ impl World {
         let payload = Mark::new(Kind::Fragment, stream.serial, number).payload();
         let request = Request::write_stream(opener(stream)?, payload);
         self.submit(client, request, What::Write(stream.serial, number), None)
+    }
+
+    /// Writes two fragments and withdraws the first, if it has not gone out.
+    fn write_and_withdraw(&mut self, client: usize, serial: u64) -> Check {
+        let before = self.clients[client].requests.keys().next_back().copied();
+        for _ in 0..2 {
+            if let Some(stream) = self.clients[client].stream_mut(serial).cloned() {
+                self.write_stream(client, &stream)?;
+            }
+        }
+        let mut requests = self.clients[client].requests.iter();
+        let first = requests.find(|(id, asked)| {
+            Some(**id) > before && matches!(asked.what, What::Write(of, _) if of == serial)
+        });
+        match first.map(|(id, _)| *id) {
+            Some(first) => self.give_up(client, first),
+            None => Ok(()),
+        }
     }
 
     fn end_stream(&mut self, client: usize, stream: &Script, may_fail: bool) -> Check {
