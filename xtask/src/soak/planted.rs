@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -127,7 +127,8 @@ fn find(scratch: &Scratch, patch: &Patch) -> Result<u64> {
     command
         .args(["--world", &patch.world, "--seeds", SEEDS])
         // Panics of planted bugs are findings; their traces would only be in the way.
-        .env("RUST_BACKTRACE", "0");
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null());
     let output = command.output().context("the simulation does not start")?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let failed: Vec<_> = printed.lines().filter_map(failed_check).collect();
@@ -162,7 +163,8 @@ fn build(scratch: &Scratch) -> Result<()> {
         .current_dir(scratch.folder())
         .env("CARGO_TARGET_DIR", target_folder())
         // A build that was broken off must not leave half of an object behind for the next one.
-        .env("CARGO_INCREMENTAL", "0");
+        .env("CARGO_INCREMENTAL", "0")
+        .stdin(Stdio::null());
     let output = cargo.output().context("cargo does not start")?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
