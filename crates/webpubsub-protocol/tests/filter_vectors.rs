@@ -58,7 +58,7 @@ impl FilterSubject for Connection {
 }
 
 fn vectors() -> Vectors {
-    let text = include_str!("../../../spec/vectors/filter.json");
+    let text = include_str!("vectors/filter.json");
     serde_json::from_str(text).expect("valid vectors")
 }
 

@@ -12,12 +12,8 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../spec/vectors/json-frames.json"
-    );
-    let text = std::fs::read_to_string(file).expect("the vectors are there");
-    let file: Value = serde_json::from_str(&text).expect("the vectors are JSON");
+    let text = include_str!("vectors/json-frames.json");
+    let file: Value = serde_json::from_str(text).expect("the vectors are JSON");
     let vectors = file["vectors"].as_array().expect("a list of vectors");
     let vectors = vectors.iter().map(|vector| Vector {
         name: vector["name"].as_str().expect("a name").to_owned(),

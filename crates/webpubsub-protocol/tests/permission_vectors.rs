@@ -76,7 +76,7 @@ impl Action {
 }
 
 fn vectors() -> Vectors {
-    let text = include_str!("../../../spec/vectors/permissions.json");
+    let text = include_str!("vectors/permissions.json");
     serde_json::from_str(text).expect("valid vectors")
 }
 

@@ -18,8 +18,8 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
 fn vectors(list: &str) -> Vec<Value> {
-    let file: Value = serde_json::from_str(include_str!("../../../spec/vectors/protobuf.json"))
-        .expect("the vectors are JSON");
+    let file: Value =
+        serde_json::from_str(include_str!("vectors/protobuf.json")).expect("the vectors are JSON");
     file[list].as_array().expect("a list of vectors").clone()
 }
 

@@ -73,8 +73,8 @@ fn unknown_members_are_skipped() {
 }
 
 fn vectors(list: &str) -> Vec<Value> {
-    let file: Value = serde_json::from_str(include_str!("../../../spec/vectors/protobuf.json"))
-        .expect("the vectors are JSON");
+    let file: Value =
+        serde_json::from_str(include_str!("vectors/protobuf.json")).expect("the vectors are JSON");
     file[list].as_array().expect("a list of vectors").clone()
 }
 

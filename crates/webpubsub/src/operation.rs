@@ -168,7 +168,7 @@ pub(crate) mod tests {
     /// Recorded request lines of the official package, for every operation.
     #[test]
     fn request_lines_are_those_of_the_official_package() {
-        let vectors = include_str!("../../../spec/vectors/rest-targets.json");
+        let vectors = include_str!("../tests/vectors/rest-targets.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
         let vectors = vectors["vectors"].as_array().unwrap();
         assert!(vectors.len() > 100, "{}", vectors.len());

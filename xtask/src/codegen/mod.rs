@@ -1,4 +1,4 @@
-//! `cargo xtask codegen [rest|proto|conformance] [--check]`: turns `spec/` into what is checked in.
+//! `cargo xtask codegen [rest|proto|vectors|conformance] [--check]`: turns `spec/` into what is checked in.
 //!
 //! A generator is a function that returns [`Output`]s; it reads only `spec/` (the conformance list
 //! also what tests cite from it), and the same input always gives the same bytes. Writing and
@@ -15,6 +15,7 @@ use clap::ValueEnum;
 mod conformance;
 mod proto;
 mod rest;
+mod vectors;
 
 /// Arguments of `cargo xtask codegen`.
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,8 @@ enum Target {
     Rest,
     /// Protobuf messages, from `spec/webpubsub.proto`.
     Proto,
+    /// The test vectors that each crate reads, from `spec/vectors`.
+    Vectors,
     /// The list of what the client protocol asks and which tests prove it.
     Conformance,
 }
@@ -51,6 +54,7 @@ impl Target {
         match self {
             Self::Rest => "rest",
             Self::Proto => "proto",
+            Self::Vectors => "vectors",
             Self::Conformance => "conformance",
         }
     }
@@ -59,6 +63,7 @@ impl Target {
         match self {
             Self::Rest => rest::outputs(),
             Self::Proto => proto::outputs(),
+            Self::Vectors => vectors::outputs(),
             Self::Conformance => conformance::outputs(),
         }
         .with_context(|| format!("cannot generate `{}`", self.name()))

@@ -88,10 +88,10 @@ pub(super) fn check(metadata: &Value) -> Vec<Finding> {
                 report(format!(
                     "depends on `{other}`; what both need belongs in `{PROTOCOL}`"
                 ));
-            } else if siblings && dependency["req"] != "*" {
+            } else if siblings && dependency["req"] == "*" {
                 report(format!(
-                    "dev-dependency `{other}` has a version, so the crates could not be published; write \
-                     `{other} = {{ path = \"../{other}\" }}`"
+                    "dev-dependency `{other}` has no version, so the package could not be tested on its own; write \
+                     `{other}.workspace = true`"
                 ));
             }
             if other == "anyhow" && manifest.starts_with("crates/") {
@@ -204,17 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn siblings_meet_only_in_tests_and_without_a_version() {
+    fn siblings_meet_only_in_tests_and_with_a_version() {
         let client = |kind, req| advice(&[("webpubsub", &[("webpubsub-emulator", kind, req)])]);
-        assert_eq!(client(Some("dev"), "*"), [""; 0]);
-        let found = client(None, "*");
+        assert_eq!(client(Some("dev"), "^0.1"), [""; 0]);
+        let found = client(None, "^0.1");
         assert!(
             found.len() == 1 && found[0].contains("belongs in"),
             "{found:?}"
         );
-        let found = client(Some("dev"), "^0.1");
+        let found = client(Some("dev"), "*");
         assert!(
-            found.len() == 1 && found[0].contains("has a version"),
+            found.len() == 1 && found[0].contains("has no version"),
             "{found:?}"
         );
     }

@@ -116,11 +116,7 @@ fn malformed_frames_close_without_a_panic_and_show_no_secret() {
     let key = AccessKey::new(KEY);
     let access = sign_client_token(&endpoint, "chat", &key, &options, SystemTime::now());
 
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../spec/vectors/json-frames.json"
-    );
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../vectors/json-frames.json")).unwrap();
     let malformed =
         |vector: &&Value| vector["direction"] == "up" && vector["expect"]["malformed"] == true;
     let vectors = file["vectors"].as_array().unwrap().iter();

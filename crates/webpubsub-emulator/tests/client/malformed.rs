@@ -112,8 +112,8 @@ async fn a_simple_client_in_event_mode_is_closed_without_a_handler() {
 
 /// The rows of all three files of vectors.
 fn table() -> Table {
-    let mut table: Table = read("malformed.json");
-    let frames: Value = read("json-frames.json");
+    let mut table: Table = read(include_str!("../vectors/malformed.json"));
+    let frames: Value = read(include_str!("../vectors/json-frames.json"));
     for vector in vectors(&frames, "vectors") {
         if vector["direction"] != "up" || vector["expect"]["malformed"] != true {
             continue;
@@ -125,7 +125,7 @@ fn table() -> Table {
         };
         table.rows.push(Row::malformed(&vector["name"], on, sent));
     }
-    let frames: Value = read("protobuf.json");
+    let frames: Value = read(include_str!("../vectors/protobuf.json"));
     for vector in vectors(&frames, "refuse") {
         let on = vec![Kind::Protobuf, Kind::ReliableProtobuf];
         let sent = Sent {
@@ -137,10 +137,8 @@ fn table() -> Table {
     table
 }
 
-fn read<T: serde::de::DeserializeOwned>(file: &str) -> T {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/vectors");
-    let text = std::fs::read_to_string(format!("{folder}/{file}")).expect("the vectors are there");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_str(text).expect("the vectors are JSON")
 }
 
 fn vectors<'a>(file: &'a Value, list: &str) -> &'a Vec<Value> {

@@ -52,7 +52,7 @@ struct Request {
 
 #[tokio::test]
 async fn recorded_answers() {
-    let text = include_str!("../../../../spec/vectors/rest-answers.json");
+    let text = include_str!("../vectors/rest-answers.json");
     let vectors: Vectors = serde_json::from_str(text).expect("vectors");
     assert!(vectors.answers.len() >= 20);
     for vector in vectors.answers {

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn vectors() {
         let vectors: Vectors =
-            serde_json::from_str(include_str!("../../../../spec/vectors/access.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/vectors/access.json")).unwrap();
         assert!(vectors.client_tokens.len() >= 3);
         for vector in vectors.client_tokens {
             let key = AccessKey::new(vector.key);

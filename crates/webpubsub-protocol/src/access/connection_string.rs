@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn vectors() {
         let vectors: Vectors =
-            serde_json::from_str(include_str!("../../../../spec/vectors/access.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/vectors/access.json")).unwrap();
         assert!(vectors.connection_strings.len() > 10);
         for vector in vectors.connection_strings {
             match (vector.text.parse::<ConnectionString>(), vector.error) {

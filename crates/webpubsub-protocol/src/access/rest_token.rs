@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn vectors() {
         let vectors: Vectors =
-            serde_json::from_str(include_str!("../../../../spec/vectors/access.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/vectors/access.json")).unwrap();
         assert!(vectors.rest_audiences.len() > 10);
         for vector in vectors.rest_audiences {
             let hosts: Vec<&str> = vector.hosts.iter().map(String::as_str).collect();

@@ -80,10 +80,8 @@ fn refused(method: &str, target: &str) -> (&'static str, String) {
 /// Request lines of the official package arrive as what its caller gave.
 #[test]
 fn recorded_request_lines_are_understood() {
-    let vectors: Value = serde_json::from_str(include_str!(
-        "../../../../../spec/vectors/rest-targets.json"
-    ))
-    .unwrap();
+    let vectors: Value =
+        serde_json::from_str(include_str!("../../../tests/vectors/rest-targets.json")).unwrap();
     let vectors = vectors["vectors"].as_array().unwrap();
     assert!(vectors.len() > 100, "{}", vectors.len());
     for vector in vectors {
