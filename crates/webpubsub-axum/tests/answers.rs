@@ -1,12 +1,10 @@
 //! What becomes of answers that cannot be sent, or that MQTT clients could not read.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{chat, connect, event, mqtt_connect, user_event};
 use axum::extract::FromRequestParts as _;
 use http::StatusCode;
-use support::{chat, connect, event, mqtt_connect, user_event};
 use webpubsub_axum::{
     ConnectRequest, ConnectResponse, ConnectedRequest, ExtractRejection, Rejection,
     UserEventRequest, UserEventResponse, payload,

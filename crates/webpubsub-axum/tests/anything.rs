@@ -1,10 +1,8 @@
 //! Whatever is sent, there is an answer.
 
-mod support;
-
+use crate::support::{Call, chat, event};
 use http::StatusCode;
 use proptest::prelude::*;
-use support::{Call, chat, event};
 use webpubsub_axum::{
     ConnectRequest, ConnectResponse, ConnectedRequest, DisconnectedRequest, GroupJoinedRequest,
     GroupLeftRequest, Rejection, UserEventRequest, UserEventResponse, WebPubSubEventHandler,

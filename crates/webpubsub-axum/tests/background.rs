@@ -1,12 +1,10 @@
 //! Events that the service does not wait for, and what is traced.
 
-mod support;
-
 use std::{io, sync::Arc};
 
+use crate::support::{Call, chat, event, user_event};
 use http::HeaderMap;
 use parking_lot::Mutex;
-use support::{Call, chat, event, user_event};
 use tokio::sync::{Semaphore, mpsc};
 use tracing_subscriber::fmt::MakeWriter;
 use webpubsub_axum::{

@@ -1,8 +1,6 @@
 //! Configurations that cannot work.
 
-mod support;
-
-use support::{bare, chat};
+use crate::support::{bare, chat};
 use webpubsub_axum::{BuildError, UserEventRequest, WebPubSubEventHandler};
 
 #[test]

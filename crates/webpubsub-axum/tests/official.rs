@@ -1,13 +1,11 @@
 //! What the official library answers, row by row.
 
-mod support;
-
+use crate::support::{Answer, chat, connect, event, mqtt_connect, preflight, user_event};
 use axum::{Json, extract::State};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use support::{chat, connect, event, mqtt_connect, preflight, user_event};
 use webpubsub_axum::{
     ConnectRequest, ConnectResponse, ConnectionContext, DisconnectedRequest, UserEventRequest,
     UserEventResponse, WebPubSubClientProtocol,
@@ -262,7 +260,7 @@ async fn state_is_merged_and_sent_only_when_something_was_set() {
         .build()
         .unwrap();
     let ask = |name: &str| user_event(name, "text/plain", "");
-    let state = |answer: &support::Answer| {
+    let state = |answer: &Answer| {
         answer
             .header("ce-connectionstate")
             .map(|header| ConnectionState::from_header(header).unwrap())

@@ -1,9 +1,7 @@
 //! Requests that the official library takes or passes on, and this one refuses or takes: the rows of `IMPROVEMENTS.md`.
 
-mod support;
-
+use crate::support::{CONNECTION, Call, KEY, bare, chat, connect, event, preflight, user_event};
 use serde::Deserialize;
-use support::{CONNECTION, Call, KEY, bare, chat, connect, event, preflight, user_event};
 use webpubsub_axum::{
     BodyRejection, ConnectRequest, ConnectedRequest, GroupJoinedRequest, HeaderProblem, Rejection,
     SignatureRejection, UserEventRequest, UserEventResponse, WebPubSubEventHandler,

@@ -1,16 +1,14 @@
 //! The handler in axum, tower and hyper.
 
-mod support;
-
 use std::convert::Infallible;
 
+use crate::support::{Answer, Call, PATH, chat, connect, event, preflight, user_event};
 use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
 use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use support::{Answer, Call, PATH, chat, connect, event, preflight, user_event};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use webpubsub_axum::{
@@ -20,7 +18,7 @@ use webpubsub_axum::{
 
 /// A handler of this hub that names itself.
 fn hub(name: &str, path: Option<&str>) -> WebPubSubEventHandler {
-    let mut builder = WebPubSubEventHandler::builder(name).access_key(support::KEY);
+    let mut builder = WebPubSubEventHandler::builder(name).access_key(crate::support::KEY);
     if let Some(path) = path {
         builder = builder.path(path);
     }

@@ -1,10 +1,8 @@
 //! Frames as JSON: every one survives the wire, and no bytes make a decoder panic.
 
-mod strategies;
-
+use crate::strategies::{client_frame, json_value, message, server_frame};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use strategies::{client_frame, json_value, message, server_frame};
 use webpubsub_protocol::frame::{Message, SequenceId, ServerFrame, json};
 
 proptest! {

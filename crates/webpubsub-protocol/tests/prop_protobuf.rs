@@ -1,11 +1,9 @@
 //! Frames as protobuf: every one survives the wire and the way between the two forms but for the
 //! losses that the codec names, and no bytes make a decoder panic.
 
-mod strategies;
-
+use crate::strategies::{client_frame, message, server_frame};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use strategies::{client_frame, message, server_frame};
 use webpubsub_protocol::bytestring::ByteString;
 use webpubsub_protocol::frame::{
     ClientFrame, DecodeError, FrameError, Message, Sender, SequenceId, ServerFrame, json, protobuf,

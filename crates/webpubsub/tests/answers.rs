@@ -1,13 +1,11 @@
 //! What is made of the service's answers.
 
-mod common;
-
 use std::future::IntoFuture;
 
+use crate::common::{Answer, Recorder};
 use azure_core::http::{
     ClientMethodOptions, Context, headers::HeaderName, request::options::ClientRequestId,
 };
-use common::{Answer, Recorder};
 use futures_util::FutureExt as _;
 use webpubsub::ServiceErrorExt as _;
 

@@ -1,7 +1,5 @@
 //! Microsoft Entra ID.
 
-mod common;
-
 use std::{
     future::IntoFuture,
     sync::{
@@ -11,13 +9,13 @@ use std::{
     time::Duration,
 };
 
+use crate::common::{Answer, HOST, Recorder};
 use async_trait::async_trait;
 use azure_core::{
     credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions},
     time::OffsetDateTime,
 };
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
-use common::{Answer, HOST, Recorder};
 use futures_util::FutureExt as _;
 use webpubsub::{ClientProtocol, WebPubSubServiceClient, WebPubSubServiceClientOptions};
 

@@ -1,8 +1,6 @@
 //! Listing the connections in a group.
 
-mod common;
-
-use common::{Answer, HOST, Recorder};
+use crate::common::{Answer, HOST, Recorder, Sent};
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use webpubsub::{ConnectionPage, ServiceErrorExt as _};
@@ -39,7 +37,7 @@ async fn follows_the_links_word_for_word() {
         .collect();
     assert_eq!(ids, ["1", "2", "3"]);
     let sent = recorder.sent();
-    let targets: Vec<_> = sent.iter().map(common::Sent::target).collect();
+    let targets: Vec<_> = sent.iter().map(Sent::target).collect();
     let first = "/api/hubs/chat/groups/g/connections?api-version=2024-12-01&maxpagesize=2&top=5";
     assert_eq!(targets, [first, NEXT]);
     assert!(

@@ -1,12 +1,9 @@
 //! What each call sends.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
-
-mod common;
 
 use std::{future::IntoFuture, time::Duration};
 
+use crate::common::{CONNECTION_STRING, HOST, KEY, Recorder, Sent};
 use azure_core::stream::BytesStream;
-use common::{CONNECTION_STRING, HOST, KEY, Recorder, Sent};
 use futures_util::FutureExt as _;
 use webpubsub::{
     AccessKey, Permission, Streamed, WebPubSubServiceClient, WebPubSubServiceClientOptions, odata,

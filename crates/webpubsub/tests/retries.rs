@@ -1,11 +1,9 @@
 //! When calls are made again.
 
-mod common;
-
 use std::{future::IntoFuture, time::Duration};
 
+use crate::common::{Answer, Recorder};
 use azure_core::stream::BytesStream;
-use common::{Answer, Recorder};
 use tokio::time::{Instant, timeout};
 use webpubsub::{ServiceErrorExt as _, Streamed};
 

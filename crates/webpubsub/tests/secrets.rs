@@ -1,14 +1,12 @@
 //! Keys, tokens and messages stay out of `Debug`, errors and logs.
 
-mod common;
-
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use common::{Answer, CONNECTION_STRING, KEY, Recorder};
+use crate::common::{Answer, CONNECTION_STRING, KEY, Recorder};
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 use webpubsub::WebPubSubServiceClient;
 

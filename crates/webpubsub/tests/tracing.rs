@@ -1,7 +1,5 @@
 //! Distributed tracing by `azure_core`.
 
-mod common;
-
 use std::{
     any::Any,
     borrow::Cow,
@@ -9,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::common::{Answer, Recorder};
 use azure_core::{
     http::{Context, InstrumentationOptions, Request},
     tracing::{
@@ -16,7 +15,6 @@ use azure_core::{
         TracerProvider,
     },
 };
-use common::{Answer, Recorder};
 
 /// The names and kinds of the spans that were started, and what was said about the way they ended.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,4 @@
 //! The client's own transport, over a real socket.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
-
-mod common;
 
 use std::{
     future::IntoFuture as _,
@@ -9,8 +6,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::common::KEY;
 use azure_core::stream::{BytesStream, SeekableStream};
-use common::KEY;
 use futures_util::AsyncRead;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -1,5 +1,4 @@
 //! Requests as the service makes them, and answers as it reads them.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;

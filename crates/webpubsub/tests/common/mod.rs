@@ -1,6 +1,4 @@
 //! A transport that records what is sent and answers as it is told.
-#![allow(dead_code, reason = "each test file uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use std::{
     collections::{BTreeMap, VecDeque},

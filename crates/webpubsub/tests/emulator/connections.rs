@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webpubsub::{ClientProtocol, Permission, Role};
 
-use crate::world::{Client, World};
+use super::world::{Client, World};
 
 #[tokio::test]
 async fn a_token_gives_what_it_names() {

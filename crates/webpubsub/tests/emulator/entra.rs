@@ -17,7 +17,7 @@ use webpubsub::{
 };
 use webpubsub_emulator::Emulator;
 
-use crate::world::{Client, World};
+use super::world::{Client, World};
 
 /// Gives tokens of the right form, which nobody signed.
 #[derive(Debug)]

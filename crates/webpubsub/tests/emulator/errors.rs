@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt as _;
 use webpubsub::{AccessKey, Permission, ServiceErrorExt, WebPubSubServiceClient};
 
-use crate::world::World;
+use super::world::World;
 
 #[track_caller]
 fn assert_refused(error: &azure_core::Error, status: u16, code: &str, target: Option<&str>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 use webpubsub::GroupConnection;
 
-use crate::world::{Client, World};
+use super::world::{Client, World};
 
 fn sorted(clients: &[&Client]) -> Vec<String> {
     let mut ids: Vec<_> = clients.iter().map(|client| client.id.clone()).collect();

@@ -7,7 +7,7 @@ use futures_util::stream;
 use serde_json::json;
 use webpubsub::{Streamed, bulk, odata, payload};
 
-use crate::world::World;
+use super::world::World;
 
 #[tokio::test]
 async fn messages_reach_whom_they_are_for() {
