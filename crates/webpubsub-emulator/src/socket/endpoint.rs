@@ -15,8 +15,8 @@ use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::authorize::{Authorized, authorize};
 use super::connect_event::{self, Client, ClientDetails, Opening};
+use super::guard::SocketGuard;
 use super::query::Query;
-use super::task::SocketGuard;
 use super::upgrade::Upgrade;
 use crate::http::Watch;
 use crate::hub::{Attachment, End, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest};

@@ -4,6 +4,7 @@ mod authorize;
 mod connect_event;
 pub(crate) mod decode;
 mod endpoint;
+mod guard;
 mod query;
 mod reader;
 mod task;

@@ -14,7 +14,8 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{GroupName, HubName, UserId};
 use webpubsub_protocol::payload::Payload;
 
-use super::task::{SocketGuard, SocketTask};
+use super::guard::SocketGuard;
+use super::task::SocketTask;
 use crate::clock::Clock;
 use crate::hub::{
     Attachment, Hub, OPEN_TIMEOUT, OpenRequest, Outgoing, Overrides, RawMode, STALL_LIMIT,

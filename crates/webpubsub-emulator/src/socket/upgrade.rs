@@ -11,7 +11,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
-use super::task::{SocketGuard, SocketTask, close_frame};
+use super::guard::SocketGuard;
+use super::task::{SocketTask, close_frame};
 
 /// A request that asks for a WebSocket and may have one.
 pub(super) struct Upgrade {

@@ -1,0 +1,60 @@
+//! What a socket's task holds its connection by.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::hub::{Attachment, End, Gone, Hub};
+use crate::service::{Service, SocketKey};
+
+/// A socket's hold on its connection: dropped, the connection knows that the socket is gone.
+pub(super) struct SocketGuard {
+    pub(super) service: Arc<Service>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) attachment: Attachment,
+    key: SocketKey,
+}
+
+impl SocketGuard {
+    pub(super) fn new(service: Arc<Service>, hub: Arc<Hub>, attachment: Attachment) -> Self {
+        service.counters().connections_opened.add(1);
+        tracing::debug!(hub = %hub.name(), connection = %attachment.connection_id, "opened");
+        Self {
+            key: service.sockets().add(),
+            service,
+            hub,
+            attachment,
+        }
+    }
+
+    /// Runs a task that holds this guard, until it ends or the service waits no longer.
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+        self,
+        task: impl FnOnce(Self) -> F,
+    ) {
+        let (service, key) = (Arc::clone(&self.service), self.key);
+        let task = tokio::spawn(task(self));
+        service.sockets().started(key, task.abort_handle());
+    }
+
+    pub(super) fn end(&self, end: &End) {
+        self.hub
+            .socket_failed(self.attachment.key, self.attachment.epoch, end);
+    }
+
+    pub(super) fn gone(&self, gone: Gone) {
+        self.hub
+            .socket_gone(self.attachment.key, self.attachment.epoch, gone);
+    }
+}
+
+impl Drop for SocketGuard {
+    fn drop(&mut self) {
+        self.attachment.outbox.let_go();
+        self.gone(Gone::Lost);
+        self.service.counters().connections_closed.add(1);
+        self.service.sockets().remove(self.key);
+        tracing::debug!(
+            hub = %self.hub.name(), connection = %self.attachment.connection_id, "closed"
+        );
+    }
+}

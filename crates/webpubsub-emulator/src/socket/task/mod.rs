@@ -1,0 +1,135 @@
+//! One task per socket: it drains the outbox, hands frames to the hub, and keeps the line alive.
+//! Generic over the transport, so that tests can stall, cut or script one.
+//!
+//! It is one future written by hand, since an emulator has many of them: an idle socket holds its transport, one timer
+//! and no buffer. Each time it is polled it takes turns, first writing, then reading, neither of which is long. So a client
+//! that sends much is answered while it does, and one that is sent much is heard.
+//!
+//! A client is not read while its own outbox is more than half full, or one that it filled, as long as the client
+//! at the other end still takes something ([`crate::hub::Crowded`]).
+mod read;
+mod wait;
+mod write;
+
+use std::future::Future;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{BufMut as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use webpubsub_protocol::limits::MESSAGE_BYTES;
+
+use super::guard::SocketGuard;
+use super::reader::Reader;
+use super::writer::Writer;
+use crate::clock::Timer;
+use crate::hub::{Crowded, FrameKind, Line, WireFrame};
+
+/// Turns of writing and reading before other sockets have theirs.
+const TURNS: usize = 8;
+/// What is still read of a message. Above the service's limit, so that a message that is a little too large is read whole
+/// and answered by a clean 1009 instead of a reset.
+const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
+/// Runs a socket until it is closed, or until the service goes away without waiting for it.
+pub(super) struct SocketTask<T> {
+    // Dropped before the guard: whoever waits for the guard knows that nothing is written any more.
+    io: T,
+    guard: SocketGuard,
+    reader: Reader,
+    writer: Writer,
+    phase: Phase,
+    /// Outboxes that this client filled.
+    crowded: Crowded,
+    timer: Timer,
+    /// When the client was last heard, or read again after it was not.
+    heard_at: Instant,
+    ping_at: Instant,
+    /// When the transport last took something of what waits for it.
+    blocked_since: Option<Instant>,
+    /// Whether the outbox holds the client for one that does not take what it is sent.
+    has_stalled: bool,
+}
+
+/// How far a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// A close frame is under way, or its answer is awaited, at most until then.
+    Closing {
+        until: Instant,
+        /// Whether the client closed, so that there is no answer.
+        by_client: bool,
+        is_shut: bool,
+    },
+}
+
+/// A turn; a break ends the task.
+type Turn<T> = ControlFlow<(), T>;
+
+impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
+    /// A socket whose handshake is done.
+    pub(super) fn new(io: T, guard: SocketGuard) -> Self {
+        guard.hub.greet(guard.attachment.key);
+        let now = guard.service.clock().mono();
+        let ping_at = now + guard.service.settings().limits.ping_interval;
+        Self {
+            io,
+            reader: Reader::new(READABLE_BYTES),
+            writer: Writer::default(),
+            phase: Phase::Open,
+            crowded: Crowded::default(),
+            timer: Timer::new(guard.service.clock().clone(), ping_at),
+            heard_at: now,
+            ping_at,
+            blocked_since: None,
+            has_stalled: false,
+            guard,
+        }
+    }
+
+    /// Takes turns until there is nothing to do.
+    fn take_turns(&mut self, cx: &mut Context<'_>) -> Turn<()> {
+        let now = self.guard.service.clock().mono();
+        for _ in 0..TURNS {
+            let found = self.write(cx, now)?;
+            let has_more = match (self.phase, found.line) {
+                (Phase::Open, Line::Open | Line::NotYet) => self.read(cx, now, found)?,
+                (
+                    Phase::Closing {
+                        by_client: true, ..
+                    },
+                    _,
+                ) => false,
+                _ => self.await_answer(cx)?,
+            };
+            if !has_more {
+                return self.wait(cx, now, found);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Continue(())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for SocketTask<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.take_turns(cx) {
+            Continue(()) => Poll::Pending,
+            Break(()) => Poll::Ready(()),
+        }
+    }
+}
+
+/// A close frame; one without a status has no payload.
+pub(super) fn close_frame(close: Option<(u16, &str)>) -> WireFrame {
+    let mut payload = BytesMut::new();
+    if let Some((code, reason)) = close {
+        payload.put_u16(code);
+        payload.put_slice(reason.as_bytes());
+    }
+    WireFrame::new(FrameKind::Close, payload.freeze())
+}

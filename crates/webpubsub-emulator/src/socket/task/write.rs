@@ -1,0 +1,136 @@
+//! Writing: from the outbox to the transport, and the end of both.
+
+use std::ops::ControlFlow::{Break, Continue};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Phase, SocketTask, Turn, close_frame};
+use crate::hub::{Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, WireFrame};
+use crate::socket::reader::Farewell;
+use crate::tap::Tapped;
+
+/// What is taken from the outbox at once.
+const BATCH: Batch = Batch {
+    frames: 64,
+    bytes: 256 * 1024,
+};
+
+/// Nothing is taken; only how things are.
+const NOTHING: Batch = Batch {
+    frames: 0,
+    bytes: 0,
+};
+impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
+    /// Writes until the transport takes no more or nothing waits.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn<Found> {
+        loop {
+            let found = self.fill_writer(cx, now)?;
+            if self.writer.is_empty() {
+                self.set_blocked(None);
+                self.finish_closing(cx)?;
+                return Continue(found);
+            }
+            match self.writer.poll_write(Pin::new(&mut self.io), cx) {
+                Poll::Ready(Ok(_)) => self.set_blocked(Some(now)),
+                Poll::Ready(Err(_)) => return Break(()),
+                Poll::Pending => {
+                    if self.blocked_since.is_none() {
+                        self.set_blocked(Some(now));
+                    }
+                    return Continue(found);
+                }
+            }
+        }
+    }
+
+    /// Takes from the outbox what the writer has room for, and sees how it stands.
+    fn fill_writer(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn<Found> {
+        let Attachment { epoch, outbox, .. } = &self.guard.attachment;
+        let takes = self.phase == Phase::Open && self.writer.is_empty();
+        let most = if takes { BATCH } else { NOTHING };
+        let mut batch = Vec::new();
+        let found = outbox.poll(cx, *epoch, now, most, &mut batch);
+        if found.line == Line::Superseded {
+            return Break(());
+        }
+        if !batch.is_empty() {
+            self.writer.reserve(batch.len());
+            let mut bytes = 0;
+            let frames = batch.len();
+            for waiting in batch {
+                let frame = WireFrame::from(waiting);
+                bytes += frame.payload_len();
+                self.tap_out(&frame);
+                self.writer.push(frame);
+            }
+            let counters = self.guard.service.counters();
+            counters.frames_out.add(frames as u64);
+            counters.bytes_out.add(bytes as u64);
+        }
+        if let Line::Closed {
+            abort_at,
+            drained: true,
+        } = found.line
+            && self.phase == Phase::Open
+            && let Some(close) = self.guard.attachment.outbox.closing()
+        {
+            self.writer
+                .push(close_frame(Some((close.code, &close.reason))));
+            self.phase = Phase::Closing {
+                until: abort_at,
+                by_client: false,
+                is_shut: false,
+            };
+        }
+        Continue(found)
+    }
+
+    /// Notes since when the transport takes nothing of what waits for it; `None` when nothing waits.
+    fn set_blocked(&mut self, since: Option<Instant>) {
+        self.blocked_since = since;
+        if self.has_stalled {
+            self.has_stalled = false;
+            self.judge(|attachment| attachment.outbox.set_reads(attachment.epoch, true));
+        }
+    }
+
+    /// A client for which more waits than may is ended.
+    pub(super) fn judge(&self, judgement: impl FnOnce(&Attachment) -> Result<(), Full>) {
+        if let Err(full) = judgement(&self.guard.attachment) {
+            self.guard.end(&End::slow(full));
+        }
+    }
+
+    /// Everything is written: the service has closed, or answered a close.
+    fn finish_closing(&mut self, cx: &mut Context<'_>) -> Turn<()> {
+        match &mut self.phase {
+            Phase::Open => Continue(()),
+            // The service closes the transport first.
+            Phase::Closing {
+                by_client: true, ..
+            } => Break(()),
+            Phase::Closing { until, is_shut, .. } => {
+                if !*is_shut {
+                    *is_shut = true;
+                    // What counts from now on is the patience for the answer.
+                    *until = self.guard.service.clock().mono() + CLOSE_DRAIN;
+                }
+                if self.reader.discard() == Farewell::Unknowable {
+                    // Its answer could not be told from the rest: the end of the line is what is left to wait for.
+                    let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+                }
+                Continue(())
+            }
+        }
+    }
+    fn tap_out(&self, frame: &WireFrame) {
+        self.guard.service.tap().emit(|| Tapped::FrameOut {
+            hub: self.guard.hub.name().clone(),
+            connection_id: self.guard.attachment.connection_id.clone(),
+            bytes: frame.payload_len(),
+        });
+    }
+}
