@@ -100,8 +100,7 @@ impl Default for Settings {
 /// What one client may cost the emulator, and how long things take. Ours where the service publishes no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Connections that have not sent a complete request yet. At the limit the oldest one is closed in favour of the
-    /// new one, so that many silent connections cannot lock out a caller. 512.
+    /// Connections that have not sent a complete request yet; more wait to be accepted. 512.
     pub pending_connections: usize,
     /// Time for the head of a request, counted from the accept or from the last answer. 30 s.
     pub header_read_timeout: Duration,

@@ -144,7 +144,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Connections that may be open without having sent a request; the oldest gives way to a new one. Default: 512.
+    /// Connections that may be open without having sent a request; more wait to be accepted. One that has been silent for
+    /// 5 s gives way to the next. Default: 512.
     pub fn max_pending_connections(mut self, connections: usize) -> Self {
         self.settings.limits.pending_connections = connections;
         self

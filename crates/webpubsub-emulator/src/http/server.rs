@@ -106,8 +106,11 @@ async fn accept<L: Listener<Io = Connection>>(
     tasks: TaskTracker,
 ) {
     while let Some((io, _)) = shared.stop.run_until_cancelled(listener.accept()).await {
-        let ticket = Arc::new(shared.pending.admit());
-        tasks.spawn(serve(io, Arc::clone(&shared), ticket));
+        let admitted = shared.stop.run_until_cancelled(shared.pending.admit());
+        let Some(ticket) = admitted.await else {
+            return;
+        };
+        tasks.spawn(serve(io, Arc::clone(&shared), Arc::new(ticket)));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -57,14 +58,33 @@ async fn a_head_that_does_not_come_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn silent_connections_give_way_to_those_that_speak() {
+async fn clients_that_all_connect_before_they_speak_are_all_served() {
     let emulator = Emulator::builder()
-        .max_pending_connections(2)
+        .max_pending_connections(4)
         .start()
         .await
         .unwrap();
     let address = emulator.addresses()[0];
-    // A connection that has spoken keeps its place, whatever comes after.
+    let silent = join_all((0..300).map(|_| connect(address, b""))).await;
+    let answers = silent.into_iter().map(|mut stream| async move {
+        stream.write_all(HEALTH).await.unwrap();
+        rest_of(&mut stream).await
+    });
+    for answer in join_all(answers).await {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    }
+}
+
+// Time passes as soon as nothing else is to be done.
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_that_had_its_time_gives_way_to_one_that_speaks() {
+    let emulator = Emulator::builder()
+        .max_pending_connections(1)
+        .start()
+        .await
+        .unwrap();
+    let address = emulator.addresses()[0];
+    // One that has spoken keeps its place, whatever comes after.
     let mut kept = connect(
         address,
         b"HEAD /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -73,15 +93,10 @@ async fn silent_connections_give_way_to_those_that_speak() {
     let mut status = [0; 12];
     kept.read_exact(&mut status).await.unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");
-    let mut first = connect(address, b"HEAD / HTTP/1.1\r\n").await;
-    let mut second = connect(address, b"").await;
-    for _ in 0..3 {
-        let reply = exchange(address, HEALTH).await.expect("an answer");
-        assert_eq!(reply.status, 200);
-    }
-    assert_eq!(rest_of(&mut first).await, "");
-    second.write_all(HEALTH).await.unwrap();
-    assert!(rest_of(&mut second).await.starts_with("HTTP/1.1 200 "));
+    let mut silent = connect(address, b"HEAD / HTTP/1.1\r\n").await;
+    let reply = exchange(address, HEALTH).await.expect("an answer");
+    assert_eq!(reply.status, 200);
+    assert_eq!(rest_of(&mut silent).await, "");
     kept.write_all(HEALTH).await.unwrap();
     assert!(rest_of(&mut kept).await.contains("HTTP/1.1 200 "));
 }
