@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use webpubsub_emulator::Emulator;
 use webpubsub_protocol::access::{ConnectionString, sign_rest_token};
 
+use super::raw::{RawFrame, RawSocket, Received};
 use super::{Client, PATIENCE, emulator, json_client, request};
 
 /// REST calls, signed as the official packages do it.
@@ -94,6 +95,46 @@ async fn a_clients_own_close_is_answered() {
         assert_eq!(client.closed().await, (code, reason.to_owned()));
         let gone = emulator.wait_until(|state| state.connections("chat") == 0);
         tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_answered_with_1009_and_no_reset() {
+    // req: S-8-2
+    let emulator = emulator().await;
+    let subprotocols = [
+        (None, 1),
+        (Some("json.webpubsub.azure.v1"), 1),
+        (Some("json.reliable.webpubsub.azure.v1"), 1),
+        (Some("protobuf.webpubsub.azure.v1"), 2),
+        (Some("protobuf.reliable.webpubsub.azure.v1"), 2),
+    ];
+    // Just above the limit, above all that is read whole, and so large that most of it comes after the close.
+    for size in [(1 << 20) + 1, 3 << 20, 6 << 20] {
+        for (subprotocol, opcode) in subprotocols {
+            let url = emulator.client_access_url("chat", "ana", &[]);
+            let mut socket = RawSocket::open(&emulator, &url, subprotocol).await;
+            let frame = |opcode, payload| RawFrame {
+                opcode,
+                last: true,
+                reserved: 0,
+                masked: true,
+                payload,
+            };
+            let what = format!("{subprotocol:?}, {size} bytes");
+            let large = frame(opcode, vec![b'x'; size]).into_bytes();
+            socket.send(&large).await.expect(&what);
+            let closed = loop {
+                if let Received::Close(close) = socket.next().await.expect(&what) {
+                    break close;
+                }
+            };
+            let reason = "The client message is too large.".to_owned();
+            assert_eq!(closed, Some((1009, reason)), "{what}");
+            let answer = frame(8, b"\x03\xf1".to_vec()).into_bytes();
+            socket.send(&answer).await.expect(&what);
+            socket.end().await.expect(&what);
+        }
     }
 }
 

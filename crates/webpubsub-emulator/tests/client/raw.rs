@@ -103,6 +103,16 @@ impl RawSocket {
             .map_err(|error| format!("cannot read: {error}"))
     }
 
+    /// Waits for the end of the stream, before which nothing comes.
+    pub(super) async fn end(&mut self) -> Result<(), String> {
+        let end = tokio::time::timeout(PATIENCE, self.stream.read(&mut [0])).await;
+        match end.map_err(|_| "the stream does not end".to_owned())? {
+            Ok(0) => Ok(()),
+            Ok(_) => Err("something comes".to_owned()),
+            Err(error) => Err(format!("the stream breaks: {error}")),
+        }
+    }
+
     async fn read(&mut self) -> std::io::Result<Received> {
         loop {
             let [opcode, length] = self.read_array().await?;
