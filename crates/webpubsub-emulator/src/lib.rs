@@ -4,12 +4,14 @@
 mod clock;
 mod counters;
 mod emulator;
+mod gate;
 mod handlers;
 mod headers;
 mod http;
 mod hub;
 mod hubs;
 mod ids;
+mod refusal;
 mod rest;
 mod service;
 mod settings;

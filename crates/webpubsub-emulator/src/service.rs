@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use slotmap::{SlotMap, new_key_type};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
 use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::gate::Gate;
 use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::hubs::Hubs;
@@ -29,8 +29,7 @@ pub(crate) struct Service {
     handlers: Handlers,
     hubs: Mutex<Hubs>,
     changes: watch::Sender<u64>,
-    /// Cancelled when a shutdown begins: no connection is opened any more.
-    stopping: CancellationToken,
+    gate: Gate,
     sockets: Sockets,
 }
 
@@ -107,6 +106,7 @@ impl Service {
         };
         let handlers = Handlers::new(context, hub_options);
         Arc::new(Self {
+            gate: Gate::new(&settings),
             settings,
             clock,
             seed,
@@ -115,7 +115,6 @@ impl Service {
             handlers,
             hubs: Mutex::new(Hubs::new(seed)),
             changes: watch::Sender::new(0),
-            stopping: CancellationToken::new(),
             sockets: Sockets::default(),
         })
     }
@@ -212,9 +211,9 @@ impl Service {
     /// that take longer than 5 s, by the machine's time even where our clock stands still, are aborted. Then waits as
     /// long until event handlers have heard of it.
     pub(crate) async fn shutdown(&self) {
-        self.stopping.cancel();
+        self.gate.stopping().cancel();
         for hub in self.all_hubs() {
-            hub.end_all(&End::service_reload());
+            hub.end_all(&End::ServiceReload);
         }
         if tokio::time::timeout(CLOSE_DRAIN, self.sockets.wait())
             .await
@@ -226,9 +225,8 @@ impl Service {
         self.handlers.shutdown().await;
     }
 
-    /// Cancelled when a shutdown begins.
-    pub(crate) fn stopping(&self) -> &CancellationToken {
-        &self.stopping
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     fn all_hubs(&self) -> Vec<Arc<Hub>> {

@@ -15,8 +15,8 @@ pub enum Tapped {
         method: String,
         /// The raw path, without the query: that may hold a token.
         path: String,
-        /// The status of the answer.
-        status: u16,
+        /// The status of the answer; `None` when the connection was closed without one.
+        status: Option<u16>,
     },
     /// A client sent a frame.
     FrameIn {
@@ -95,7 +95,7 @@ mod tests {
         let entry = || Tapped::Request {
             method: "GET".into(),
             path: "/".into(),
-            status: 200,
+            status: Some(200),
         };
         let tap = Tap::new();
         tap.emit(|| panic!("nobody listens"));

@@ -6,16 +6,16 @@ use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Method, Request, StatusCode, Uri};
 
-use super::{answer, hosts::Hosts, origins::Origins};
+use super::{answer, hosts::Hosts};
 use crate::{rest, service::Service, socket, tap::Tapped};
 
-/// Answers one request. Never fails and never panics: what goes wrong inside becomes a 500 for this caller only.
+/// Answers one request, or hangs up where there is no answer. Never panics: what goes wrong inside becomes a 500 for this
+/// caller only.
 pub(super) async fn dispatch(
     service: &Arc<Service>,
     hosts: &Hosts,
-    origins: &Origins,
     request: Request<Body>,
-) -> Response {
+) -> Option<Response> {
     service.counters().requests.add(1);
     let method = request.method().clone();
     // Without the query, which may hold a token.
@@ -24,15 +24,15 @@ pub(super) async fn dispatch(
         Err(refusal) => {
             let reason = refusal.to_string();
             tracing::warn!(%method, reason, "refused a request");
-            answer::error(
+            Some(answer::error(
                 StatusCode::MISDIRECTED_REQUEST,
                 "Error.MisdirectedRequest",
                 &reason,
-            )
+            ))
         }
-        Ok(()) => contain(&method, &path, route(service, origins, request)).await,
+        Ok(()) => contain(&method, &path, route(service, request)).await,
     };
-    let status = response.status().as_u16();
+    let status = response.as_ref().map(|response| response.status().as_u16());
     tracing::debug!(%method, path, status, "answered");
     service.tap().emit(|| Tapped::Request {
         method: method.to_string(),
@@ -43,29 +43,26 @@ pub(super) async fn dispatch(
 }
 
 /// Turns a panic of a handler into an answer.
-async fn contain(method: &Method, path: &str, answer: impl Future<Output = Response>) -> Response {
+async fn contain(
+    method: &Method,
+    path: &str,
+    answer: impl Future<Output = Option<Response>>,
+) -> Option<Response> {
     AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(%method, path, "the handler of this request panicked; this is a bug of the emulator");
-        answer::error(
+        Some(answer::error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Error.InternalServerError",
             "The emulator failed to answer this request; its log says why.",
-        )
+        ))
     })
 }
 
-async fn route(service: &Arc<Service>, origins: &Origins, request: Request<Body>) -> Response {
+async fn route(service: &Arc<Service>, request: Request<Body>) -> Option<Response> {
     let request = with_origin_form(request);
-    match Part::of(request.uri().path()) {
+    Some(match Part::of(request.uri().path()) {
         Some(Part::Rest) => rest::handle(service, request).await,
-        Some(Part::Socket) => match origins.check(request.headers()) {
-            Ok(()) => socket::handle(service, request).await,
-            Err(foreign) => {
-                let reason = foreign.to_string();
-                tracing::warn!(status = 403, reason, "a client was refused");
-                answer::error(StatusCode::FORBIDDEN, "Error.Forbidden", &reason)
-            }
-        },
+        Some(Part::Socket) => return socket::handle(service, request).await,
         Some(Part::Mqtt) => unsupported("MQTT clients"),
         Some(Part::SocketIo) => unsupported("Socket.IO clients"),
         None => answer::error(
@@ -74,7 +71,7 @@ async fn route(service: &Arc<Service>, origins: &Origins, request: Request<Body>
             "This is the Web PubSub emulator. REST calls go to /api/hubs/{hub}, WebSocket clients to /client/hubs/{hub}, \
              health checks to HEAD /api/health.",
         ),
-    }
+    })
 }
 
 /// The parts of the service, told apart by the raw path.
@@ -150,7 +147,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_becomes_an_answer() {
         let response = contain(&Method::GET, "/api", async { panic!("on purpose") }).await;
-        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let status = response.expect("an answer").status();
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 
     #[test]

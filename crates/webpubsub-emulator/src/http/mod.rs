@@ -1,5 +1,5 @@
-//! The HTTP side: takes connections, refuses requests for foreign hosts and from foreign pages, and hands the others to REST or to the
-//! WebSocket endpoint.
+//! The HTTP side: takes connections, refuses requests for foreign hosts, and hands the others to REST or to the WebSocket
+//! endpoint.
 
 mod answer;
 mod connection;
@@ -13,5 +13,5 @@ mod server;
 pub(crate) use answer::error_body;
 pub(crate) use connection::Watch;
 pub(crate) use listener::{LOCALHOST, Listeners, bind};
-pub(crate) use origins::AllowedOrigin;
+pub(crate) use origins::{AllowedOrigin, Origins};
 pub(crate) use server::Server;

@@ -10,9 +10,11 @@ use std::net::IpAddr;
 use http::{HeaderMap, header};
 use url::{Host, Url};
 
+use crate::settings::Settings;
+
 /// The rule for `Origin` that follows from who knows the key.
 #[derive(Clone, Debug)]
-pub(super) struct Origins {
+pub(crate) struct Origins {
     /// The key is secret, so a page that has a token was given it.
     all: bool,
     allowed: Vec<AllowedOrigin>,
@@ -56,11 +58,15 @@ fn written(url: &Url) -> String {
 }
 
 impl Origins {
-    pub(super) fn new(
-        public_endpoints: &[Url],
-        allowed: &[AllowedOrigin],
-        has_well_known_key: bool,
-    ) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self::new(
+            &settings.public_endpoints,
+            &settings.allowed_origins,
+            settings.has_well_known_key(),
+        )
+    }
+
+    fn new(public_endpoints: &[Url], allowed: &[AllowedOrigin], has_well_known_key: bool) -> Self {
         let public = public_endpoints
             .iter()
             .map(written)
@@ -72,7 +78,7 @@ impl Origins {
     }
 
     /// Checks the `Origin` header, if there is one.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ForeignOrigin> {
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ForeignOrigin> {
         let mut values = headers.get_all(header::ORIGIN).iter();
         let Some(value) = values.next() else {
             return Ok(());
@@ -107,7 +113,7 @@ fn is_loopback(origin: &str) -> bool {
 
 /// Why a request is answered with 403, and what its sender can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ForeignOrigin(String);
+pub(crate) struct ForeignOrigin(String);
 
 impl fmt::Display for ForeignOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! The accept loop and the life of one HTTP connection.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{body::Body, serve::Listener};
 use http::Request;
@@ -12,7 +12,6 @@ use super::{
     connection::Connection,
     dispatch::dispatch,
     hosts::Hosts,
-    origins::Origins,
     pending::{Pending, Ticket},
 };
 use crate::service::Service;
@@ -54,7 +53,6 @@ impl Server {
         let shared = Arc::new(Shared {
             http,
             hosts: Hosts::new(addresses, public, public_key),
-            origins: Origins::new(public, &settings.allowed_origins, public_key),
             pending: Pending::new(limits.pending_connections),
             stop: server.stop.clone(),
             kill: server.kill.clone(),
@@ -93,7 +91,6 @@ impl Drop for Server {
 struct Shared {
     http: http1::Builder,
     hosts: Hosts,
-    origins: Origins,
     pending: Arc<Pending>,
     stop: CancellationToken,
     kill: CancellationToken,
@@ -114,6 +111,11 @@ async fn accept<L: Listener<Io = Connection>>(
     }
 }
 
+/// Closes a connection whose request is not answered.
+#[derive(Debug, thiserror::Error)]
+#[error("its request is not answered")]
+struct NoAnswer;
+
 /// Serves one connection until its end or its upgrade.
 async fn serve(io: Connection, shared: Arc<Shared>, ticket: Arc<Ticket>) {
     let watch = io.watch();
@@ -123,8 +125,8 @@ async fn serve(io: Connection, shared: Arc<Shared>, ticket: Arc<Ticket>) {
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(watch);
-            let response = dispatch(&shared.service, &shared.hosts, &shared.origins, request).await;
-            Ok::<_, Infallible>(response)
+            let response = dispatch(&shared.service, &shared.hosts, request).await;
+            response.ok_or(NoAnswer)
         }
     });
     let serving = shared

@@ -10,14 +10,12 @@ use webpubsub_protocol::permission::Permission;
 
 use super::connection::{ConnectionKey, Content, Epoch, RawMode, Received, ReplyTo};
 use super::effect::{Effects, HandlerFailed};
-use super::lifecycle::End;
+use super::end::{End, Violation};
 use super::membership::{Cause, Change};
 use super::message::Draft;
 use super::state::HubState;
 use super::upstream::internal_error;
 use crate::clock::Now;
-
-const RAW_SEND_FORBIDDEN: &str = "The connection is not authorized for raw sendToGroup mode.";
 
 /// A message from a client to a group.
 struct GroupMessage {
@@ -297,7 +295,7 @@ impl HubState {
                     payload,
                 };
                 if self.send_to_group(now, key, message, effects).is_err() {
-                    let end = End::protocol_error(1008, RAW_SEND_FORBIDDEN);
+                    let end = End::Violation(Violation::SendForbidden);
                     self.end(now, key, &end, effects);
                 }
             }
@@ -305,7 +303,9 @@ impl HubState {
     }
 
     pub(super) fn fail_raw(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
-        let end = End::failed_event(self.settings.close_failed_events_normally);
+        let end = End::EventFailed {
+            normally: self.settings.close_failed_events_normally,
+        };
         self.end(now, key, &end, effects);
     }
 }

@@ -11,22 +11,17 @@ use webpubsub_protocol::permission::PermissionSet;
 
 use super::connection::{Backlog, Connection, ConnectionKey, Epoch, RawMode, Socket};
 use super::effect::{Effects, NoticeKind};
+use super::end::End;
 use super::membership::{Cause, Change};
 use super::message::{Frame, WireForm};
-use super::outbox::{CLOSE_DRAIN, Close, Full, Outbox, SLOW_DRAIN};
+use super::outbox::{Close, Outbox};
 use super::state::{Due, HubState};
 use crate::clock::Now;
 use crate::handlers::Session;
+use crate::refusal::Refusal;
 
 /// How long a connection that is being opened may wait for its `connect` answer, unless its handler may take longer.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(100);
-
-/// What the `disconnected` event says when the transport was lost, or closed in a way that is not the client's last
-/// word.
-pub(crate) const CONNECTION_ENDED: ByteString = ByteString::from_static("The connection ended.");
-
-const RECOVERY_EXPIRED: ByteString =
-    ByteString::from_static("The connection recovery timeout expired.");
 
 /// A connection that was announced but not accepted yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +42,7 @@ pub(crate) struct OpenRequest {
     pub(crate) protocol: Option<ByteString>,
     pub(crate) raw_mode: RawMode,
     /// How long it may take until it is accepted.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
     /// What event handlers leave with the connection.
     pub(crate) session: Arc<Session>,
 }
@@ -79,6 +74,7 @@ pub(crate) struct Attachment {
     /// The connection's subprotocol as its first socket spelled it.
     pub(crate) protocol: Option<ByteString>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) admission: Admission,
 }
 
 /// How a socket was lost.
@@ -90,84 +86,24 @@ pub(crate) enum Gone {
     Lost,
 }
 
-/// The connection cannot be recovered: unknown, ended, or not reliable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotRecoverable;
-
-/// How a connection is ended by the service.
-#[derive(Debug, Clone)]
-pub(crate) struct End {
-    pub(crate) code: u16,
-    /// Goes into the close frame.
-    pub(crate) reason: ByteString,
-    /// Goes into a last `disconnected` frame, for clients that have one.
-    pub(crate) farewell: Option<String>,
-    /// How long queued frames may take to drain.
-    pub(crate) drain: Duration,
+/// Which connection somebody wants to have.
+#[derive(Debug, Clone, Copy)]
+enum Claim<'a> {
+    /// A new one with this id.
+    New(&'a ConnectionId),
+    /// The one that has this id, although another socket may still be attached to it.
+    Recover(&'a str),
 }
 
-impl End {
-    const fn new(code: u16, reason: ByteString) -> Self {
-        Self {
-            code,
-            reason,
-            farewell: None,
-            drain: CLOSE_DRAIN,
-        }
-    }
-
-    /// A REST close: the text is in the last frame, the close frame's reason stays empty.
-    pub(crate) fn by_server(reason: Option<&str>) -> Self {
-        let mut farewell = "Application server closed the connection.".to_owned();
-        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
-            farewell.push_str(" Reason: ");
-            farewell.push_str(reason);
-        }
-        Self {
-            farewell: Some(farewell),
-            ..Self::new(1000, ByteString::new())
-        }
-    }
-
-    /// The client broke the protocol: closed at once, without a last frame.
-    pub(crate) const fn protocol_error(code: u16, reason: &'static str) -> Self {
-        Self::new(code, ByteString::from_static(reason))
-    }
-
-    /// The event of a simple client failed.
-    pub(super) const fn failed_event(normally: bool) -> Self {
-        if normally {
-            Self::new(1000, ByteString::new())
-        } else {
-            Self::new(1011, ByteString::from_static("Internal server error"))
-        }
-    }
-
-    /// The client does not take what it is sent. It hears why, if it reads at all.
-    pub(crate) fn slow(full: Full) -> Self {
-        let reason = full.reason();
-        Self {
-            farewell: Some(reason.to_owned()),
-            drain: SLOW_DRAIN,
-            ..Self::new(1008, ByteString::from_static(reason))
-        }
-    }
-
-    /// What the `disconnected` event says.
-    fn event_reason(&self) -> ByteString {
-        match &self.farewell {
-            Some(text) => text.as_str().into(),
-            None => self.reason.clone(),
-        }
-    }
-
-    /// The service goes away.
-    pub(crate) fn service_reload() -> Self {
-        Self {
-            farewell: Some("Service reload".to_owned()),
-            ..Self::new(1001, ByteString::new())
-        }
-    }
+/// How an opening got its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is a new one.
+    Opened,
+    /// It had lost its socket.
+    Recovered,
+    /// It was taken over from a socket that still looked alive.
+    TakenOver,
 }
 
 impl HubState {
@@ -182,27 +118,28 @@ impl HubState {
             .id
             .take()
             .unwrap_or_else(|| self.ids.connection_id());
-        request.id = Some(id.clone());
-        let patience = request.patience;
+        let timeout = request.timeout;
         let ticket = self.new_ticket();
-        self.pending.insert(ticket, request);
-        self.set_deadline(now.mono + patience, Due::Open(ticket), effects);
+        self.pending.insert(ticket, (request, id.clone()));
+        self.set_deadline(now.mono + timeout, Due::Open(ticket), effects);
         (ticket, id)
     }
 
-    /// Accepts an announced connection; `None` when its ticket has run out or its id is taken.
+    /// Accepts an announced connection.
+    ///
+    /// # Errors
+    ///
+    /// Its ticket has run out, or it may not be opened.
     pub(crate) fn accept(
         &mut self,
         now: Now,
         ticket: Ticket,
         overrides: Overrides,
         effects: &mut Effects,
-    ) -> Option<Attachment> {
-        let mut request = self.pending.remove(&ticket)?;
-        let id = request.id?;
-        if self.key_of(id.as_str()).is_some() {
-            return None;
-        }
+    ) -> Result<Attachment, Refusal> {
+        let pending = self.pending.remove(&ticket);
+        let (mut request, id) = pending.ok_or(Refusal::OpeningTimedOut)?;
+        self.decide(Claim::New(&id))?;
         if let Some(negotiated) = overrides.subprotocol {
             request.form = negotiated.form;
             request.reliable = negotiated.reliable;
@@ -241,13 +178,36 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Join, Cause::Open, effects);
         }
-        Some(Attachment {
+        Ok(Attachment {
             key,
             epoch,
             connection_id: id,
             protocol: request.protocol,
             outbox,
+            admission: Admission::Opened,
         })
+    }
+
+    /// What becomes of an opening, given who has the connection id that it wants.
+    fn decide(&self, claim: Claim<'_>) -> Result<(Option<ConnectionKey>, Admission), Refusal> {
+        let id = match claim {
+            Claim::New(id) => id.as_str(),
+            Claim::Recover(id) => id,
+        };
+        let owner = self.key_of(id);
+        let connection = owner.and_then(|key| self.connections.get(key));
+        match (claim, connection) {
+            (Claim::New(_), None) => Ok((None, Admission::Opened)),
+            (Claim::New(_), Some(_)) => Err(Refusal::IdInUse),
+            (Claim::Recover(_), Some(connection)) if connection.outbox.is_reliable() => {
+                let admission = match connection.socket {
+                    Socket::Attached => Admission::TakenOver,
+                    Socket::Detached => Admission::Recovered,
+                };
+                Ok((owner, admission))
+            }
+            (Claim::Recover(_), _) => Err(Refusal::NotRecoverable),
+        }
     }
 
     /// A socket's handshake is done. After the first one handlers hear of the connection, and of the groups that it
@@ -282,12 +242,13 @@ impl HubState {
         now: Now,
         id: &str,
         effects: &mut Effects,
-    ) -> Result<Attachment, NotRecoverable> {
-        let key = self.key_of(id).ok_or(NotRecoverable)?;
-        let connection = self.connections.get_mut(key).ok_or(NotRecoverable)?;
-        if !connection.outbox.is_reliable() {
-            return Err(NotRecoverable);
-        }
+    ) -> Result<Attachment, Refusal> {
+        let (owner, admission) = self.decide(Claim::Recover(id))?;
+        let key = owner.ok_or(Refusal::NotRecoverable)?;
+        let connection = self
+            .connections
+            .get_mut(key)
+            .ok_or(Refusal::NotRecoverable)?;
         connection.socket = Socket::Attached;
         connection.epoch = connection.epoch.next();
         self.drop_call(key, effects);
@@ -296,7 +257,10 @@ impl HubState {
         } else {
             None
         };
-        let connection = self.connections.get_mut(key).ok_or(NotRecoverable)?;
+        let connection = self
+            .connections
+            .get_mut(key)
+            .ok_or(Refusal::NotRecoverable)?;
         let form = connection.outbox.form();
         let first = connected.and_then(|frame| Frame::of(form, &frame));
         let outbox = Arc::clone(&connection.outbox);
@@ -308,6 +272,7 @@ impl HubState {
             connection_id: connection.id.clone(),
             protocol: connection.protocol.clone(),
             outbox,
+            admission,
         })
     }
 
@@ -328,10 +293,10 @@ impl HubState {
         }
         let reliable = connection.outbox.is_reliable();
         match gone {
-            Gone::ClosedForGood(reason) => return drop(self.remove(now, key, reason, effects)),
-            Gone::Lost if !reliable => {
-                return drop(self.remove(now, key, CONNECTION_ENDED, effects));
+            Gone::ClosedForGood(reason) => {
+                return drop(self.remove(now, key, &End::ByClient(reason), effects));
             }
+            Gone::Lost if !reliable => return drop(self.remove(now, key, &End::Lost, effects)),
             Gone::Lost => {}
         }
         connection.socket = Socket::Detached;
@@ -370,34 +335,29 @@ impl HubState {
         };
         if connection.epoch == epoch && connection.socket == Socket::Detached {
             tracing::debug!(connection = %connection.id, "the recovery window is over");
-            self.remove(now, key, RECOVERY_EXPIRED, effects);
+            self.remove(now, key, &End::NotRecovered, effects);
         }
     }
 
     /// Ends a connection: it is gone from every index at once, its socket drains and closes.
     pub(crate) fn end(&mut self, now: Now, key: ConnectionKey, end: &End, effects: &mut Effects) {
-        let Some(outbox) = self.remove(now, key, end.event_reason(), effects) else {
+        let Some(outbox) = self.remove(now, key, end, effects) else {
             return;
         };
-        let last = end.farewell.as_ref().and_then(|message| {
-            let frame = ServerFrame::Disconnected {
-                message: message.clone(),
-            };
-            Frame::of(outbox.form(), &frame)
-        });
+        let seen = end.seen_by(outbox.form());
         let close = Close {
-            code: end.code,
-            reason: end.reason.to_string(),
-            abort_at: now.mono + end.drain,
+            code: seen.code,
+            reason: seen.reason.to_string(),
+            abort_at: now.mono + end.drain(),
         };
-        outbox.close(last, close, &mut effects.wakes);
+        outbox.close(seen.last, close, &mut effects.wakes);
     }
 
     fn remove(
         &mut self,
         now: Now,
         key: ConnectionKey,
-        reason: ByteString,
+        end: &End,
         effects: &mut Effects,
     ) -> Option<Arc<Outbox>> {
         self.drop_call(key, effects);
@@ -406,7 +366,7 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Leave, Cause::End, effects);
         }
-        self.tell(key, NoticeKind::Disconnected(reason), effects);
+        self.tell(key, NoticeKind::Disconnected(end.reason()), effects);
         effects.changed = true;
         self.take(key).map(|connection| connection.outbox)
     }

@@ -11,6 +11,7 @@ mod deadlines;
 #[cfg(feature = "__simulation")]
 pub mod driven;
 mod effect;
+mod end;
 mod frames;
 mod group_state;
 mod kept;
@@ -47,9 +48,9 @@ pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
 pub(crate) use effect::{
     CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall,
 };
+pub(crate) use end::{CONNECTION_ENDED, End, Violation};
 pub(crate) use lifecycle::{
-    Attachment, CONNECTION_ENDED, End, Gone, Negotiated, NotRecoverable, OPEN_TIMEOUT, OpenRequest,
-    Overrides, Ticket,
+    Admission, Attachment, Gone, Negotiated, OPEN_TIMEOUT, OpenRequest, Overrides, Ticket,
 };
 pub(crate) use membership::{Change, GroupEvents};
 pub(crate) use message::WireForm;
@@ -64,6 +65,7 @@ pub(crate) use wire::{FrameKind, WireFrame};
 
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
+use crate::refusal::Refusal;
 
 /// Who handles the events of a hub.
 pub(crate) trait Upstream: Send + Sync {
@@ -215,7 +217,11 @@ impl Hub {
         self.act(|state, now, effects| state.open(now, request, effects))
     }
 
-    pub(crate) fn accept(&self, ticket: Ticket, overrides: Overrides) -> Option<Attachment> {
+    pub(crate) fn accept(
+        &self,
+        ticket: Ticket,
+        overrides: Overrides,
+    ) -> Result<Attachment, Refusal> {
         self.act(|state, now, effects| state.accept(now, ticket, overrides, effects))
     }
 
@@ -243,7 +249,7 @@ impl Hub {
         self.act(|state, now, effects| state.socket_failed(now, key, epoch, end, effects));
     }
 
-    pub(crate) fn recover(&self, id: &str) -> Result<Attachment, NotRecoverable> {
+    pub(crate) fn recover(&self, id: &str) -> Result<Attachment, Refusal> {
         self.act(|state, now, effects| state.recover(now, id, effects))
     }
 

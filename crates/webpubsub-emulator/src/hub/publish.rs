@@ -8,7 +8,7 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, UserId};
 
 use super::connection::{Connection, ConnectionKey};
 use super::effect::Effects;
-use super::lifecycle::End;
+use super::end::End;
 use super::message::{Draft, Frame};
 use super::outbox::{Full, Item, Outbox};
 use super::state::HubState;
@@ -155,7 +155,7 @@ impl HubState {
                 self.unlist(key);
             }
             for (key, full) in doomed.into_values() {
-                self.end(now, key, &End::slow(full), effects);
+                self.end(now, key, &End::Slow(full), effects);
             }
         }
         self.is_ending_doomed = false;

@@ -11,8 +11,8 @@ use webpubsub_protocol::permission::Permission;
 
 use super::connection::ConnectionKey;
 use super::effect::Effects;
+use super::end::End;
 use super::frames::expiry;
-use super::lifecycle::End;
 use super::membership::{Cause, Change};
 use super::message::Draft;
 use super::publish::{Selection, Target};

@@ -56,7 +56,8 @@ pub(crate) struct HubState {
     pub(super) subscribers: BTreeMap<GroupName, BTreeSet<ConnectionKey>>,
     /// What the event handlers want to know.
     pub(super) group_events: GroupEvents,
-    pub(super) pending: BTreeMap<Ticket, OpenRequest>,
+    /// What is being opened, with the ids that it will have.
+    pub(super) pending: BTreeMap<Ticket, (OpenRequest, ConnectionId)>,
     pub(super) calls: BTreeMap<CallToken, ConnectionKey>,
     /// Clients that take no more, in order of their ids: they end next.
     pub(super) doomed: BTreeMap<ConnectionId, (ConnectionKey, Full)>,

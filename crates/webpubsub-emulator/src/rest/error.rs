@@ -17,6 +17,7 @@ use webpubsub_protocol::permission::Permission;
 
 use super::params::BadParameter;
 use crate::http::error_body;
+use crate::refusal::Refusal;
 
 /// The header that repeats the code of an error.
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -52,6 +53,8 @@ enum Extra {
     Allow(String),
     /// How to authorise; with what was wrong with the token, if there was one.
     Challenge(Option<TokenError>),
+    /// Seconds until it is worth trying again.
+    RetryAfter(u32),
 }
 
 // What was asked for, and by whom.
@@ -110,6 +113,19 @@ impl RestError {
             format!("The access token is refused: {error}.{advice}"),
             Some(error),
         )
+    }
+
+    /// An operation that may not be carried out now, whoever calls it.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        let code = match refusal {
+            Refusal::Stopping => "Error.ServiceUnavailable",
+            _ => "Error.Refused",
+        };
+        let error = Self::ordinary(refusal.status(), code, REQUEST, refusal.to_string());
+        match refusal.retry_after() {
+            Some(seconds) => error.with(Extra::RetryAfter(seconds)),
+            None => error,
+        }
     }
 
     fn unauthorized(message: String, error: Option<TokenError>) -> Self {
@@ -352,6 +368,7 @@ impl Extra {
                 let value = HeaderValue::try_from(methods);
                 (header::ALLOW, value.expect("methods are ASCII"))
             }
+            Self::RetryAfter(seconds) => (header::RETRY_AFTER, HeaderValue::from(*seconds)),
             Self::Challenge(None) => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             // The cause alone: the message in the body repeats what the caller sent.
             Self::Challenge(Some(error)) => {

@@ -1,6 +1,6 @@
 //! The REST API: from a request to an answer.
 //!
-//! Checks come in the order of the service: path and method, names and numbers, the token, and for
+//! Checks come in the order of the service: path and method, names and numbers, the token, then the gate, and for
 //! calls with a body the filter, the announced length, the content type, the body itself and the
 //! metadata. The first that fails is the answer. Only a call that passed all of them touches a hub,
 //! and no call makes one: a hub that nobody has connected to is empty.
@@ -25,6 +25,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use webpubsub_protocol::name::HubName;
 
 use self::answer::Answer;
 use self::error::RestError;
@@ -34,6 +35,7 @@ use self::origin::Origin;
 use self::params::{EncodedSlash, Parsed, decode_path};
 use self::route::Route;
 use self::table::Access;
+use crate::gate::Passage;
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -89,6 +91,10 @@ async fn answer(
         let at = settings.checked_at(service.clock().now().wall);
         auth::authorize(settings, &request.headers, &origin, path, at)?;
     }
+    let hub = decode_path(captures.get("hub"), slash).and_then(|it| HubName::new(it.text).ok());
+    let passage = Passage::Operation(operation.name, hub.as_ref());
+    let passed = service.gate().pass(passage, &request.headers).await;
+    passed.map_err(|refusal| RestError::refused(&refusal))?;
     if kept_slash {
         tracing::warn!(
             operation = operation.name,
@@ -139,5 +145,25 @@ mod tests {
         let request = Request::post("/api/hubs/chat/:send").body(Body::from_stream(silent));
         let response = handle(&service, request.unwrap()).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn what_the_gate_refuses_is_answered_as_it_says_and_not_done() {
+        let (settings, clock) = (Settings::default(), Clock::manual());
+        let service = Service::new(settings, clock, None, None, BTreeMap::new());
+        let health = || {
+            Request::head("/api/health")
+                .body(Body::empty())
+                .expect("a request")
+        };
+        assert_eq!(handle(&service, health()).await.status(), StatusCode::OK);
+        service.gate().stopping().cancel();
+        let response = handle(&service, health()).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(
+            response.headers()["x-ms-error-code"],
+            "Error.ServiceUnavailable"
+        );
     }
 }

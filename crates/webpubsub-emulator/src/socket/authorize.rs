@@ -8,10 +8,10 @@ use webpubsub_protocol::access::{ClientProtocol, client_audience, verify_client_
 use webpubsub_protocol::cloud_event::Lists;
 use webpubsub_protocol::name::{GroupName, HubName, UserId};
 
-use super::endpoint::Refusal;
 use super::query::Query;
 use crate::headers::bearer;
 use crate::hub::{OPEN_TIMEOUT, OpenRequest, RawMode, WireForm};
+use crate::refusal::Refusal;
 use crate::service::Service;
 
 /// A connection as its token asks for it, and all that the token says.
@@ -57,13 +57,12 @@ pub(super) fn authorize(
 
     let most = settings.limits.groups_per_token;
     if claims.groups.len() > most {
-        return Err(Refusal::bad_request(format!(
-            "The token names more than {most} groups."
-        )));
+        let text = format!("The token names more than {most} groups.");
+        return Err(Refusal::BadRequest(text));
     }
     let groups: Result<Vec<_>, _> = claims.groups.into_iter().map(GroupName::new).collect();
-    let groups =
-        groups.map_err(|_| Refusal::bad_request("The token contains an invalid group name."))?;
+    let groups = groups
+        .map_err(|_| Refusal::BadRequest("The token contains an invalid group name.".to_owned()))?;
     let request = OpenRequest {
         // A user id of blanks only cannot be addressed, so it is as good as none.
         user: claims.user_id.and_then(|user| UserId::new(user).ok()),
@@ -88,7 +87,7 @@ fn nobody() -> OpenRequest {
         reliable: false,
         protocol: None,
         raw_mode: RawMode::SendEvent,
-        patience: OPEN_TIMEOUT,
+        timeout: OPEN_TIMEOUT,
         session: Arc::default(),
     }
 }

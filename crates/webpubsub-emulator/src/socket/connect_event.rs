@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, header};
 use webpubsub_protocol::cloud_event::{ConnectData, Lists};
 use webpubsub_protocol::name::{ConnectionId, UserId};
 use webpubsub_protocol::subprotocol::Subprotocol;
@@ -11,10 +11,8 @@ use webpubsub_protocol::subprotocol::Subprotocol;
 use super::query::Query;
 use crate::handlers::{Accepted, ConnectRefused, Connecting, EventHandler, Session};
 use crate::hub::{Hub, Negotiated, Overrides, Ticket, WireForm};
+use crate::refusal::Refusal;
 use crate::service::Service;
-
-const REJECTED: &str = "The connect event handler rejected the connection.";
-const FAILED: &str = "The connect event handler failed; the log of the emulator says why.";
 
 /// What a client says of itself when it connects.
 pub(super) struct ClientDetails<'a> {
@@ -49,14 +47,14 @@ impl Drop for Opening {
 ///
 /// # Errors
 ///
-/// The status and text of the refusal.
+/// The handler refuses the client, or gave no answer that can be followed.
 pub(super) async fn ask(
     service: &Service,
     handler: Option<EventHandler>,
     opening: &Opening,
     client: Client,
     details: ClientDetails<'_>,
-) -> Result<Overrides, (StatusCode, &'static str)> {
+) -> Result<Overrides, Refusal> {
     let handlers = service.handlers();
     let hub = opening.hub.name();
     let Some(handler) = handler else {
@@ -73,15 +71,15 @@ pub(super) async fn ask(
     // Boxed: few requests need the room that it takes.
     let answer = Box::pin(handlers.connect(&handler, client)).await;
     let accepted = answer.map_err(|refused| match refused {
-        ConnectRefused::ByHandler(status) => (status, REJECTED),
-        ConnectRefused::HandlerFailed => (StatusCode::INTERNAL_SERVER_ERROR, FAILED),
+        ConnectRefused::ByHandler(status) => Refusal::ByHandler(status),
+        ConnectRefused::HandlerFailed => Refusal::HandlerFailed,
     })?;
     overrides(accepted, &offered).map_err(|NotOffered(name)| {
         tracing::warn!(
             %hub, subprotocol = name, ?offered,
             "the connect event handler chose a subprotocol that the client does not offer, which no client accepts"
         );
-        (StatusCode::INTERNAL_SERVER_ERROR, FAILED)
+        Refusal::HandlerFailed
     })
 }
 

@@ -1,5 +1,5 @@
-//! The checks before an upgrade. Nothing is opened until all have passed, in this order:
-//! subprotocol, recovery, token, token groups, raw mode, connect event.
+//! The checks before an upgrade. Nothing is opened until all have passed, in this order: the gate, subprotocol, recovery,
+//! token, token groups, raw mode, connect event.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytestring::ByteString;
 use http::request::Parts;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use percent_encoding::percent_decode_str;
 use webpubsub_protocol::access::verify_reconnection_token;
 use webpubsub_protocol::name::HubName;
@@ -18,45 +18,16 @@ use super::connect_event::{self, Client, ClientDetails, Opening};
 use super::guard::SocketGuard;
 use super::query::Query;
 use super::upgrade::Upgrade;
+use crate::gate::Passage;
 use crate::http::Watch;
-use crate::hub::{Attachment, End, Hub, NotRecoverable, OPEN_TIMEOUT, OpenRequest};
+use crate::hub::{Admission, Attachment, End, Hub, OPEN_TIMEOUT, OpenRequest};
+use crate::refusal::Refusal;
 use crate::service::Service;
 
 pub(crate) const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
 
-/// A refusal before the upgrade.
-pub(super) enum Refusal {
-    /// Answered with an empty body, as the reference has it; the cause is logged.
-    Unauthorized(String),
-    With(StatusCode, String),
-}
-
-impl Refusal {
-    pub(super) fn bad_request(text: impl Into<String>) -> Self {
-        Self::With(StatusCode::BAD_REQUEST, text.into())
-    }
-
-    fn stopping() -> Self {
-        let text = "The emulator is stopping.";
-        Self::With(StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
-    }
-
-    fn into_response(self) -> Response {
-        match self {
-            Self::Unauthorized(reason) => {
-                tracing::info!(status = 401, %reason, "a client was refused");
-                StatusCode::UNAUTHORIZED.into_response()
-            }
-            Self::With(status, text) => {
-                tracing::info!(%status, reason = %text, "a client was refused");
-                (status, text).into_response()
-            }
-        }
-    }
-}
-
-/// Answers every request below `/client`.
-pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
+/// Answers every request below `/client`, unless its client is gone.
+pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Option<Response> {
     let (mut parts, _) = request.into_parts();
     let watch = parts.extensions.get::<Watch>().cloned();
     let hung_up = async {
@@ -69,21 +40,40 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
     // is gone.
     let answer = tokio::select! {
         biased;
-        () = service.stopping().cancelled() => Err(Refusal::stopping()),
+        () = service.gate().stopping().cancelled() => Err(Refusal::Stopping),
         answer = connect(service, &mut parts) => answer,
-        () = hung_up => Err(Refusal::bad_request("the client hung up")),
+        () = hung_up => {
+            tracing::info!("a client hung up before it was connected");
+            return None;
+        }
     };
-    match answer {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
-    }
+    Some(answer.unwrap_or_else(refused))
+}
+
+/// Says in the log why a client is refused, and answers it. Why its token does not count is for the log alone.
+fn refused(refusal: Refusal) -> Response {
+    let status = refusal.status();
+    tracing::info!(status = status.as_u16(), reason = %refusal, "a client was refused");
+    let mut response = match refusal {
+        Refusal::Unauthorized(_) => status.into_response(),
+        _ => (status, refusal.to_string()).into_response(),
+    };
+    let headers = response.headers_mut();
+    // The text may quote what the caller sent: no browser may take it for a page.
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    let retry_after = refusal.retry_after().map(HeaderValue::from);
+    headers.extend(retry_after.map(|seconds| (header::RETRY_AFTER, seconds)));
+    response
 }
 
 async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, Refusal> {
     let query_text = parts.uri.query().unwrap_or_default().to_owned();
     let query = Query::parse(&query_text);
     let hub_name = hub_name(parts.uri.path(), &query)?;
-    let mut upgrade = Upgrade::of(parts).map_err(Refusal::bad_request)?;
+    let mut upgrade = Upgrade::of(parts).map_err(Refusal::BadRequest)?;
+    let passage = Passage::Upgrade(&hub_name);
+    service.gate().pass(passage, &parts.headers).await?;
     let offered = offered_subprotocols(&parts.headers);
     let offer = first_supported(&offered);
     if let Some(connection_id) = query.last("awps_connection_id") {
@@ -103,7 +93,7 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     } = authorize(service, parts, &query, &hub_name)?;
     request.raw_mode = query
         .raw_mode()
-        .map_err(|e| Refusal::bad_request(e.to_string()))?;
+        .map_err(|error| Refusal::BadRequest(error.to_string()))?;
     request.session = connect_event::session(&parts.headers);
     if let Some(name) = &offer {
         let negotiated = connect_event::negotiated(name);
@@ -132,10 +122,10 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         None => {}
     }
     let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
-    if service.stopping().is_cancelled() {
+    if service.gate().stopping().is_cancelled() {
         // Accepted after the hub was told to end all of its connections, or in the same moment.
-        guard.end(&End::service_reload());
-        return Err(Refusal::stopping());
+        guard.end(&End::ServiceReload);
+        return Err(Refusal::Stopping);
     }
     Ok(upgrade.serve(guard))
 }
@@ -150,25 +140,20 @@ async fn open(
     let handler = service.handlers().of_connect(hub.name());
     if let Some(handler) = &handler {
         // Time-outs of the handler come first, so that the log names them.
-        request.patience = request.patience.max(handler.longest() + OPEN_TIMEOUT);
+        request.timeout = request.timeout.max(handler.longest() + OPEN_TIMEOUT);
     }
     let user = request.user.clone();
     let session = Arc::clone(&request.session);
     let (ticket, connection_id) = hub.open(request);
     let opening = Opening { hub, ticket };
     let client = Client {
-        connection_id: connection_id.clone(),
+        connection_id,
         user,
         session,
     };
-    let overrides = connect_event::ask(service, handler, &opening, client, details)
-        .await
-        .map_err(|(status, text)| Refusal::With(status, text.to_owned()))?;
+    let overrides = connect_event::ask(service, handler, &opening, client, details).await?;
     // Visible from here on: what is sent once the client knows of its 101 reaches it.
-    opening.hub.accept(ticket, overrides).ok_or_else(|| {
-        tracing::error!(connection = %connection_id, "it took too long to open, or its id is taken");
-        Refusal::With(StatusCode::INTERNAL_SERVER_ERROR, "try again".to_owned())
-    })
+    opening.hub.accept(ticket, overrides)
 }
 
 /// The hub, from `/client/hubs/{hub}` or `/client/?hub={hub}`.
@@ -178,12 +163,9 @@ fn hub_name(path: &str, query: &Query<'_>) -> Result<HubName, Refusal> {
         None if matches!(path, "/client" | "/client/") => {
             query.last("hub").unwrap_or_default().into()
         }
-        _ => {
-            let text = "clients connect to /client/hubs/{hub} or /client/?hub={hub}";
-            return Err(Refusal::With(StatusCode::NOT_FOUND, text.to_owned()));
-        }
+        _ => return Err(Refusal::NoSuchEndpoint),
     };
-    HubName::new(name.into_owned()).map_err(|error| Refusal::bad_request(error.to_string()))
+    HubName::new(name.into_owned()).map_err(|error| Refusal::BadRequest(error.to_string()))
 }
 
 /// All that the client offers, in its order and spelling.
@@ -227,10 +209,16 @@ fn recover(
         })
         .and_then(|hub| match hub.recover(connection_id) {
             Ok(attachment) => Ok((hub, attachment)),
-            Err(NotRecoverable) => Err("the connection has ended".to_owned()),
+            Err(refusal) => Err(refusal.to_string()),
         });
     match attached {
         Ok((hub, attachment)) => {
+            if attachment.admission == Admission::TakenOver {
+                tracing::debug!(
+                    connection = connection_id,
+                    "taken over from an earlier socket"
+                );
+            }
             // Echoed as its first socket spelled it, even if this one offers another or none.
             if let Some(spelled) = &attachment.protocol {
                 upgrade.choose(spelled);

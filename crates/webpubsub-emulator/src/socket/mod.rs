@@ -2,7 +2,7 @@
 
 mod authorize;
 mod connect_event;
-pub(crate) mod decode;
+mod decode;
 mod endpoint;
 mod guard;
 mod query;
@@ -11,6 +11,8 @@ mod task;
 mod upgrade;
 mod writer;
 
+#[cfg(feature = "__simulation")]
+pub(crate) use decode::Decoder;
 #[cfg(feature = "__simulation")]
 pub(crate) use endpoint::NOT_RECOVERABLE;
 pub(crate) use endpoint::handle;

@@ -84,7 +84,7 @@ impl World {
             reliable,
             protocol: None,
             raw_mode: RawMode::SendEvent,
-            patience: OPEN_TIMEOUT,
+            timeout: OPEN_TIMEOUT,
             session: Arc::default(),
         };
         let (ticket, _) = self.hub.open(request);

@@ -44,7 +44,7 @@ async fn requests_are_counted_and_tapped_without_their_query() {
     let request = |method: &str, path: &str, status| Tapped::Request {
         method: method.to_owned(),
         path: path.to_owned(),
-        status,
+        status: Some(status),
     };
     let Ok(Tapped::Request { path, .. }) = tap.recv().await else {
         panic!("no request")

@@ -19,7 +19,7 @@ use bytestring::ByteString;
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use webpubsub_protocol::access::{AccessKey, verify_reconnection_token};
-use webpubsub_protocol::limits::{MESSAGE_BYTES, OPEN_STREAMS, REMEMBERED_ACK_IDS};
+use webpubsub_protocol::limits::{OPEN_STREAMS, REMEMBERED_ACK_IDS};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, GroupName};
 use webpubsub_protocol::payload::Payload;
@@ -31,7 +31,8 @@ pub use types::{
 };
 
 use super::effect::{CallToken, Effects, HandlerFailed, Reply};
-use super::lifecycle::{Attachment, End, Gone, OpenRequest, Overrides};
+use super::end::End;
+use super::lifecycle::{Attachment, Gone, OpenRequest, Overrides};
 use super::message::WireForm;
 use super::outbox::{self, Batch, Found, OutboxLimits};
 use super::publish::{Selection, Target};
@@ -40,7 +41,8 @@ use super::state::{HubSettings, HubState};
 use super::wire::{FrameKind, WireFrame};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
-use crate::socket::{NOT_RECOVERABLE, decode};
+use crate::settings::Settings;
+use crate::socket::{Decoder, NOT_RECOVERABLE};
 
 /// A hub without sockets and tasks.
 pub struct DrivenHub {
@@ -243,7 +245,7 @@ impl DrivenHub {
                 .map_or(super::RawMode::SendEvent, |(group, no_echo)| {
                     super::RawMode::SendToGroup { group, no_echo }
                 }),
-            patience: super::OPEN_TIMEOUT,
+            timeout: super::OPEN_TIMEOUT,
             session: Arc::default(),
         };
         let attachment = self.act(now, |state, now, effects| {
@@ -305,12 +307,13 @@ impl DrivenHub {
         else {
             return;
         };
+        let mut decoder = Decoder::new(outbox.form(), &Settings::default());
         let decoded = match frame {
             Frame::Text(text) => {
                 let text = Utf8Bytes::try_from(text.into_bytes()).expect("a ByteString is UTF-8");
-                decode::text(outbox.form(), text, MESSAGE_BYTES)
+                decoder.text(text)
             }
-            Frame::Binary(bytes) => decode::binary(outbox.form(), bytes, MESSAGE_BYTES),
+            Frame::Binary(bytes) => decoder.binary(bytes),
         };
         self.act(now, |state, now, effects| match decoded {
             Ok(received) => state.receive(now, key, epoch, received, effects),

@@ -32,12 +32,13 @@ fn a_ticket_is_good_once_and_for_a_while() {
         world
             .state
             .accept(now, ticket, Overrides::default(), &mut world.effects)
-            .is_some()
+            .map(|attachment| attachment.admission)
     };
+    let too_late = Err(Refusal::OpeningTimedOut);
 
     let rejected = fresh(&mut world);
     world.state.reject(rejected);
-    assert!(!accept(&mut world, rejected));
+    assert_eq!(accept(&mut world, rejected), too_late);
 
     let late = fresh(&mut world);
     assert!(world.effects.deadline_moved);
@@ -47,13 +48,13 @@ fn a_ticket_is_good_once_and_for_a_while() {
     world
         .state
         .handle_timeout(world.clock.now(), &mut world.effects);
-    assert!(!accept(&mut world, late), "its time was over");
+    assert_eq!(accept(&mut world, late), too_late);
 
     let first = fresh(&mut world);
     let second = fresh(&mut world);
-    assert!(accept(&mut world, first));
-    assert!(!accept(&mut world, first));
-    assert!(!accept(&mut world, second), "the id is taken");
+    assert_eq!(accept(&mut world, first), Ok(Admission::Opened));
+    assert_eq!(accept(&mut world, first), too_late);
+    assert_eq!(accept(&mut world, second), Err(Refusal::IdInUse));
     assert_eq!(world.state.snapshot().connections.len(), 1);
 }
 

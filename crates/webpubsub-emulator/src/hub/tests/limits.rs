@@ -93,7 +93,7 @@ fn assert_told(world: &mut World, slow: &Client, kind: Kind, reason: &str) {
     assert!(world.state.key_of("slow").is_none(), "{kind:?}");
     assert_eq!(
         world.recover("slow").err(),
-        Some(NotRecoverable),
+        Some(Refusal::NotRecoverable),
         "{kind:?}"
     );
 }

@@ -109,7 +109,7 @@ impl World {
             .socket_gone(now, client.0.key, client.0.epoch, gone, &mut self.effects);
     }
 
-    fn recover(&mut self, id: &str) -> Result<Client, NotRecoverable> {
+    fn recover(&mut self, id: &str) -> Result<Client, Refusal> {
         let now = self.clock.now();
         let recovered = self.state.recover(now, id, &mut self.effects)?;
         recovered.outbox.let_go();
@@ -230,7 +230,7 @@ fn request(id: &str, user: Option<&str>, groups: &[&str], form: WireForm) -> Ope
         reliable: false,
         protocol: (form == WireForm::Json).then(|| "json.webpubsub.azure.v1".into()),
         raw_mode: RawMode::SendEvent,
-        patience: OPEN_TIMEOUT,
+        timeout: OPEN_TIMEOUT,
         session: Arc::default(),
     }
 }

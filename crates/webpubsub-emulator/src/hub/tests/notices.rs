@@ -85,12 +85,12 @@ fn each_end_has_its_reason() {
             "Application server closed the connection. Reason: tired",
         ),
         (
-            &|world, client| end(world, client, &End::service_reload()),
+            &|world, client| end(world, client, &End::ServiceReload),
             "Service reload",
         ),
         (
-            &|world, client| end(world, client, &End::protocol_error(1007, "malformed")),
-            "malformed",
+            &|world, client| end(world, client, &End::Violation(Violation::MalformedJson)),
+            "The client message is not a valid JSON protocol message.",
         ),
         (
             &|world, _| {

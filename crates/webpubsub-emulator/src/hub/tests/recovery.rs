@@ -21,6 +21,7 @@ fn messages_are_numbered_and_the_unacknowledged_are_replayed() {
     assert!(world.state.key_of("a").is_some() && world.state.group_exists("g"));
     world.send(&Target::All, &Selection::default(), "3");
     let second = world.recover("a").expect("within its window");
+    assert_eq!(second.0.admission, Admission::Recovered);
     let frames = second.frames(&world);
     assert!(
         frames[0].contains(r#""event":"connected""#) && frames[0].contains(r#""connectionId":"a""#)
@@ -44,7 +45,7 @@ fn the_window_ends_exactly_on_time() {
     assert!(world.state.key_of("a").is_some());
     world.pass(Duration::from_millis(1));
     assert!(world.state.key_of("a").is_none() && !world.state.group_exists("g"));
-    assert_eq!(world.recover("a").err(), Some(NotRecoverable));
+    assert_eq!(world.recover("a").err(), Some(Refusal::NotRecoverable));
 }
 
 #[test]
@@ -77,10 +78,14 @@ fn some_ends_are_final() {
         .state
         .end(now, ended.0.key, &End::by_server(None), &mut world.effects);
     let plain = world.connect("plain", None, &[]);
-    assert_eq!(world.recover("plain").err(), Some(NotRecoverable));
+    assert_eq!(world.recover("plain").err(), Some(Refusal::NotRecoverable));
     world.lose(&plain, Gone::Lost);
     for id in ["closed", "ended", "plain", "unknown"] {
-        assert_eq!(world.recover(id).err(), Some(NotRecoverable), "{id}");
+        assert_eq!(
+            world.recover(id).err(),
+            Some(Refusal::NotRecoverable),
+            "{id}"
+        );
     }
 }
 
@@ -91,6 +96,7 @@ fn a_socket_that_looks_alive_is_superseded() {
     let first = world.connect_reliable("a", &[]);
     world.send(&Target::All, &Selection::default(), "1");
     let second = world.recover("a").expect("reliable");
+    assert_eq!(second.0.admission, Admission::TakenOver);
     assert_eq!(first.look(&world, 9).0.line, Line::Superseded);
     assert_eq!(second.frames(&world)[1], numbered(1, "1"));
     world.lose(&first, Gone::Lost);
@@ -113,7 +119,7 @@ fn a_full_buffer_ends_the_connection_also_while_it_is_away() {
     for text in ["1", "2", "3"] {
         world.send(&Target::All, &Selection::default(), text);
     }
-    assert_eq!(world.recover("a").err(), Some(NotRecoverable));
+    assert_eq!(world.recover("a").err(), Some(Refusal::NotRecoverable));
 
     let reading = world.connect_reliable("b", &[]);
     for text in ["1", "2", "3"] {
@@ -159,7 +165,7 @@ fn a_socket_that_was_taken_over_cannot_end_the_connection() {
     let first = world.connect_reliable("a", &[]);
     let second = world.recover("a").expect("reliable");
     let now = world.clock.now();
-    let malformed = End::protocol_error(1007, "malformed");
+    let malformed = End::Violation(Violation::MalformedJson);
     for client in [&first, &second] {
         assert!(world.state.key_of("a").is_some());
         let Attachment { key, epoch, .. } = client.0;

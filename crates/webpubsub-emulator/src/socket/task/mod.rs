@@ -21,6 +21,7 @@ use bytes::{BufMut as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 
+use super::decode::Decoder;
 use super::guard::SocketGuard;
 use super::reader::Reader;
 use super::writer::Writer;
@@ -38,6 +39,7 @@ pub(super) struct SocketTask<T> {
     io: T,
     guard: SocketGuard,
     reader: Reader,
+    decoder: Decoder,
     writer: Writer,
     phase: Phase,
     /// Outboxes that this client filled.
@@ -77,6 +79,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
         Self {
             io,
             reader: Reader::new(READABLE_BYTES),
+            decoder: Decoder::new(guard.attachment.outbox.form(), guard.service.settings()),
             writer: Writer::default(),
             phase: Phase::Open,
             crowded: Crowded::default(),

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{Phase, SocketTask, Turn, close_frame};
-use crate::hub::{Attachment, CLOSE_DRAIN, CONNECTION_ENDED, Found, FrameKind, Gone, WireFrame};
+use crate::hub::{Attachment, CLOSE_DRAIN, Found, FrameKind, WireFrame};
 use crate::socket::decode;
 use crate::socket::reader::Farewell;
 use crate::tap::Tapped;
@@ -79,16 +79,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
 
     /// Handles a message. Whether the next one may be read at once.
     fn take(&mut self, message: Message, now: Instant) -> bool {
-        let form = self.guard.attachment.outbox.form();
-        let most = self.guard.service.settings().limits.message_bytes;
         let received = match message {
             Message::Text(text) => {
                 self.count_in(text.len());
-                decode::text(form, text, most)
+                self.decoder.text(text)
             }
             Message::Binary(bytes) => {
                 self.count_in(bytes.len());
-                decode::binary(form, bytes, most)
+                self.decoder.binary(bytes)
             }
             Message::Ping(payload) => {
                 self.writer
@@ -124,12 +122,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
     }
 
     fn closed_by_client(&mut self, close: Option<CloseFrame>, now: Instant) {
-        let settings = self.guard.service.settings();
-        let gone = match &close {
-            Some(close) => decode::closed_by_client(close),
-            None if settings.end_on_close_without_status => Gone::ClosedForGood(CONNECTION_ENDED),
-            None => Gone::Lost,
-        };
+        let gone = self.decoder.close(close.as_ref());
         // Nothing comes after the answer, and the hub must not see frames after the close.
         let answer = close
             .as_ref()

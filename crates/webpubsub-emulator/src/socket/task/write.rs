@@ -100,7 +100,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
     /// A client for which more waits than may is ended.
     pub(super) fn judge(&self, judgement: impl FnOnce(&Attachment) -> Result<(), Full>) {
         if let Err(full) = judgement(&self.guard.attachment) {
-            self.guard.end(&End::slow(full));
+            self.guard.end(&End::Slow(full));
         }
     }
 
