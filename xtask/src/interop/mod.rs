@@ -9,7 +9,6 @@ use clap::ValueEnum;
 use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
 use emulator::Emulator;
-use tools::Missing;
 pub(crate) use tools::{Tools, root, target_folder};
 
 mod emulator;
@@ -81,15 +80,14 @@ impl Suite {
     }
 
     fn run(self, tools: &Tools) -> Result<Outcome> {
-        let run = match self {
-            Self::Wire => wire,
-            Self::Frames => frames,
-            Self::Webhook => webhook,
-            Self::Js => js,
-            Self::Python => python,
-            Self::Browser => browser,
-        };
-        skip_when_missing(run(tools))
+        match self {
+            Self::Wire => wire(tools),
+            Self::Frames => frames(tools),
+            Self::Webhook => webhook(tools),
+            Self::Js => js(tools),
+            Self::Python => python(tools),
+            Self::Browser => browser(tools),
+        }
     }
 }
 
@@ -129,10 +127,6 @@ pub(crate) fn suites(tools: &Tools, chosen: &[Suite]) -> Report {
 ///
 /// Fails when the validator cannot be installed or started.
 pub(crate) fn spec(tools: &Tools) -> Result<Outcome> {
-    skip_when_missing(validate(tools))
-}
-
-fn validate(tools: &Tools) -> Result<Outcome> {
     let finished = process::run(tools.python()?.args([
         "-m",
         "openapi_spec_validator",
@@ -263,27 +257,4 @@ fn against_emulator(
         counts.failed += 1;
     }
     Ok(Outcome::of(&finished, counts))
-}
-
-fn skip_when_missing(result: Result<Outcome>) -> Result<Outcome> {
-    result.or_else(|error| {
-        let missing = error.downcast::<Missing>()?;
-        process::say(&format!("skipped: {missing}"));
-        Ok(Outcome::Skipped(missing.to_string()))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::anyhow;
-
-    use super::*;
-
-    #[test]
-    fn a_missing_tool_is_a_skip_and_any_other_error_is_not() {
-        let missing =
-            skip_when_missing(Err(Missing::new("no Node.js; install it").into())).unwrap();
-        assert!(matches!(missing, Outcome::Skipped(why) if why == "no Node.js; install it"));
-        assert!(skip_when_missing(Err(anyhow!("npm ci failed"))).is_err());
-    }
 }

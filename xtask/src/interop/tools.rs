@@ -3,31 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::{env, fmt, fs};
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::test::process;
+use crate::test::report::Missing;
 
 const NODE_MAJOR: u32 = 20;
-
-/// Something that this machine lacks. A suite that meets it is skipped.
-#[derive(Debug)]
-pub(crate) struct Missing(String);
-
-impl Missing {
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Missing {}
 
 /// Finds tools, and prepares each at most once in a run.
 #[derive(Debug, Default)]

@@ -21,6 +21,21 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// That many checks, all of which held.
+    pub(crate) fn passed(checks: usize) -> Self {
+        Self::checked(checks, 0)
+    }
+
+    /// So many checks that held, and so many that did not.
+    pub(crate) fn checked(passed: usize, failed: usize) -> Self {
+        let count = |checks| u32::try_from(checks).unwrap_or(u32::MAX);
+        Self::Ran(Counts {
+            passed: count(passed),
+            failed: count(failed),
+            ..Counts::default()
+        })
+    }
+
     /// The outcome of a runner that closed with `counts`.
     ///
     /// A runner that fails without a failed test (it could not compile, it crashed) counts as one
@@ -66,10 +81,30 @@ impl fmt::Display for Reported {
 
 impl std::error::Error for Reported {}
 
+/// Something that this machine lacks. A suite that meets it is skipped.
+#[derive(Debug)]
+pub(crate) struct Missing(String);
+
+impl Missing {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Missing {}
+
 /// The suites of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     suites: Vec<Suite>,
+    /// The names of what is run; of everything when there are none.
+    only: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -80,9 +115,20 @@ struct Suite {
 }
 
 impl Report {
+    /// A report of the suites with these names, or of all without any.
+    pub(crate) fn only(names: &[String]) -> Self {
+        Self {
+            only: names.to_vec(),
+            ..Self::default()
+        }
+    }
+
     /// Runs a suite under a heading. An error of the suite is a failure like any other, so that the
-    /// suites after it run too.
+    /// suites after it run too; only [`Missing`] is a skip.
     pub(crate) fn run(&mut self, name: &'static str, suite: impl FnOnce() -> Result<Outcome>) {
+        if !self.only.is_empty() && self.only.iter().all(|only| only != name) {
+            return;
+        }
         println!("\n== {name}");
         self.suites.push(timed(name, suite));
     }
@@ -141,8 +187,9 @@ impl Report {
         }
     }
 
+    /// Nothing failed, and what was asked for by name was there.
     fn is_success(&self) -> bool {
-        self.total().failed == 0
+        self.total().failed == 0 && (self.only.is_empty() || !self.suites.is_empty())
     }
 
     fn total(&self) -> Counts {
@@ -211,15 +258,18 @@ impl Report {
     }
 }
 
-/// An error of the suite is a failure like any other.
+/// An error of the suite is a failure like any other, unless something is [`Missing`].
 fn timed(name: &'static str, suite: impl FnOnce() -> Result<Outcome>) -> Suite {
     let start = Instant::now();
-    let outcome = suite().unwrap_or_else(|error| {
-        process::say(&format!("error: {error:#}"));
-        Outcome::Ran(Counts {
-            failed: 1,
-            ..Counts::default()
-        })
+    let outcome = suite().unwrap_or_else(|error| match error.downcast::<Missing>() {
+        Ok(missing) => {
+            process::say(&format!("skipped: {missing}"));
+            Outcome::Skipped(missing.to_string())
+        }
+        Err(error) => {
+            process::say(&format!("error: {error:#}"));
+            Outcome::checked(0, 1)
+        }
     });
     Suite {
         name,
@@ -251,6 +301,25 @@ mod tests {
             failed,
             skipped,
         }))
+    }
+
+    #[test]
+    fn only_what_is_named_runs_and_a_name_that_is_none_is_a_failure() {
+        let mut report = Report::only(&["unit".to_owned()]);
+        report.run("wire", || ran(0, 1, 0));
+        assert!(!report.is_success(), "nothing of that name has run yet");
+        report.run("unit", || ran(1, 0, 0));
+        assert!(report.is_success());
+    }
+
+    #[test]
+    fn what_is_missing_is_a_skip_and_any_other_error_is_a_failure() {
+        let mut report = Report::default();
+        report.run("js", || Err(Missing::new("no Node.js; install it").into()));
+        assert!(report.is_success());
+        assert_eq!(report.skips(), ["js: no Node.js; install it"]);
+        report.run("npm", || bail!("npm ci failed"));
+        assert!(!report.is_success());
     }
 
     #[test]
