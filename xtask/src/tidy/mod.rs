@@ -13,6 +13,7 @@ use crate::codegen::workspace_root;
 mod layering;
 mod machine;
 mod named_tests;
+mod readmes;
 mod requirements;
 mod tree;
 
@@ -103,6 +104,7 @@ fn check(tree: &Tree, metadata: &Value) -> Vec<Finding> {
     findings.extend(named_tests::check(tree));
     findings.extend(requirements::check(tree));
     findings.extend(machine::check(tree));
+    findings.extend(readmes::check(tree));
     findings.extend(lengths(tree));
     findings.sort();
     findings
