@@ -6,7 +6,8 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, ci, codegen, interop, load, release, soak, test, tidy};
+use crate::test::report::Outcome;
+use crate::{bench, ci, codegen, deps, interop, load, release, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ enum Task {
     Soak(soak::Args),
     /// Check that the crates can be published, or publish them.
     Release(release::Args),
+    /// Write what the crates depend on, why, and what that costs, or check that it is up to date.
+    Deps(deps::Args),
     /// Put the emulator under load over real sockets.
     Load(load::Args),
     /// Measure what things cost.
@@ -52,11 +55,22 @@ impl Cli {
             Task::Interop(args) => interop::run(&args),
             Task::Soak(args) => soak::run(&args),
             Task::Release(args) => release::run(&args),
+            Task::Deps(args) => deps::run(&args),
             Task::Load(args) => load::run(&args),
             Task::Bench(args) => bench::run(&args),
             Task::Ci => ci::run(),
         }
     }
+}
+
+/// Runs a task as a step of another one. It runs in this process, since the tests may replace the file that was started.
+///
+/// # Errors
+///
+/// Returns what made the task fail.
+pub(crate) fn task(args: &[&str]) -> Result<Outcome> {
+    Cli::try_parse_from([&["xtask"], args].concat())?.run()?;
+    Ok(Outcome::passed(1))
 }
 
 #[cfg(test)]

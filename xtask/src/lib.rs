@@ -17,6 +17,8 @@ mod bench;
 mod ci;
 mod cli;
 mod codegen;
+mod deps;
+mod docs;
 mod interop;
 mod load;
 mod release;

@@ -85,9 +85,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for target in targets {
         outputs.extend(target.outputs()?);
     }
+    let target = args.target.map(|target| format!(" {}", target.name()));
+    let command = format!("cargo xtask codegen{}", target.unwrap_or_default());
+    settle(outputs, args.check, &command)
+}
+
+/// Writes the outputs that are out of date; with `check` only lists them, and says which `command` writes them.
+///
+/// # Errors
+///
+/// Fails when a file cannot be read or written, and, with `check`, when one is out of date.
+pub(crate) fn settle(outputs: Vec<Output>, check: bool, command: &str) -> Result<()> {
     let stale = stale(workspace_root(), outputs)?;
-    if args.check {
-        return report(&stale, args.target);
+    if check {
+        return report(&stale, command);
     }
     for Output { path, contents } in &stale {
         write(&workspace_root().join(path), contents)?;
@@ -123,7 +134,7 @@ fn stale(root: &Path, outputs: Vec<Output>) -> Result<Vec<Output>> {
     Ok(stale)
 }
 
-fn report(stale: &[Output], target: Option<Target>) -> Result<()> {
+fn report(stale: &[Output], command: &str) -> Result<()> {
     if stale.is_empty() {
         println!("generated code is up to date");
         return Ok(());
@@ -131,11 +142,8 @@ fn report(stale: &[Output], target: Option<Target>) -> Result<()> {
     for output in stale {
         eprintln!("out of date: {}", output.path.display());
     }
-    let target = target
-        .map(|target| format!(" {}", target.name()))
-        .unwrap_or_default();
     bail!(
-        "{} generated file(s) out of date; run `cargo xtask codegen{target}`",
+        "{} generated file(s) out of date; run `{command}`",
         stale.len()
     );
 }

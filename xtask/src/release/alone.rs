@@ -1,5 +1,6 @@
-//! Each package on its own: packed, unpacked elsewhere, built and tested from what it contains.
+//! Each package on its own: unpacked in a workspace of nothing but packages, built and tested from what it contains.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,72 +8,23 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::crates::Crate;
-use crate::interop::{Tools, target_folder};
+use super::packages::archive;
+use crate::interop::{Tools, root, target_folder};
 use crate::test::counts::{self, Counts};
 use crate::test::process;
 use crate::test::report::Outcome;
 
-/// The most that a package may weigh. All of ours are far below; what is above has something in it by mistake.
-const MOST_KIB: u64 = 300;
-
-/// Packs all crates and checks their sizes.
-pub(super) fn pack(all: &[Crate]) -> Result<Outcome> {
-    let mut cargo = Tools::default().cargo();
-    cargo.args(["package", "--quiet", "--no-verify"]);
-    // A dirty tree has been reported by a step of its own.
-    cargo.arg("--allow-dirty");
-    for c in all {
-        cargo.args(["--package", &c.name]);
-    }
-    process::run_ok(&mut cargo)?;
-    let mut counts = Counts::default();
-    for c in all {
-        let kib = fs::metadata(archive(c))
-            .with_context(|| format!("{}: no package was made", c.name))?
-            .len()
-            .div_ceil(1024);
-        println!("{:24} {kib:>4} KiB", c.spec());
-        if kib <= MOST_KIB {
-            counts.passed += 1;
-        } else {
-            counts.failed += 1;
-            println!(
-                "{}: the package is larger than {MOST_KIB} KiB; look at `include`",
-                c.name
-            );
-        }
-    }
-    Ok(Outcome::Ran(counts))
-}
-
-/// Builds and tests the chosen crates from the packages that [`pack`] made, with our other crates from theirs.
+/// Builds and tests the chosen crates from their packages, with our other crates from theirs, and with the versions that
+/// this workspace has locked.
 pub(super) fn test(all: &[Crate], chosen: &[Crate]) -> Result<Outcome> {
-    let scratch = target_folder().join("alone");
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch)
-            .with_context(|| format!("cannot empty {}", scratch.display()))?;
-    }
-    fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-    for c in all {
-        unpack(&archive(c), &scratch)?;
-    }
+    let workspace = unpack("packages", all)?;
+    fs::copy(root().join("Cargo.lock"), workspace.join("Cargo.lock"))
+        .context("cannot copy Cargo.lock")?;
     let mut counts = Counts::default();
     for c in chosen {
-        let mut cargo = Tools::default().cargo();
-        cargo
-            .current_dir(scratch.join(c.spec()))
-            .args(["test", "--quiet", "--all-features"]);
-        for other in all {
-            let path = scratch.join(other.spec());
-            cargo.args([
-                "--config",
-                &format!("patch.crates-io.{}.path={path:?}", other.name),
-            ]);
-        }
-        // What the workspace has compiled is used again: same folder, same profile.
-        cargo
-            .env("CARGO_TARGET_DIR", target_folder())
-            .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+        // One package at a time, so that none gets features which another one asks for.
+        let mut cargo = cargo(&workspace);
+        cargo.args(["test", "--quiet", "--all-features", "--package", &c.name]);
         let finished = process::run(&mut cargo)?;
         if let Outcome::Ran(ran) = Outcome::of(&finished, counts::cargo_test(&finished.output)) {
             counts += ran;
@@ -81,22 +33,88 @@ pub(super) fn test(all: &[Crate], chosen: &[Crate]) -> Result<Outcome> {
     Ok(Outcome::Ran(counts))
 }
 
-fn archive(c: &Crate) -> PathBuf {
-    target_folder()
-        .join("package")
-        .join(format!("{}.crate", c.spec()))
+/// Builds all crates with the lowest version that they allow of each direct dependency.
+pub(super) fn minimal_versions(all: &[Crate]) -> Result<Outcome> {
+    let workspace = unpack("minimal-versions", all)?;
+    let mut lock = cargo(&workspace);
+    lock.args(["generate-lockfile", "-Z", "direct-minimal-versions"])
+        // The option is unstable. It only chooses versions: the build below is an ordinary one.
+        .env("RUSTC_BOOTSTRAP", "1");
+    let locked = process::run(&mut lock)?;
+    if process::is_offline(&locked) {
+        return Ok(Outcome::Skipped(
+            "the registry cannot be reached".to_owned(),
+        ));
+    }
+    if !locked.status.success() {
+        bail!("the lowest versions of direct dependencies do not fit together");
+    }
+    let mut check = cargo(&workspace);
+    check.args(["check", "--quiet", "--workspace", "--all-features"]);
+    Ok(Outcome::of_check(&process::run(&mut check)?))
 }
 
-fn unpack(archive: &Path, into: &Path) -> Result<()> {
-    let status = Command::new("tar")
-        .arg("-xzf")
-        .arg(archive)
-        .arg("-C")
-        .arg(into)
-        .status()
-        .context("cannot start `tar`")?;
-    if !status.success() {
-        bail!("cannot unpack {}", archive.display());
+/// What the workspace has compiled is used again: same folder, same profile.
+fn cargo(workspace: &Path) -> Command {
+    let mut cargo = Tools::default().cargo();
+    cargo
+        .current_dir(workspace)
+        .env("CARGO_TARGET_DIR", target_folder());
+    cargo
+}
+
+/// Makes a workspace of all packages, in an empty folder.
+fn unpack(name: &str, all: &[Crate]) -> Result<PathBuf> {
+    let folder = target_folder().join("alone").join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot empty {}", folder.display()))?;
     }
-    Ok(())
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for c in all {
+        let archive = archive(c);
+        let mut tar = Command::new("tar");
+        tar.arg("-xzf").arg(&archive).arg("-C").arg(&folder);
+        let status = tar.status().context("cannot start `tar`")?;
+        if !status.success() {
+            bail!("cannot unpack {}", archive.display());
+        }
+    }
+    let ours = fs::read_to_string(root().join("Cargo.toml")).context("cannot read Cargo.toml")?;
+    fs::write(folder.join("Cargo.toml"), manifest(all, &ours)?)
+        .context("cannot write the manifest of the packages")?;
+    Ok(folder)
+}
+
+/// The manifest of a workspace in which our crates mean the packages beside them, built as ours are.
+fn manifest(all: &[Crate], ours: &str) -> Result<String> {
+    let mut ours: toml::Table = toml::from_str(ours).context("Cargo.toml is not a manifest")?;
+    let members: Vec<_> = all.iter().map(Crate::spec).collect();
+    let mut text =
+        format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n");
+    for c in all {
+        writeln!(text, "{} = {{ path = {:?} }}", c.name, c.spec())?;
+    }
+    let profile = ours
+        .remove("profile")
+        .context("Cargo.toml has no profiles")?;
+    let profile = toml::Table::from_iter([("profile".to_owned(), profile)]);
+    write!(text, "\n{}", toml::to_string(&profile)?)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_crates_are_taken_from_their_packages_and_built_as_here() {
+        let c = Crate::example("it", "0.1.0", Path::new(""));
+        let ours = "[workspace]\nmembers = []\n[profile.dev]\ndebug = 1\n";
+        assert_eq!(
+            manifest(&[c], ours).unwrap(),
+            "[workspace]\nresolver = \"3\"\nmembers = [\"it-0.1.0\"]\n\n[patch.crates-io]\nit = { path = \"it-0.1.0\" }\n\n\
+             [profile.dev]\ndebug = 1\n"
+        );
+    }
 }

@@ -8,19 +8,24 @@ use super::crates::Crate;
 
 const UNRELEASED: &str = "## [Unreleased]";
 
-/// Checks that the next release of a crate has something to say.
-pub(super) fn check(c: &Crate) -> Result<()> {
+/// Checks that the next release of a crate has something to say. A version that has its heading already is one whose
+/// release stopped half-way.
+pub(super) fn check(c: &Crate, is_raised: bool) -> Result<()> {
     let text = read(c)?;
-    if unreleased(&text).is_none_or(str::is_empty) {
-        bail!("{}: CHANGELOG.md has nothing under `{UNRELEASED}`", c.name);
+    let is_promoted = !is_raised && text.contains(&heading(&c.version));
+    if !is_promoted && unreleased(&text).is_none_or(str::is_empty) {
+        bail!(
+            "{}: CHANGELOG.md has nothing under `{UNRELEASED}`; write what users should know",
+            c.name
+        );
     }
     Ok(())
 }
 
-/// Gives what is unreleased a version and a date, below an empty section for what comes.
-pub(super) fn promote(c: &Crate, version: &str, date: &str) -> Result<()> {
+/// Gives what is unreleased a version and a date, below an empty section for what comes; once.
+pub(super) fn promote(c: &Crate, date: &str) -> Result<()> {
     let text = read(c)?;
-    let promoted = promoted(&text, version, date);
+    let promoted = promoted(&text, &c.version, date);
     fs::write(c.folder.join("CHANGELOG.md"), promoted)
         .with_context(|| format!("{}: cannot write CHANGELOG.md", c.name))
 }
@@ -28,6 +33,10 @@ pub(super) fn promote(c: &Crate, version: &str, date: &str) -> Result<()> {
 fn read(c: &Crate) -> Result<String> {
     fs::read_to_string(c.folder.join("CHANGELOG.md"))
         .with_context(|| format!("{}: cannot read CHANGELOG.md", c.name))
+}
+
+fn heading(version: &str) -> String {
+    format!("## [{version}]")
 }
 
 /// What stands under the heading of the next release: `None` without one, empty where only headings stand.
@@ -41,9 +50,13 @@ fn unreleased(text: &str) -> Option<&str> {
 }
 
 fn promoted(text: &str, version: &str, date: &str) -> String {
+    let heading = heading(version);
+    if text.contains(&heading) {
+        return text.to_owned();
+    }
     text.replacen(
         UNRELEASED,
-        &format!("{UNRELEASED}\n\n## [{version}] - {date}"),
+        &format!("{UNRELEASED}\n\n{heading} - {date}"),
         1,
     )
 }
@@ -65,7 +78,22 @@ mod tests {
     }
 
     #[test]
-    fn a_release_gets_a_heading_of_its_own() {
+    fn missing_notes_are_one_clear_line_and_a_release_that_goes_on_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let c = Crate::example("it", "0.2.0", folder.path());
+        let log = folder.path().join("CHANGELOG.md");
+        fs::write(&log, LOG).unwrap();
+        check(&c, true).unwrap();
+        promote(&c, "2026-12-01").unwrap();
+        check(&c, false).unwrap();
+        assert_eq!(
+            check(&c, true).unwrap_err().to_string(),
+            "it: CHANGELOG.md has nothing under `## [Unreleased]`; write what users should know"
+        );
+    }
+
+    #[test]
+    fn a_release_gets_a_heading_of_its_own_once() {
         let text = promoted(LOG, "0.2.0", "2026-12-01");
         assert!(
             text.contains(
@@ -73,5 +101,6 @@ mod tests {
             )
         );
         assert_eq!(unreleased(&text), Some(""));
+        assert_eq!(promoted(&text, "0.2.0", "2026-12-02"), text);
     }
 }

@@ -1,89 +1,70 @@
 //! What must hold before anything is published, each as a line of a report.
 
-use std::process::Command;
-
-use anyhow::{Result, bail};
-use clap::Parser as _;
+use anyhow::Result;
 
 use super::crates::Crate;
-use super::{alone, api, changelog};
-use crate::cli::Cli;
-use crate::interop::{Tools, root};
-use crate::test::counts::Counts;
+use super::git::Repo;
+use super::{Level, alone, api, changelog, features, packages, toolchain};
+use crate::cli::task;
+use crate::interop::Tools;
 use crate::test::process;
 use crate::test::report::{Outcome, Report};
 
-/// Runs all checks; those after a failed one, too.
-pub(super) fn run(all: &[Crate], chosen: &[Crate]) -> Report {
-    let mut report = Report::default();
-    report.run("clean tree", || {
-        is_clean()?;
-        Ok(passed(1))
-    });
-    report.run("generated code", || {
-        Cli::try_parse_from(["xtask", "codegen", "--check"])?.run()?;
-        Ok(passed(1))
-    });
+/// Runs all checks, or only those with these names; those after a failed one, too.
+pub(super) fn run(
+    all: &[Crate],
+    chosen: &[Crate],
+    level: Option<Level>,
+    only: &[String],
+) -> Report {
+    let mut report = Report::only(only);
+    report.run("clean tree", clean_tree);
+    report.run("codegen", || task(&["codegen", "--check"]));
+    report.run("dependencies", || task(&["deps", "--check"]));
     report.run("change logs", || {
         for c in chosen {
-            changelog::check(c)?;
+            changelog::check(c, level.is_some())?;
         }
-        Ok(passed(chosen.len()))
+        Ok(Outcome::passed(chosen.len()))
     });
     report.run("public API", || api::check(all));
     report.run("semver", || semver(chosen));
-    report.run("features", || features(chosen));
-    report.run("packages", || alone::pack(all));
+    report.run("features", || features::check(chosen));
+    report.run("oldest Rust", || toolchain::check(all));
+    report.run("packages", || packages::pack(all));
+    report.run("minimal versions", || alone::minimal_versions(all));
     report.run("packages alone", || alone::test(all, chosen));
     report
 }
 
-/// Fails with what git sees changed.
-pub(super) fn is_clean() -> Result<()> {
-    let output = git(&["status", "--porcelain"])?;
-    if !output.is_empty() {
-        bail!("the work tree has changes; commit them first:\n{output}");
+/// Whoever only looks may have changes; `--execute` refuses them before it does anything.
+fn clean_tree() -> Result<Outcome> {
+    let changes = Repo::here().changes()?;
+    if changes.is_empty() {
+        return Ok(Outcome::passed(1));
     }
-    Ok(())
-}
-
-/// What git prints.
-pub(super) fn git(args: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .args(args)
-        .current_dir(root())
-        .output()?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`git {}` failed: {}", args.join(" "), said.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// The latest tag of a crate.
-fn baseline(c: &Crate) -> Result<Option<String>> {
-    let tags = git(&["tag", "--list", &c.tag("*"), "--sort=-version:refname"])?;
-    Ok(tags.lines().next().map(str::to_owned))
+    println!("{changes}");
+    Ok(Outcome::Skipped(
+        "the work tree has changes, which `--execute` refuses".to_owned(),
+    ))
 }
 
 fn semver(chosen: &[Crate]) -> Result<Outcome> {
+    let repo = Repo::here();
     let mut compared = 0;
     for c in chosen {
-        let Some(tag) = baseline(c)? else {
+        let Some(tag) = repo.latest(&c.tag("*"))? else {
             println!("{}: not released yet", c.name);
             continue;
         };
         if process::probe("cargo", &["semver-checks", "--version"]).is_none() {
-            return Ok(missing("cargo-semver-checks"));
+            return Ok(Outcome::Skipped(
+                "no cargo-semver-checks; `cargo install cargo-semver-checks --locked`".to_owned(),
+            ));
         }
         let mut cargo = Tools::default().cargo();
-        cargo.args([
-            "semver-checks",
-            "--package",
-            &c.name,
-            "--baseline-rev",
-            &tag,
-        ]);
+        cargo.args(["semver-checks", "--package", &c.name]);
+        cargo.args(["--baseline-rev", &tag]);
         process::run_ok(&mut cargo)?;
         compared += 1;
     }
@@ -92,36 +73,5 @@ fn semver(chosen: &[Crate]) -> Result<Outcome> {
             "no crate has been released, so there is nothing to compare with".to_owned(),
         ));
     }
-    Ok(passed(compared))
-}
-
-fn features(chosen: &[Crate]) -> Result<Outcome> {
-    if process::probe("cargo", &["hack", "--version"]).is_none() {
-        return Ok(missing("cargo-hack"));
-    }
-    for c in chosen {
-        let mut cargo = Tools::default().cargo();
-        cargo.args([
-            "hack",
-            "check",
-            "--quiet",
-            "--each-feature",
-            "--no-dev-deps",
-            "--package",
-            &c.name,
-        ]);
-        process::run_ok(&mut cargo)?;
-    }
-    Ok(passed(chosen.len()))
-}
-
-fn missing(tool: &str) -> Outcome {
-    Outcome::Skipped(format!("no {tool}; `cargo install {tool} --locked`"))
-}
-
-fn passed(checks: usize) -> Outcome {
-    Outcome::Ran(Counts {
-        passed: u32::try_from(checks).unwrap_or(u32::MAX),
-        ..Counts::default()
-    })
+    Ok(Outcome::passed(compared))
 }

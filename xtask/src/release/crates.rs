@@ -1,6 +1,6 @@
 //! The crates that are published, as cargo knows them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +15,10 @@ pub(super) struct Crate {
     pub(super) version: String,
     /// The folder of its manifest.
     pub(super) folder: PathBuf,
+    /// The oldest compiler that it promises to build with.
+    pub(super) rust: String,
+    /// Each feature with what it switches on.
+    pub(super) features: BTreeMap<String, Vec<String>>,
     needs: BTreeSet<String>,
 }
 
@@ -22,6 +26,19 @@ impl Crate {
     /// The tag of a version of this crate.
     pub(super) fn tag(&self, version: &str) -> String {
         format!("{}-v{version}", self.name)
+    }
+
+    /// A crate for tests, without dependencies and features.
+    #[cfg(test)]
+    pub(super) fn example(name: &str, version: &str, folder: &std::path::Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            folder: folder.to_owned(),
+            rust: String::new(),
+            features: BTreeMap::new(),
+            needs: BTreeSet::new(),
+        }
     }
 
     /// Name and version, as in the name of its package.
@@ -85,6 +102,10 @@ struct Package {
     version: String,
     manifest_path: PathBuf,
     publish: Option<Vec<String>>,
+    #[serde(default)]
+    rust_version: Option<String>,
+    #[serde(default)]
+    features: BTreeMap<String, Vec<String>>,
     dependencies: Vec<Dependency>,
 }
 
@@ -108,6 +129,8 @@ impl From<Package> for Crate {
                 .parent()
                 .map(Into::into)
                 .unwrap_or_default(),
+            rust: package.rust_version.unwrap_or_default(),
+            features: package.features,
             needs: needs.map(|d| d.name).collect(),
         }
     }
@@ -128,6 +151,8 @@ mod tests {
             version: "0.1.0".to_owned(),
             manifest_path: format!("crates/{name}/Cargo.toml").into(),
             publish,
+            rust_version: None,
+            features: BTreeMap::new(),
             dependencies: needs.collect(),
         }
     }

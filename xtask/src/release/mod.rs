@@ -1,20 +1,26 @@
 //! `cargo xtask release`: what must hold before a crate is published, and publishing itself.
 //!
-//! It only puts well-known tools in order: `cargo semver-checks` compares with the last release, `cargo hack` tries the
-//! features, `cargo release` changes versions, `cargo publish` packs, builds and uploads. Tools that are not installed
-//! are skipped by name in a dry run and required by `--execute`. `RELEASING.md` explains how to use it.
+//! It only puts well-known tools in order: `cargo semver-checks` compares with the last release, `cargo release` changes
+//! versions, `cargo publish` packs, builds and uploads. Tools that are not installed are skipped by name in a dry run and
+//! required by `--execute`. `RELEASING.md` explains how to use it.
 
 mod alone;
 mod api;
 mod changelog;
 mod check;
 mod crates;
+mod features;
+mod git;
+mod packages;
 mod publish;
+mod toolchain;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
+use crate::test::report::Report;
 use crates::Crate;
+use git::Repo;
 
 /// Check that the crates can be published, or publish them.
 #[derive(Debug, clap::Args)]
@@ -42,6 +48,9 @@ enum Task {
         /// Write the listings of the public API instead of comparing them.
         #[arg(long)]
         fix: bool,
+        /// Check only this, by its name in the summary; may be repeated. What is done with packages needs `packages`.
+        #[arg(long, value_name = "NAME", conflicts_with = "fix")]
+        only: Vec<String>,
     },
 }
 
@@ -73,20 +82,45 @@ impl Level {
 /// Fails with one line for each thing that stands in the way.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let all = crates::published()?;
-    if let Some(Task::Check { fix: true }) = args.task {
-        return api::write(&all);
+    if let Some(Task::Check { fix, only }) = &args.task {
+        return if *fix {
+            api::write(&all)
+        } else {
+            check::run(&all, &all, None, only).finish()
+        };
     }
     let chosen = choose(&all, &args.crates)?;
-    if args.task.is_some() || !args.execute {
-        let report = check::run(&all, &chosen);
-        if args.task.is_none() {
-            publish::print_plan(&chosen, args.level)?;
-        }
-        return report.finish();
+    if args.execute {
+        Repo::here().expect_clean()?;
     }
-    let report = check::run(&all, &chosen);
-    report.finish()?;
-    publish::run(&chosen, args.level)
+    let report = check::run(&all, &chosen, args.level, &[]);
+    if args.execute {
+        report.finish()?;
+        return publish::run(&chosen, args.level);
+    }
+    publish::print_plan(&chosen, args.level)?;
+    report.finish()
+}
+
+/// All that `--dry-run` checks, for a longer report.
+///
+/// # Errors
+///
+/// Fails when the crates or what is published of them cannot be listed.
+pub(crate) fn dry_run() -> Result<Report> {
+    let all = crates::published()?;
+    let report = check::run(&all, &all, None, &[]);
+    publish::print_plan(&all, None)?;
+    Ok(report)
+}
+
+/// The names of all published crates, each behind those that it depends on.
+///
+/// # Errors
+///
+/// Fails when cargo cannot list them.
+pub(crate) fn names() -> Result<Vec<String>> {
+    Ok(crates::published()?.into_iter().map(|c| c.name).collect())
 }
 
 fn choose(all: &[Crate], names: &[String]) -> Result<Vec<Crate>> {

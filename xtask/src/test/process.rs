@@ -100,6 +100,17 @@ pub(crate) fn probe(program: &str, args: &[&str]) -> Option<String> {
     })
 }
 
+/// Whether cargo failed because it could not reach what it needs from elsewhere.
+pub(crate) fn is_offline(finished: &Finished) -> bool {
+    const SIGNS: [&str; 4] = [
+        "Could not resolve host",
+        "failed to download",
+        "failed to fetch",
+        "--offline was specified",
+    ];
+    !finished.status.success() && SIGNS.iter().any(|sign| finished.output.contains(sign))
+}
+
 fn show(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -149,6 +160,18 @@ mod tests {
         let mut lines: Vec<_> = finished.output.lines().collect();
         lines.sort_unstable();
         assert_eq!(lines, ["err", "out"]);
+    }
+
+    #[test]
+    fn a_missing_network_is_not_any_failure() {
+        for (script, expected) in [
+            ("echo failed to fetch advisory database; exit 1", true),
+            ("echo failed to fetch, trying again", false),
+            ("echo no such version; exit 1", false),
+        ] {
+            let finished = run(Command::new("sh").args(["-c", script])).unwrap();
+            assert_eq!(is_offline(&finished), expected, "{script}");
+        }
     }
 
     #[test]
