@@ -3,14 +3,12 @@
 use std::process::Command;
 
 use anyhow::Result;
-use clap::Parser as _;
 
-use crate::cli::Cli;
+use crate::cli::task;
 use crate::interop::Tools;
-use crate::test;
-use crate::test::counts::Counts;
-use crate::test::process;
 use crate::test::report::{Outcome, Report};
+use crate::test::{counts, process};
+use crate::{docs, release, test};
 
 /// Runs every step and prints the summary.
 ///
@@ -23,28 +21,17 @@ pub(crate) fn run() -> Result<()> {
     report.run("fmt", || {
         check(tools.cargo().args(["fmt", "--all", "--check"]))
     });
-    report.run("codegen", || task(&["codegen", "--check"]));
     report.run("tidy", || task(&["tidy"]));
-    report.run("deny", || deny(&tools));
+    report.run("workflows", || workflows(&tools));
+    report.run("deny", || deny(&tools, &["bans", "licenses", "sources"]));
+    report.run("advisories", || deny(&tools, &["advisories"]));
     report.run("clippy", || {
-        check(tools.cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        let args = ["clippy", "--workspace", "--all-targets"];
+        check(tools.cargo().args(args).args(["--", "-D", "warnings"]))
     });
     report.extend(test::suites());
-    report.run("docs", || {
-        check(
-            tools
-                .cargo()
-                .args(["doc", "--no-deps", "--workspace"])
-                .env("RUSTDOCFLAGS", "-D warnings"),
-        )
-    });
+    report.run("docs", || docs::suite(&tools));
+    report.extend(release::dry_run()?);
     report.finish()
 }
 
@@ -52,28 +39,25 @@ fn check(command: &mut Command) -> Result<Outcome> {
     Ok(Outcome::of_check(&process::run(command)?))
 }
 
-/// Another task of this program. It runs in this process, since the tests may replace the file
-/// that was started.
-fn task(args: &[&str]) -> Result<Outcome> {
-    Cli::try_parse_from([&["xtask"], args].concat())?.run()?;
-    Ok(Outcome::Ran(Counts {
-        passed: 1,
-        ..Counts::default()
-    }))
+fn workflows(tools: &Tools) -> Result<Outcome> {
+    let folder = tools.npm_ci("tests/workflows")?;
+    let finished = process::run(tools.node()?.arg(folder.join("lint.mjs")))?;
+    Ok(Outcome::of(&finished, counts::script(&finished.output)))
 }
 
-fn deny(tools: &Tools) -> Result<Outcome> {
+fn deny(tools: &Tools, checks: &[&str]) -> Result<Outcome> {
     if process::probe("cargo", &["deny", "--version"]).is_none() {
         return Ok(Outcome::Skipped(
             "no cargo-deny; `cargo install cargo-deny --locked`".to_owned(),
         ));
     }
-    check(tools.cargo().args([
-        "deny",
-        "--workspace",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ]))
+    let mut cargo = tools.cargo();
+    cargo.args(["deny", "--workspace", "check"]).args(checks);
+    let finished = process::run(&mut cargo)?;
+    if process::is_offline(&finished) {
+        return Ok(Outcome::Skipped(
+            "the list of advisories cannot be reached".to_owned(),
+        ));
+    }
+    Ok(Outcome::of_check(&finished))
 }
