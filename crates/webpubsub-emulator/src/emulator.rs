@@ -8,7 +8,7 @@ mod user_events;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
-use tokio::{runtime::Handle, sync::broadcast};
+use tokio::runtime::Handle;
 use url::Url;
 use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString};
 use webpubsub_protocol::name::HubName;
@@ -26,7 +26,7 @@ use crate::{
     hub::{State, Upstream},
     service::Service,
     settings::Settings,
-    tap::Tapped,
+    tap::TapReceiver,
 };
 
 /// An emulated Web PubSub resource that serves REST calls and WebSocket clients.
@@ -215,9 +215,10 @@ impl Emulator {
         self.service.counters().counts()
     }
 
-    /// Requests and frames from now on. Costs nothing while nobody listens; who reads too slowly misses the oldest.
+    /// Everything that passes from now on: requests, connections, frames, and events with what handlers answer. Costs
+    /// nothing while nobody listens. A listener that is more than 1024 entries behind misses the oldest.
     #[must_use]
-    pub fn tap(&self) -> broadcast::Receiver<Tapped> {
+    pub fn tap(&self) -> TapReceiver {
         self.service.tap().listen()
     }
 

@@ -63,6 +63,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::hub::{HubSettings, OutboxLimits};
+    use crate::tap::Tap;
 
     fn hub(name: &str) -> Arc<Hub> {
         let limits = OutboxLimits {
@@ -82,7 +83,15 @@ mod tests {
         };
         let name = HubName::new(name).expect("a name");
         let changes = watch::Sender::new(0);
-        Hub::new(name, Clock::manual(), settings, None, changes, None)
+        Hub::new(
+            name,
+            Clock::manual(),
+            settings,
+            None,
+            changes,
+            None,
+            Tap::new(),
+        )
     }
 
     #[tokio::test]

@@ -32,6 +32,6 @@ pub use handlers::{
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]
 pub use hub::driven;
-pub use hub::{ConnectionSnapshot, HubSnapshot, State};
+pub use hub::{ConnectionSnapshot, HubSnapshot, MessageKind, State};
 pub use settings::WELL_KNOWN_KEY;
-pub use tap::Tapped;
+pub use tap::{Direction, Excerpt, TapReceiver, Tapped};

@@ -94,7 +94,7 @@ impl Service {
         user_events: Option<Arc<dyn Upstream>>,
         hub_options: BTreeMap<HubName, HubOptions>,
     ) -> Arc<Self> {
-        let (counters, tap) = (Arc::new(Counters::default()), Arc::new(Tap::new()));
+        let (counters, tap) = (Arc::new(Counters::default()), Tap::new());
         let context = handlers::Context {
             clock: clock.clone(),
             concurrency: settings.limits.handler_requests,
@@ -143,7 +143,7 @@ impl Service {
         &self.counters
     }
 
-    pub(crate) fn tap(&self) -> &Tap {
+    pub(crate) fn tap(&self) -> &Arc<Tap> {
         &self.tap
     }
 
@@ -182,6 +182,7 @@ impl Service {
             self.seed,
             self.changes.clone(),
             Some(Arc::new(self.handlers.clone())),
+            Arc::clone(&self.tap),
         );
         hub.set_group_events(self.handlers.group_events(name));
         hubs.insert(&hub);

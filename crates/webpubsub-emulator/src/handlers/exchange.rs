@@ -16,7 +16,7 @@ use super::probe::{self, Question, Refused};
 use super::request::{Event, Stamp};
 use super::session::Turn;
 use super::settings::EventHandler;
-use crate::tap::Tapped;
+use crate::tap::{Excerpt, Tapped};
 
 /// Why an event was not handled.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +50,15 @@ impl Handlers {
         turn: Turn,
         judge: impl FnOnce(Answer) -> Result<T, Unusable>,
     ) -> Result<T, Failure> {
-        let mut status = None;
+        let context = &self.0.context;
+        let began = context.clock.mono();
+        let (mut status, mut excerpt) = (None, None);
         let answer = self.exchange(handler, event, turn).await;
         let result = answer.and_then(|answer| {
             status = Some(answer.status.as_u16());
+            excerpt = context.tap.is_open().then(|| Excerpt::of(&answer.body));
             judge(answer).map_err(Failure::from)
         });
-        let context = &self.0.context;
         context.counters.handler_calls.add(1);
         if let Err(failure) = &result {
             let (hub, connection, target) = (&event.hub, &event.connection_id, &handler.target);
@@ -75,8 +77,11 @@ impl Handlers {
             connection_id: event.connection_id.clone(),
             event: event.kind.name().to_owned(),
             event_id: event.id,
+            request: (event.kind != EventType::Connect).then(|| Excerpt::of(&event.body)),
             status,
+            answer: excerpt,
             succeeded: result.is_ok(),
+            took: context.clock.mono().saturating_duration_since(began),
         });
         result
     }

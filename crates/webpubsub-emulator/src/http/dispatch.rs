@@ -17,6 +17,7 @@ pub(super) async fn dispatch(
     request: Request<Body>,
 ) -> Option<Response> {
     service.counters().requests.add(1);
+    let began = service.clock().mono();
     let method = request.method().clone();
     // Without the query, which may hold a token.
     let path = request.uri().path().to_owned();
@@ -32,12 +33,12 @@ pub(super) async fn dispatch(
         }
         Ok(()) => contain(&method, &path, route(service, request)).await,
     };
-    let status = response.as_ref().map(|response| response.status().as_u16());
-    tracing::debug!(%method, path, status, "answered");
     service.tap().emit(|| Tapped::Request {
         method: method.to_string(),
         path,
-        status,
+        operation: response.as_ref().and_then(rest::operation_of),
+        status: response.as_ref().map(|it| it.status().as_u16()),
+        took: service.clock().mono().saturating_duration_since(began),
     });
     response
 }

@@ -27,6 +27,8 @@ pub(crate) struct Effects {
     pub(super) notices: Vec<Notice>,
     /// Calls that nobody waits for any more.
     pub(super) cancelled: Vec<CallToken>,
+    /// Connections that ended, and why in words.
+    pub(super) ended: Vec<(ConnectionId, ByteString)>,
     /// Whether the earliest deadline moved forward.
     pub(super) deadline_moved: bool,
     /// Whether connections, groups or permissions changed.

@@ -368,7 +368,9 @@ impl HubState {
         }
         self.tell(key, NoticeKind::Disconnected(end.reason()), effects);
         effects.changed = true;
-        self.take(key).map(|connection| connection.outbox)
+        let connection = self.take(key)?;
+        effects.ended.push((connection.id, end.reason()));
+        Some(connection.outbox)
     }
 
     /// Nobody waits for the connection's handler call any more, nor for what waits behind it.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use webpubsub_protocol::frame::protobuf::MessageNumber;
-use webpubsub_protocol::frame::{Message, SequenceId, ServerFrame, json, protobuf};
+use webpubsub_protocol::frame::{Message, Sender, SequenceId, ServerFrame, json, protobuf};
+use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
+use super::kept;
+use super::kind::MessageKind;
 use super::wire::{FrameKind, WireFrame, with_head};
 
 /// What a sequence id adds to a frame, at most.
@@ -43,35 +45,50 @@ impl From<Subprotocol> for WireForm {
 
 /// One WebSocket data frame for one connection alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Frame {
-    Text(ByteString),
-    Binary(Bytes),
+pub(crate) struct Frame {
+    kind: MessageKind,
+    opcode: FrameKind,
+    bytes: Bytes,
 }
 
 impl Frame {
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-        }
+        self.bytes.len()
+    }
+
+    pub(crate) const fn kind(&self) -> MessageKind {
+        self.kind
     }
 
     /// A frame of the service; `None` where the wire form has no frames.
     pub(crate) fn of(form: WireForm, frame: &ServerFrame) -> Option<Self> {
-        match form {
-            WireForm::Raw => None,
-            WireForm::Json => Some(Self::Text(json::encode_server(frame).into())),
-            WireForm::Protobuf => Some(Self::Binary(protobuf::encode_server(frame))),
+        let (opcode, bytes) = match form {
+            WireForm::Raw => return None,
+            WireForm::Json => (FrameKind::Text, json::encode_server(frame).into()),
+            WireForm::Protobuf => (FrameKind::Binary, protobuf::encode_server(frame)),
+        };
+        let kind = MessageKind::of_server(frame);
+        Some(Self {
+            kind,
+            opcode,
+            bytes,
+        })
+    }
+
+    /// Any text.
+    #[cfg(test)]
+    pub(crate) fn text(text: &str) -> Self {
+        Self {
+            kind: MessageKind::Other,
+            opcode: FrameKind::Text,
+            bytes: Bytes::copy_from_slice(text.as_bytes()),
         }
     }
 }
 
 impl From<Frame> for WireFrame {
     fn from(frame: Frame) -> Self {
-        match frame {
-            Frame::Text(text) => Self::new(FrameKind::Text, text.into_bytes()),
-            Frame::Binary(bytes) => Self::new(FrameKind::Binary, bytes),
-        }
+        Self::new(frame.opcode, frame.bytes)
     }
 }
 
@@ -103,6 +120,8 @@ pub(crate) struct Encoded {
     kind: FrameKind,
     expires: Option<Instant>,
     numbering: Numbering,
+    message_kind: MessageKind,
+    group: Option<GroupName>,
 }
 
 /// How a sequence id goes into a payload.
@@ -148,6 +167,8 @@ impl Draft {
                 kind,
                 expires: self.expires,
                 numbering,
+                message_kind: self.content.kind(),
+                group: self.content.group().map(kept::group),
             })
         };
         match (form, &self.content) {
@@ -179,7 +200,39 @@ impl Draft {
     }
 }
 
+impl Content {
+    const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Message(_) => MessageKind::Message,
+            Self::State(frame) => MessageKind::of_server(frame),
+        }
+    }
+
+    const fn group(&self) -> Option<&GroupName> {
+        match self {
+            Self::Message(message) => match &message.from {
+                Sender::Group { group, .. } => Some(group),
+                Sender::Server => None,
+            },
+            Self::State(
+                ServerFrame::GroupStateSnapshot { group, .. }
+                | ServerFrame::GroupStateUpdate { group, .. },
+            ) => Some(group),
+            Self::State(_) => None,
+        }
+    }
+}
+
 impl Encoded {
+    pub(crate) const fn kind(&self) -> MessageKind {
+        self.message_kind
+    }
+
+    /// The group that it comes from.
+    pub(crate) const fn group(&self) -> Option<&GroupName> {
+        self.group.as_ref()
+    }
+
     /// Whether the time to live is over.
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
@@ -238,9 +291,8 @@ fn raw_payload(message: &Message) -> Option<(FrameKind, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use webpubsub_protocol::frame::{GroupStateItem, Sender};
+    use webpubsub_protocol::frame::GroupStateItem;
     use webpubsub_protocol::metadata::Metadata;
-    use webpubsub_protocol::name::GroupName;
 
     use super::*;
 

@@ -15,6 +15,7 @@ mod end;
 mod frames;
 mod group_state;
 mod kept;
+mod kind;
 mod lifecycle;
 mod membership;
 mod message;
@@ -49,6 +50,7 @@ pub(crate) use effect::{
     CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall,
 };
 pub(crate) use end::{CONNECTION_ENDED, End, Violation};
+pub use kind::MessageKind;
 pub(crate) use lifecycle::{
     Admission, Attachment, Gone, Negotiated, OPEN_TIMEOUT, OpenRequest, Overrides, Ticket,
 };
@@ -66,6 +68,7 @@ pub(crate) use wire::{FrameKind, WireFrame};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
 use crate::refusal::Refusal;
+use crate::tap::{Tap, Tapped};
 
 /// Who handles the events of a hub.
 pub(crate) trait Upstream: Send + Sync {
@@ -98,6 +101,7 @@ pub(crate) struct Hub {
     /// Counts the changes of all hubs, for those who wait for one.
     changes: watch::Sender<u64>,
     upstream: Option<Arc<dyn Upstream>>,
+    tap: Arc<Tap>,
     calls: Mutex<BTreeMap<CallToken, AbortHandle>>,
     deadline_moved: Arc<Notify>,
     /// Stops the deadline keeper when the hub is dropped.
@@ -112,6 +116,7 @@ impl Hub {
         seed: Option<u64>,
         changes: watch::Sender<u64>,
         upstream: Option<Arc<dyn Upstream>>,
+        tap: Arc<Tap>,
     ) -> Arc<Self> {
         let ids = Ids::new(seed, name.as_str());
         let deadline_moved = Arc::new(Notify::new());
@@ -123,6 +128,7 @@ impl Hub {
             state: Mutex::new(HubState::new(settings, ids)),
             changes,
             upstream,
+            tap,
             calls: Mutex::default(),
             deadline_moved: Arc::clone(&deadline_moved),
             _keeper: stop.clone().drop_guard(),
@@ -180,6 +186,13 @@ impl Hub {
             for notice in effects.notices {
                 upstream.notify(&self.name, notice);
             }
+        }
+        for (connection_id, reason) in effects.ended {
+            self.tap.emit(|| Tapped::Ended {
+                hub: self.name.clone(),
+                connection_id,
+                reason: reason.to_string(),
+            });
         }
         if effects.deadline_moved {
             self.deadline_moved.notify_one();

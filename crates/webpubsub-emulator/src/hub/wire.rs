@@ -130,6 +130,12 @@ impl WireFrame {
         at
     }
 
+    /// The payload, byte by byte.
+    pub(crate) fn payload_bytes(&self) -> impl Iterator<Item = u8> + '_ {
+        let head = self.len() - self.payload;
+        self.parts().into_iter().flatten().copied().skip(head)
+    }
+
     /// The payload in one piece.
     #[cfg(any(test, feature = "__simulation"))]
     pub(crate) fn payload(&self) -> Bytes {
@@ -237,6 +243,7 @@ mod tests {
             assert_eq!(left.collect::<Vec<_>>(), whole[skip..], "{skip}");
         }
         assert_eq!(frame.payload(), "abcdefgh");
+        assert!(frame.payload_bytes().eq(*b"abcdefgh"));
         let mut few = [IoSlice::new(&[]); 1];
         assert_eq!(frame.fill(0, &mut few, 0), 1);
     }

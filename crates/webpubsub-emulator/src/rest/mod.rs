@@ -49,7 +49,9 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-reque
 pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
     let (request, mut body) = request.into_parts();
     let head = request.method == Method::HEAD;
-    let (mut response, names_versions) = match answer(service, &request, &mut body).await {
+    let mut operation = None;
+    let answered = answer(service, &request, &mut body, &mut operation).await;
+    let (mut response, names_versions) = match answered {
         Ok(answer) => (answer.into_response(), true),
         Err(error) => {
             let (method, path) = (&request.method, request.uri.path());
@@ -65,13 +67,27 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
         headers.insert(VERSIONS, HeaderValue::from_static(SUPPORTED_VERSIONS));
     }
     echo_request_id(&request.headers, headers);
+    if let Some(operation) = operation {
+        response.extensions_mut().insert(Called(operation));
+    }
     response
+}
+
+/// The operation that an answer is of, as long as the answer is in this process.
+#[derive(Debug, Clone, Copy)]
+struct Called(&'static str);
+
+/// The name of the operation that was called, if there is such a one.
+pub(crate) fn operation_of(response: &Response) -> Option<&'static str> {
+    let called = response.extensions().get::<Called>();
+    called.map(|&Called(name)| name)
 }
 
 async fn answer(
     service: &Arc<Service>,
     request: &Parts,
     body: &mut Body,
+    called: &mut Option<&'static str>,
 ) -> Result<Answer, RestError> {
     let settings = service.settings();
     let path = request.uri.path();
@@ -80,6 +96,7 @@ async fn answer(
         Route::WrongMethod(allow) => return Err(RestError::unknown_method(allow)),
         Route::NotFound => return Err(RestError::unknown_path()),
     };
+    *called = Some(operation.name);
     let slash = encoded_slash(settings);
     let Parsed { call, kept_slash } =
         params::parse(operation.id, &captures, request.uri.query(), slash)

@@ -214,7 +214,7 @@ fn recover(
     match attached {
         Ok((hub, attachment)) => {
             if attachment.admission == Admission::TakenOver {
-                tracing::debug!(
+                tracing::info!(
                     connection = connection_id,
                     "taken over from an earlier socket"
                 );

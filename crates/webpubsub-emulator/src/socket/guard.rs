@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::hub::{Attachment, End, Gone, Hub};
+use crate::hub::{Admission, Attachment, End, Gone, Hub};
 use crate::service::{Service, SocketKey};
+use crate::tap::Tapped;
 
 /// A socket's hold on its connection: dropped, the connection knows that the socket is gone.
 pub(super) struct SocketGuard {
@@ -17,7 +18,11 @@ pub(super) struct SocketGuard {
 impl SocketGuard {
     pub(super) fn new(service: Arc<Service>, hub: Arc<Hub>, attachment: Attachment) -> Self {
         service.counters().connections_opened.add(1);
-        tracing::debug!(hub = %hub.name(), connection = %attachment.connection_id, "opened");
+        service.tap().emit(|| Tapped::Opened {
+            hub: hub.name().clone(),
+            connection_id: attachment.connection_id.clone(),
+            recovered: attachment.admission != Admission::Opened,
+        });
         Self {
             key: service.sockets().add(),
             service,
@@ -53,8 +58,5 @@ impl Drop for SocketGuard {
         self.gone(Gone::Lost);
         self.service.counters().connections_closed.add(1);
         self.service.sockets().remove(self.key);
-        tracing::debug!(
-            hub = %self.hub.name(), connection = %self.attachment.connection_id, "closed"
-        );
     }
 }

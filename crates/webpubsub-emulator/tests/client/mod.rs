@@ -9,6 +9,7 @@ mod options;
 mod protobuf;
 mod raw;
 mod recovery;
+mod tap;
 mod tokens;
 mod upgrade;
 mod user_events;

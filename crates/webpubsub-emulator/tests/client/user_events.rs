@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::Message;
-use webpubsub_emulator::{Emulator, Tapped, UserEvent, UserEventFailed, UserEventReply};
+use webpubsub_emulator::{Direction, Emulator, Tapped, UserEvent, UserEventFailed, UserEventReply};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
@@ -381,7 +381,14 @@ async fn frames_that_wait_for_a_call_are_bounded() {
         assert_eq!(calls.begun().await.event_id, handled + 1);
         let most = SENT.min(handled + WAITING);
         while read < most {
-            if let Tapped::FrameIn { .. } = tap.recv().await.expect("no frame is missed") {
+            let entry = tap.recv().await.expect("no frame is missed");
+            if matches!(
+                entry,
+                Tapped::Frame {
+                    direction: Direction::In,
+                    ..
+                }
+            ) {
                 read += 1;
             }
         }

@@ -41,18 +41,29 @@ async fn requests_are_counted_and_tapped_without_their_query() {
     )
     .await;
     health(&emulator, "Host: evil.example\r\n").await;
-    let request = |method: &str, path: &str, status| Tapped::Request {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        status: Some(status),
-    };
-    let Ok(Tapped::Request { path, .. }) = tap.recv().await else {
-        panic!("no request")
-    };
-    assert_eq!(path, "/client/hubs/chat");
-    assert_eq!(
-        tap.recv().await.unwrap(),
-        request("HEAD", "/api/health", 421)
-    );
-    assert_eq!(emulator.counts().requests, 3);
+    health(&emulator, LOCALHOST).await;
+    for expected in [
+        ("GET", "/client/hubs/chat", None, Some(400)),
+        ("HEAD", "/api/health", None, Some(421)),
+        (
+            "HEAD",
+            "/api/health",
+            Some("HealthApi_GetServiceStatus"),
+            Some(200),
+        ),
+    ] {
+        let Ok(Tapped::Request {
+            method,
+            path,
+            operation,
+            status,
+            ..
+        }) = tap.recv().await
+        else {
+            panic!("no request")
+        };
+        let request = (method.as_str(), path.as_str(), operation, status);
+        assert_eq!(request, expected);
+    }
+    assert_eq!(emulator.counts().requests, 4);
 }

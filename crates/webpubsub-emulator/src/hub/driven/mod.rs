@@ -113,6 +113,7 @@ impl DrivenHub {
         let result = change(&mut self.state, now, &mut self.effects);
         self.effects.wakes.drain(..).for_each(Waker::wake);
         self.effects.crowded.clear();
+        self.effects.ended.clear();
         result
     }
 

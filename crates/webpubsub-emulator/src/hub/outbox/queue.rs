@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use webpubsub_protocol::frame::SequenceId;
+use webpubsub_protocol::name::GroupName;
 
 use super::OutboxLimits;
+use crate::hub::kind::MessageKind;
 use crate::hub::message::{Encoded, Frame};
 use crate::hub::wire::WireFrame;
 
@@ -35,6 +37,14 @@ pub(super) struct Queue {
 }
 
 impl Waiting {
+    /// What it is, and the group that it comes from.
+    pub(crate) fn label(&self) -> (MessageKind, Option<GroupName>) {
+        match &self.item {
+            Item::Message(message) => (message.kind(), message.group().cloned()),
+            Item::Control(frame) => (frame.kind(), None),
+        }
+    }
+
     pub(super) fn new(item: Item, id: Option<SequenceId>) -> Self {
         Self { item, id }
     }

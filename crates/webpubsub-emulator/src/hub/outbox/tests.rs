@@ -16,7 +16,7 @@ struct Tested {
 }
 
 fn control(text: &str) -> Item {
-    Item::Control(Frame::Text(text.into()))
+    Item::Control(Frame::text(text))
 }
 
 fn encoded(text: &str, expires: Option<Instant>) -> Arc<Encoded> {
@@ -78,7 +78,7 @@ impl Tested {
     /// The connection's next socket. The one before lets go later.
     fn attach(&mut self, first: Option<&str>) {
         self.epoch = self.epoch.next();
-        let first = first.map(|text| Frame::Text(text.into()));
+        let first = first.map(Frame::text);
         self.outbox
             .attach(self.now, self.epoch, first, &mut Vec::new());
     }
@@ -206,7 +206,7 @@ fn a_close_comes_after_what_waits_and_only_once() {
     let it = Tested::strict(false, 1, 100);
     it.say("a").expect("room");
     let wakes = &mut Vec::new();
-    let bye = |text: &str| Some(Frame::Text(text.into()));
+    let bye = |text: &str| Some(Frame::text(text));
     it.outbox.close(bye("bye"), close(it.now), wakes);
     let other = Close {
         code: 1001,

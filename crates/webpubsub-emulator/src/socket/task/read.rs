@@ -12,10 +12,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{Phase, SocketTask, Turn, close_frame};
-use crate::hub::{Attachment, CLOSE_DRAIN, Found, FrameKind, WireFrame};
+use crate::hub::{
+    Attachment, CLOSE_DRAIN, End, Found, FrameKind, MessageKind, Received, WireFrame,
+};
 use crate::socket::decode;
 use crate::socket::reader::Farewell;
-use crate::tap::Tapped;
+use crate::tap::{Direction, Excerpt, Tapped};
 
 /// What is read from the transport at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -81,12 +83,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
     fn take(&mut self, message: Message, now: Instant) -> bool {
         let received = match message {
             Message::Text(text) => {
-                self.count_in(text.len());
-                self.decoder.text(text)
+                let passing = self.count_in(text.as_bytes());
+                let received = self.decoder.text(text);
+                self.tap_in(passing, &received);
+                received
             }
             Message::Binary(bytes) => {
-                self.count_in(bytes.len());
-                self.decoder.binary(bytes)
+                let passing = self.count_in(&bytes);
+                let received = self.decoder.binary(bytes);
+                self.tap_in(passing, &received);
+                received
             }
             Message::Ping(payload) => {
                 self.writer
@@ -147,14 +153,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
             None => Continue(false),
         }
     }
-    fn count_in(&self, bytes: usize) {
-        let counters = self.guard.service.counters();
-        counters.frames_in.add(1);
-        counters.bytes_in.add(bytes as u64);
-        self.guard.service.tap().emit(|| Tapped::FrameIn {
+    /// Counts a message. Returns its size and beginning when somebody wants to see it.
+    fn count_in(&self, payload: &[u8]) -> Option<(usize, Excerpt)> {
+        let service = &self.guard.service;
+        service.counters().frames_in.add(1);
+        service.counters().bytes_in.add(payload.len() as u64);
+        let is_tapped = service.tap().is_open();
+        is_tapped.then(|| (payload.len(), Excerpt::of(payload)))
+    }
+
+    fn tap_in(&self, passing: Option<(usize, Excerpt)>, received: &Result<Received, End>) {
+        let Some((bytes, excerpt)) = passing else {
+            return;
+        };
+        let received = received.as_ref().ok();
+        self.guard.service.tap().emit(|| Tapped::Frame {
             hub: self.guard.hub.name().clone(),
             connection_id: self.guard.attachment.connection_id.clone(),
+            direction: Direction::In,
+            kind: received.map_or(MessageKind::Invalid, Received::kind),
+            group: received.and_then(Received::group),
             bytes,
+            excerpt: Some(excerpt),
         });
     }
 }

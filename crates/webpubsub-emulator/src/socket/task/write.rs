@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use webpubsub_protocol::name::GroupName;
 
 use super::{Phase, SocketTask, Turn, close_frame};
-use crate::hub::{Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, WireFrame};
+use crate::hub::{Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, MessageKind, WireFrame};
 use crate::socket::reader::Farewell;
-use crate::tap::Tapped;
+use crate::tap::{Direction, Excerpt, Tapped};
 
 /// What is taken from the outbox at once.
 const BATCH: Batch = Batch {
@@ -60,10 +61,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
             self.writer.reserve(batch.len());
             let mut bytes = 0;
             let frames = batch.len();
+            let is_tapped = self.guard.service.tap().is_open();
             for waiting in batch {
+                let label = is_tapped.then(|| waiting.label());
                 let frame = WireFrame::from(waiting);
                 bytes += frame.payload_len();
-                self.tap_out(&frame);
+                if let Some((kind, group)) = label {
+                    self.tap_out(kind, group, &frame);
+                }
                 self.writer.push(frame);
             }
             let counters = self.guard.service.counters();
@@ -126,11 +131,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
             }
         }
     }
-    fn tap_out(&self, frame: &WireFrame) {
-        self.guard.service.tap().emit(|| Tapped::FrameOut {
+    fn tap_out(&self, kind: MessageKind, group: Option<GroupName>, frame: &WireFrame) {
+        let bytes = frame.payload_len();
+        self.guard.service.tap().emit(|| Tapped::Frame {
             hub: self.guard.hub.name().clone(),
             connection_id: self.guard.attachment.connection_id.clone(),
-            bytes: frame.payload_len(),
+            direction: Direction::Out,
+            kind,
+            group,
+            bytes,
+            // It brings the reconnection token.
+            excerpt: (kind != MessageKind::Connected)
+                .then(|| Excerpt::of_parts(frame.payload_bytes(), bytes)),
         });
     }
 }

@@ -1,0 +1,79 @@
+//! What the tap shows of a connection.
+
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use webpubsub_emulator::{Direction, MessageKind, Tapped};
+
+use super::{ALL_GROUPS, Client, PATIENCE, RELIABLE, emulator, request};
+
+#[tokio::test]
+async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens() {
+    let emulator = emulator().await;
+    let mut tap = emulator.tap();
+    let url = emulator.client_access_url("chat", "ana", &ALL_GROUPS);
+    let mut client = Client::open(request(&url, Some(RELIABLE))).await;
+    let connected = client.text().await;
+    for (frame, answers) in [
+        (r#"{"type":"joinGroup","group":"g","ackId":1}"#, 1),
+        (
+            r#"{"type":"sendToGroup","group":"g","data":"hi","ackId":2}"#,
+            2,
+        ),
+    ] {
+        client.say(frame).await;
+        for _ in 0..answers {
+            client.text().await;
+        }
+    }
+    let close = CloseFrame {
+        code: 1000.into(),
+        reason: "done".into(),
+    };
+    client.send(Message::Close(Some(close))).await;
+    let gone = emulator.wait_until(|state| state.connections("chat") == 0);
+    tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+
+    let mut seen = Vec::new();
+    while let Ok(entry) = tap.try_recv() {
+        match entry {
+            Tapped::Opened { recovered, .. } => seen.push(format!("opened {recovered}")),
+            Tapped::Ended { reason, .. } => seen.push(format!("ended {reason}")),
+            Tapped::Frame {
+                direction,
+                kind,
+                group,
+                bytes,
+                excerpt,
+                ..
+            } => {
+                if kind == MessageKind::Connected {
+                    assert_eq!((bytes, excerpt), (connected.len(), None));
+                } else {
+                    let excerpt = excerpt.expect("nothing is secret in it");
+                    assert_eq!(excerpt.as_bytes().len(), bytes);
+                    assert!(excerpt.is_whole() && excerpt.as_bytes().starts_with(b"{"));
+                }
+                let arrow = match direction {
+                    Direction::In => "->",
+                    Direction::Out => "<-",
+                };
+                let group = group.as_ref().map_or("-", |group| group.as_str());
+                seen.push(format!("{arrow} {kind} {group}"));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(
+        seen,
+        [
+            "opened false",
+            "<- connected -",
+            "-> joinGroup g",
+            "<- ack -",
+            "-> sendToGroup g",
+            "<- message g",
+            "<- ack -",
+            "ended done",
+        ]
+    );
+}
