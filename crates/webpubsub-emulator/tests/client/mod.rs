@@ -5,6 +5,7 @@ mod closing;
 mod frames;
 mod lifetimes;
 mod malformed;
+mod moved_clock;
 mod options;
 mod protobuf;
 mod raw;

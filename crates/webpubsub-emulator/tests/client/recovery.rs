@@ -12,12 +12,12 @@ use super::{ALL_GROUPS, Client, PATIENCE, RELIABLE, emulator, json_client, reque
 const REFUSED: &str = "The connection could not be recovered.";
 
 /// What a client needs to come back.
-struct Session {
+pub(super) struct Session {
     id: String,
     token: String,
 }
 
-async fn reliable(emulator: &Emulator) -> (Client, Session) {
+pub(super) async fn reliable(emulator: &Emulator) -> (Client, Session) {
     let url = emulator.client_access_url("chat", "ana", &ALL_GROUPS);
     let mut client = Client::open(request(&url, Some(RELIABLE))).await;
     let session = session(&client.text().await);
@@ -43,7 +43,7 @@ fn recovery_url(emulator: &Emulator, hub: &str, session: &Session) -> String {
     )
 }
 
-async fn recover(emulator: &Emulator, session: &Session) -> Client {
+pub(super) async fn recover(emulator: &Emulator, session: &Session) -> Client {
     Client::open(request(
         &recovery_url(emulator, "chat", session),
         Some(RELIABLE),

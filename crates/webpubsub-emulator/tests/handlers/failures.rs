@@ -96,6 +96,23 @@ async fn pauses_count_towards_the_limit_and_time_outs_are_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_clock_that_follows_the_machine_can_be_moved_to_the_time_out() {
+    let mut handler = Handler::new(|_| Reply::Hang);
+    let options = HubOptions::new().event_handler(handler.in_process().system_events([]));
+    let world = World::of(
+        Emulator::builder()
+            .hub("chat", options)
+            .limit(Limit::SilenceLimit, 24 * 60 * 60),
+    )
+    .await;
+    let mut client = world.client("chat", user("u")).await;
+    client.send(EVENT).await;
+    handler.event("e").await;
+    world.emulator.clock().advance(EventHandler::TIMEOUT);
+    assert_eq!(client.json().await["success"], false);
+}
+
+#[tokio::test]
 async fn a_handler_may_have_its_own_limit() {
     let mut handler = Handler::new(|_| Reply::Hang);
     let hasty = handler.in_process().timeout(Duration::from_secs(2));

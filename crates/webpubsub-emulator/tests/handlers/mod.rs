@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::handler::{Handler, Reply, Seen};
 use crate::support::{self, World};
-use webpubsub_emulator::{EventHandler, HubOptions, Limit, SystemEvent};
+use webpubsub_emulator::{Emulator, EventHandler, HubOptions, Limit, SystemEvent};
 use webpubsub_protocol::access::ClientTokenOptions;
 
 const JSON: &str = "json.webpubsub.azure.v1";

@@ -26,8 +26,12 @@ impl World {
 
     /// Starts an emulator with other settings than the default ones.
     pub(crate) async fn with(settings: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> Self {
+        Self::of(settings(Emulator::builder().manual_clock().seed(7))).await
+    }
+
+    /// Starts an emulator with exactly these settings, and the well-known key.
+    pub(crate) async fn of(builder: EmulatorBuilder) -> Self {
         let started = machine_time();
-        let builder = settings(Emulator::builder().manual_clock().seed(7));
         let emulator = builder.start().await.expect("the emulator starts");
         let address = emulator.addresses()[0];
         Self {
