@@ -35,7 +35,7 @@ pub(crate) fn json(
     out.flush()
 }
 
-/// Writes the greeting for people. A key of the user's own is left out: terminals are shared and logged.
+/// Writes the banner for people. A key of the user's own is left out: terminals are shared and logged.
 pub(crate) fn text(
     out: &mut impl Write,
     emulator: &Emulator,

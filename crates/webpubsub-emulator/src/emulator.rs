@@ -158,14 +158,14 @@ impl Emulator {
         .to_owned()
     }
 
-    /// The clock that all deadlines and token lifetimes follow. Can be advanced when the emulator was built with
-    /// [`manual_clock`](EmulatorBuilder::manual_clock).
+    /// The clock that all deadlines and token lifetimes follow. It can be [advanced](Clock::advance), whether it follows the
+    /// machine or was made by [`manual_clock`](EmulatorBuilder::manual_clock).
     #[must_use]
     pub fn clock(&self) -> &Clock {
         self.service.clock()
     }
 
-    /// Who is connected and who is in which group, now.
+    /// The present connections and the groups that they are in.
     #[must_use]
     pub fn state(&self) -> State {
         self.service.snapshot()
@@ -209,7 +209,7 @@ impl Emulator {
         self.service.handlers().try_out(&self.host);
     }
 
-    /// What passed through since the start, counted.
+    /// Counts of what passed through since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.service.counters().counts()
@@ -224,7 +224,7 @@ impl Emulator {
 
     /// Stops in an orderly way: accepts no more, lets requests under way finish, tells every client that the service
     /// goes away (`disconnected` where the subprotocol has it, then close code 1001), tells event handlers of it, and
-    /// waits for all three, at most some seconds.
+    /// waits for all three, for a few seconds at most.
     pub async fn shutdown(self) {
         tokio::join!(self.server.stop(), self.service.shutdown());
     }

@@ -38,7 +38,7 @@ new_key_type! {
     pub(crate) struct SocketKey;
 }
 
-/// The tasks of all sockets, for a shutdown. They themselves never look here while they run.
+/// The tasks of all sockets, for a shutdown. The tasks themselves do not use it while they run.
 #[derive(Default)]
 pub(crate) struct Sockets {
     tasks: Mutex<SlotMap<SocketKey, Option<AbortHandle>>>,
@@ -203,7 +203,7 @@ impl Service {
         state
     }
 
-    /// Changes with every change of a hub.
+    /// Counts the changes of all hubs.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

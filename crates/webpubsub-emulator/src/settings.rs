@@ -91,13 +91,13 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// The well-known key, nothing unusual.
+    /// The well-known key, and the default of every setting.
     fn default() -> Self {
         Self::new(AccessKey::new(WELL_KNOWN_KEY), None)
     }
 }
 
-/// What one client may cost the emulator, and how long things take. Ours where the service publishes no number.
+/// What one client may cost the emulator, and how long things may take. Our own numbers where the service publishes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Connections that have not sent a complete request yet; more wait to be accepted. 512.

@@ -16,11 +16,11 @@ use super::{
     setting::{Origin, Setting, is_true},
 };
 
-/// What is said about handlers that want Azure's identity.
+/// The advice for handlers that need an Azure identity.
 pub(super) const NO_AUTH: &str = "handlers are called without Microsoft Entra tokens: remove it, and let the handler \
                                   check the signature of requests (`ce-signature`) instead";
 
-/// What is said about Event Hubs.
+/// The advice for Event Hubs.
 pub(super) const NO_LISTENERS: &str = "events are not sent to Azure Event Hubs: remove the listeners, and name an event \
                                        handler with a URL for these events instead";
 
@@ -42,10 +42,10 @@ struct Hub {
 /// Whose names and defaults a handler is written with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
-    /// What is not said is taken: all user events, the documented system events.
+    /// Without settings, a handler takes all user events and the documented system events.
     #[default]
     Ours,
-    /// What is not said is not taken.
+    /// Without settings, a handler takes nothing.
     Microsofts,
 }
 

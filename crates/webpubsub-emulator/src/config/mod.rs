@@ -33,7 +33,7 @@ use setting::{Kind, Layer, Setting, Value};
 const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_LOG: &str = "info";
 
-/// What to do after the command line was read.
+/// What to do once the command line has been read.
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(Box<Config>),
@@ -225,7 +225,7 @@ mod tests {
 
     const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
 
-    /// What a command line and an environment come to.
+    /// The configuration that results from a command line and an environment.
     pub(super) fn config(
         arguments: &[&str],
         variables: &[(&str, &str)],

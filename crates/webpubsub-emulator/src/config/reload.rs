@@ -1,8 +1,8 @@
 //! Reading the configuration file again while the emulator runs.
 //!
-//! The file is looked at twice a second rather than watched: what the system tells about changes does not reach a
-//! container whose file is mounted, or a network drive, and is another thing for each way in which editors and
-//! orchestrators replace a file. Its content is the same for all of them, and it is small.
+//! The file is read twice a second rather than watched. The system's notifications do not reach a container whose file is
+//! mounted, or a network drive, and they differ with every way in which editors and orchestrators replace a file. The
+//! content does not, and it is small.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ pub(crate) struct Reload {
     started: Layer,
     /// The hubs that are in force.
     hubs: Hubs,
-    /// What was acted upon.
+    /// The content that was last applied.
     known: Look,
     /// What the last look saw, when that is something else.
     fresh: Option<Look>,

@@ -119,7 +119,7 @@ pub(super) struct Setting<T = Value> {
     pub origin: Origin,
 }
 
-/// Where it was given makes no other value of it: lines of a file move.
+/// Values are equal wherever they were given: the lines of a file move.
 impl<T: PartialEq> PartialEq for Setting<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

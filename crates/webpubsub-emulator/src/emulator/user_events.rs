@@ -109,7 +109,7 @@ impl fmt::Debug for UserEventReply {
 /// A handler could not answer. The client learns `InternalServerError` and nothing else, as from the service; the cause
 /// goes to the emulator's log. A simple client is closed with 1011.
 ///
-/// Like `anyhow::Error` it is made by `?` from any error, and therefore none itself.
+/// As with `anyhow::Error`, `?` converts any error into it, so it cannot be an error itself.
 #[derive(Debug)]
 pub struct UserEventFailed(Box<dyn Error + Send + Sync>);
 

@@ -71,7 +71,7 @@ pub(super) fn state(headers: &HeaderMap) -> Option<HeaderValue> {
 ///
 /// # Errors
 ///
-/// When it refuses the client, or says nothing that can be followed.
+/// The answer refuses the client, or cannot be used.
 pub(super) fn connect(answer: &Answer) -> Result<Accepted, Unusable> {
     succeeded(answer)?;
     if answer.body.trim_ascii().is_empty() {
@@ -148,7 +148,7 @@ fn strings(name: &'static str, value: Value) -> Result<Vec<String>, Unusable> {
 ///
 /// # Errors
 ///
-/// When it tells of a failure, or cannot be handed to a client.
+/// The answer reports a failure, or cannot be passed on to a client.
 pub(super) fn user_event(answer: Answer) -> Result<Reply, Unusable> {
     succeeded(&answer)?;
     let metadata = metadata(&answer.headers).map_err(Unusable::Metadata)?;

@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// Sends a request until it is answered: again after 1, 3 and 5 s when the handler cannot be reached or answers with
-    /// 408 or 5xx. Has no limit of time itself.
+    /// 408 or 5xx. Sets no time limit itself.
     pub(super) async fn send(
         &self,
         target: &Target,
@@ -180,7 +180,7 @@ fn describe(error: reqwest::Error) -> String {
     text
 }
 
-/// Hands a service what a server would: a path, and the host in a header. A panic of it is a failure like any other.
+/// Calls a service as a server would: with a path, and the host in a header. A panic counts as a failure.
 async fn in_process(
     service: HandlerService,
     request: Request<Bytes>,
@@ -204,7 +204,7 @@ async fn in_process(
     }
 }
 
-/// Whether the same request may be answered otherwise in a moment.
+/// Whether the same request may get another answer a moment later.
 fn is_transient(status: StatusCode) -> bool {
     status == StatusCode::REQUEST_TIMEOUT || status.is_server_error()
 }

@@ -59,9 +59,9 @@ pub(super) struct Shared {
     pub(super) request_ids: Mutex<Ids>,
     /// Replaced as a whole; the options of one event never change while it is handled.
     options: Mutex<Arc<BTreeMap<HubName, HubOptions>>>,
-    /// The places for requests of each hub that has handlers.
+    /// Limits the requests in progress of each hub that has handlers.
     places: Mutex<BTreeMap<HubName, Arc<Semaphore>>>,
-    /// The URLs that were tried out, so that a reload tries new ones only.
+    /// The URLs that have been probed, so that a reload probes only new ones.
     tried_out: Mutex<BTreeSet<String>>,
     /// Events come from anywhere, also from a runtime that is about to end.
     runtime: Handle,
@@ -114,7 +114,7 @@ impl Handlers {
         *self.0.options.lock() = Arc::new(options);
     }
 
-    /// Which changes of groups the handlers of a hub want to know.
+    /// Which changes of groups are reported to the handlers of a hub.
     pub(crate) fn group_events(&self, hub: &HubName) -> GroupEvents {
         GroupEvents {
             joined: self.of(hub, &EventType::GroupJoined).is_some(),
@@ -143,7 +143,7 @@ impl Handlers {
     ///
     /// # Errors
     ///
-    /// When it may not, or nobody knows.
+    /// The handler refuses the client, or gives no usable answer.
     pub(crate) async fn connect(
         &self,
         handler: &EventHandler,
@@ -178,7 +178,7 @@ impl Handlers {
         })
     }
 
-    /// Tries the handlers at URLs out that were not tried out before, and logs what they say.
+    /// Probes the handlers at URLs that have not been probed before, and logs the results.
     pub(crate) fn try_out(&self, origin: &str) {
         for (hub, options) in self.options().iter() {
             for handler in options.event_handlers.iter().filter(|it| it.validated) {

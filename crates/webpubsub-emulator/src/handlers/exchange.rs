@@ -30,7 +30,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether the handler did its work: it does not want this client.
+    /// Whether the handler works, but refuses this client.
     fn refuses(&self, event: &EventType) -> bool {
         match self {
             Self::Unusable(Unusable::Status(status)) => {

@@ -1,9 +1,10 @@
-//! Event handlers: whom a hub tells about its clients, and who answers them.
+//! Event handlers: who hears of a hub's clients, and who answers their events.
 //!
-//! [`settings`] says which handler takes which event, [`template`] and [`pattern`] are its parts. [`dispatch`] finds the
-//! handler of an event, [`exchange`] sends it and takes the answer: [`request`] writes the request and [`answer`] reads
-//! the response, both without IO; [`client`] sends and tries again, [`probe`] asks first whether a handler wants events, [`session`] and [`cookies`] are what handlers
-//! leave with a connection. [`doctor`] finds out what is wrong with a handler.
+//! [`settings`] says which handler takes which event; [`template`] and [`pattern`] are its parts. [`dispatch`] finds the
+//! handler of an event, and [`exchange`] sends the event and takes the answer: [`request`] writes the request and [`answer`]
+//! reads the response, both without IO. [`client`] sends and retries, [`probe`] first asks whether a handler wants events.
+//! [`session`] and [`cookies`] hold what handlers leave with a connection. [`doctor`] finds out what is wrong with a
+//! handler.
 
 mod answer;
 mod client;

@@ -1,4 +1,4 @@
-//! What event handlers keep about one connection: what they left with it, and whose turn is next.
+//! What event handlers leave with a connection, and the order of its events.
 
 use std::collections::BTreeMap;
 use std::fmt;

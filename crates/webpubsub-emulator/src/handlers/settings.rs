@@ -22,7 +22,7 @@ use super::template::{InvalidTemplate, UrlTemplate};
 /// Keeps times from overflowing.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where a handler in this process seems to be.
+/// The address that a handler in this process appears to have.
 const SERVICE_URL: &str = "http://localhost/api/webpubsub/hubs/{hub}/";
 
 /// A handler in this process.
@@ -61,7 +61,7 @@ impl HubOptions {
     }
 }
 
-/// Whether clients may connect without an access token. As in the resource's settings: `deny` unless `allow` is said.
+/// Whether clients may connect without an access token. As in the resource's settings, the default is `deny`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AnonymousConnectPolicy {
     /// Such clients are refused with 401.
@@ -82,7 +82,7 @@ impl FromStr for AnonymousConnectPolicy {
     }
 }
 
-/// A text is no [`AnonymousConnectPolicy`].
+/// A text is not an [`AnonymousConnectPolicy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected `allow` or `deny`")]
 pub struct InvalidPolicy;
@@ -96,7 +96,7 @@ pub enum SystemEvent {
     Connected,
     /// A connection ended; for reliable clients when they can no longer recover.
     Disconnected,
-    /// A connection became the member of a group, from whatever cause. Not in the service's documentation, but in the
+    /// A connection became a member of a group, whatever the cause. Not in the service's documentation, but in the
     /// official handler library.
     GroupJoined,
     /// A connection left a group, also by ending.
@@ -146,12 +146,12 @@ impl FromStr for SystemEvent {
     }
 }
 
-/// A text is the name of no [`SystemEvent`].
+/// A text is not the name of a [`SystemEvent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected `connect`, `connected`, `disconnected`, `groupJoined` or `groupLeft`")]
 pub struct UnknownSystemEvent;
 
-/// Who gets events of a hub, and which. `Debug` shows the URL without its query, which may hold a key.
+/// Where a hub sends events, and which ones. `Debug` shows the URL without its query, which may hold a key.
 #[derive(Clone)]
 #[must_use = "a handler does nothing until a hub has it"]
 pub struct EventHandler {

@@ -21,11 +21,11 @@ enum Part {
     Event,
 }
 
-/// A text is no [`UrlTemplate`].
+/// A text is not a [`UrlTemplate`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTemplate {
-    /// No URL comes out when the placeholders are filled in.
+    /// Filling in the placeholders does not give a URL.
     #[error("expected a URL such as `http://localhost:3000/eventhandler/{{event}}`: {0}")]
     NoUrl(#[source] url::ParseError),
     /// Neither `http` nor `https`. `tunnel:` URLs need Azure's tunnel; here a handler is reached directly.
@@ -121,7 +121,7 @@ fn parts(text: &str) -> Result<Vec<Part>, InvalidTemplate> {
     Ok(parts)
 }
 
-/// As much of a wrong placeholder as is surely no part of a query, which may hold a key.
+/// The part of a wrong placeholder that cannot belong to a query, which may hold a key.
 fn shown(placeholder: &str) -> String {
     let name = placeholder.chars().take_while(|c| c.is_alphanumeric());
     name.take(32).collect()

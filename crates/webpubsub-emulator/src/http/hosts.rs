@@ -2,7 +2,7 @@
 //!
 //! A page on the web can point its own name at a loopback address and then talk to whatever listens there, as if it were
 //! its own server (DNS rebinding). The browser still sends the page's name in `Host`, so that name decides. The port in
-//! it decides nothing: it is no defence, and differs from ours behind every forwarder (SSH, editors, containers). Headers
+//! it does not count: it would be no defence, and behind any forwarder it differs from ours (SSH, editors, containers). Headers
 //! such as `X-Forwarded-Host` are never looked at.
 
 use std::{

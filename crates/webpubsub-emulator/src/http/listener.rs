@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::Connection;
 
-/// Connections that the system may keep for us until they are accepted; it cuts the number to its own limit.
+/// Connections that the system may hold until they are accepted. It applies its own limit as well.
 const BACKLOG: u32 = 4096;
 
-/// How often a port for both families is looked for before `localhost` is left with IPv4 only.
+/// How many ports are tried for both families before `localhost` is left with IPv4 only.
 const PORT_TRIES: usize = 8;
 
 /// Binds `addresses` to the same port. Port 0 takes a free one.
@@ -78,7 +78,7 @@ fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 pub(crate) struct Listeners(Vec<TcpListener>);
 
 impl Listeners {
-    /// Takes a socket that listens already.
+    /// Uses a socket that is listening already.
     pub(crate) fn adopt(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self(vec![TcpListener::from_std(listener)?]))

@@ -19,7 +19,7 @@ use crate::service::Service;
 /// Request line and headers together; more is answered with 431. A client token with many roles fits.
 const HEAD_BYTES: usize = 128 * 1024;
 
-/// Time that requests under way get to finish when the emulator stops.
+/// How long requests in progress may take to finish when the emulator stops.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A running HTTP server. Dropping it stops it at once.
@@ -63,7 +63,7 @@ impl Server {
         server
     }
 
-    /// Accepts no more, closes what is idle, and lets requests under way finish for up to 5 seconds.
+    /// Stops accepting, closes idle connections, and gives requests in progress up to 5 seconds to finish.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();

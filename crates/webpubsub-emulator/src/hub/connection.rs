@@ -1,5 +1,4 @@
-//! One connection. It outlives its sockets: whoever holds its key and the current epoch speaks for
-//! it.
+//! One connection. It outlives its sockets: whoever holds its key and the current epoch may act for it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::handlers::Session;
 /// Frames that may wait behind a handler call before the client is no longer read.
 pub(super) const WAITING_FRAMES: usize = 64;
 
-/// The same in bytes. One more message may come on top.
+/// The same limit in bytes. One more message may exceed it.
 pub(super) const WAITING_BYTES: usize = 256 * 1024;
 
 new_key_type! {
@@ -163,7 +162,7 @@ pub(crate) struct Connection {
     pub(super) next_event_id: u64,
     /// What event handlers left with it.
     pub(super) session: Arc<Session>,
-    /// Whether its first handshake is done. Before, handlers are told nothing about it.
+    /// Whether its first handshake is complete. Handlers hear nothing of the connection before that.
     pub(super) announced: bool,
     pub(super) in_flight: Option<InFlight>,
     /// What arrived while a call is in flight, in order.
@@ -177,7 +176,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection that remembers so many ack ids, with a socket, no user, no groups and no permissions.
+    /// A connection with a socket, but without user, groups or permissions. It remembers `ack_ids` ids.
     pub(super) fn new(id: ConnectionId, outbox: Arc<Outbox>, ack_ids: usize) -> Self {
         Self {
             id,

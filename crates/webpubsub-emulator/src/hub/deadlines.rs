@@ -13,7 +13,7 @@ impl<K: Copy + Ord> Deadlines<K> {
         Self(BinaryHeap::new())
     }
 
-    /// Adds a deadline. Whether it is now the earliest, so that a sleeper must be told.
+    /// Adds a deadline. Returns whether it is now the earliest, so that whoever sleeps must be woken.
     pub(super) fn set(&mut self, at: Instant, what: K) -> bool {
         let earliest = self.earliest().is_none_or(|earliest| at < earliest);
         self.0.push(Reverse((at, what)));

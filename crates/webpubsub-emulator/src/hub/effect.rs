@@ -23,7 +23,7 @@ pub(crate) struct Effects {
     pub(super) pauses: bool,
     /// Calls to the event handler; each is answered by `upstream_done` with its token.
     pub(super) calls: Vec<UpstreamCall>,
-    /// What the event handler is told without waiting for it.
+    /// Events for the handler that need no answer.
     pub(super) notices: Vec<Notice>,
     /// Calls that nobody waits for any more.
     pub(super) cancelled: Vec<CallToken>,

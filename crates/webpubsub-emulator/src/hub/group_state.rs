@@ -20,8 +20,8 @@ pub(super) struct StateEntry {
 }
 
 impl HubState {
-    /// Replaces the connection's state in the group, or clears it, and tells the subscribers: also
-    /// of a clear of nothing.
+    /// Replaces or clears the connection's state in the group, and notifies the subscribers, even when there was nothing to
+    /// clear.
     pub(super) fn set_group_state(
         &mut self,
         now: Now,

@@ -56,7 +56,7 @@ pub(crate) struct Overrides {
     pub(crate) subprotocol: Option<Negotiated>,
 }
 
-/// What a client speaks.
+/// The protocol that a client speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Negotiated {
     pub(crate) form: WireForm,
@@ -86,7 +86,7 @@ pub(crate) enum Gone {
     Lost,
 }
 
-/// Which connection somebody wants to have.
+/// Which connection an opening asks for.
 #[derive(Debug, Clone, Copy)]
 enum Claim<'a> {
     /// A new one with this id.

@@ -20,7 +20,7 @@ pub(crate) enum Change {
     Leave,
 }
 
-/// Which changes the hub's event handlers want to know. The others get no number among a connection's events.
+/// The changes that are reported to the hub's event handlers. Others get no number among a connection's events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct GroupEvents {
     pub(crate) joined: bool,
@@ -41,7 +41,7 @@ pub(crate) enum Cause {
 }
 
 impl HubState {
-    /// Joins or leaves; whether anything changed.
+    /// Joins or leaves a group. Returns whether anything changed.
     pub(super) fn change_membership(
         &mut self,
         now: Now,

@@ -142,7 +142,7 @@ impl Hub {
         &self.name
     }
 
-    /// Runs one change under the lock, then carries out what it asked for.
+    /// Makes one change under the lock, then carries out its effects.
     fn act<R>(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects) -> R) -> R {
         let mut effects = Effects::default();
         let result = self.change(&mut effects, change);
@@ -150,7 +150,7 @@ impl Hub {
         result
     }
 
-    /// As [`act`](Self::act). Returns what whoever caused it has to wait for.
+    /// As [`act`](Self::act), and returns what the caller has to wait for.
     fn act_and_fill(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects)) -> Brake {
         let mut effects = Effects::default();
         self.change(&mut effects, change);
@@ -248,7 +248,7 @@ impl Hub {
         self.act(|state, _, effects| state.greet(key, effects));
     }
 
-    /// Says which changes of groups the event handlers want to know from now on.
+    /// Sets which changes of groups are reported to event handlers from now on.
     pub(crate) fn set_group_events(&self, group_events: GroupEvents) {
         self.act(|state, _, _| state.group_events = group_events);
     }
@@ -328,7 +328,7 @@ impl Hub {
         self.act(|state, now, effects| state.add_connection_to_group(now, id, group, effects))
     }
 
-    /// Adds all connections of a user; whether there is one.
+    /// Adds all connections of a user. Returns whether there is one.
     pub(crate) fn add_user_to_group(&self, user: &str, group: &GroupName) -> bool {
         self.act(|state, now, effects| state.add_user_to_group(now, user, group, effects))
     }

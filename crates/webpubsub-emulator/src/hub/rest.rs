@@ -122,7 +122,7 @@ impl HubState {
         Ok(())
     }
 
-    /// Adds all connections of a user; whether there is one.
+    /// Adds all connections of a user. Returns whether there is one.
     pub(crate) fn add_user_to_group(
         &mut self,
         now: Now,

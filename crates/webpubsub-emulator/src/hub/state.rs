@@ -21,7 +21,7 @@ use super::streams::StreamKey;
 use crate::clock::Now;
 use crate::ids::Ids;
 
-/// What a hub is told when it is made.
+/// The settings of a hub, fixed when it is made.
 #[derive(Debug, Clone)]
 pub(crate) struct HubSettings {
     /// Frames that wait for one socket.
@@ -54,7 +54,7 @@ pub(crate) struct HubState {
     pub(super) groups: BTreeMap<GroupName, BTreeMap<ConnectionId, GroupMember>>,
     /// Who receives the states of a group's members.
     pub(super) subscribers: BTreeMap<GroupName, BTreeSet<ConnectionKey>>,
-    /// What the event handlers want to know.
+    /// The changes of groups that are reported to event handlers.
     pub(super) group_events: GroupEvents,
     /// What is being opened, with the ids that it will have.
     pub(super) pending: BTreeMap<Ticket, (OpenRequest, ConnectionId)>,

@@ -62,7 +62,7 @@ impl Failure {
         }
     }
 
-    /// Receivers know a closed set of names, and no `BadRequest` among them.
+    /// Receivers know a fixed set of names, to which `BadRequest` does not belong.
     const fn for_receivers(self) -> &'static str {
         match self {
             Self::Idle => "IdleTimeout",
@@ -253,7 +253,7 @@ impl HubState {
         }
     }
 
-    /// The publisher is gone for good: its receivers are told.
+    /// The publisher is gone for good, and its receivers learn of it.
     pub(super) fn cancel_streams(&mut self, now: Now, key: ConnectionKey, effects: &mut Effects) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;

@@ -43,7 +43,7 @@ impl HubState {
         Ok(())
     }
 
-    /// Tells the handler of something. Handlers know nothing of a connection whose first handshake is not done.
+    /// Notifies the handler, unless the first handshake of the connection is still incomplete.
     pub(super) fn tell(&mut self, key: ConnectionKey, kind: NoticeKind, effects: &mut Effects) {
         let connection = self.connections.get_mut(key);
         if let Some(connection) = connection.filter(|connection| connection.announced) {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-/// What a call has to say when it succeeds.
+/// The content of a successful answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Nothing but its status.
@@ -15,7 +15,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// A document from anything that serialises without fail: structs of strings.
+    /// A document from a value that cannot fail to serialise, such as a struct of strings.
     pub(super) fn document(body: &impl Serialize) -> Self {
         Self::Document(serde_json::to_string(body).expect("strings always serialise"))
     }

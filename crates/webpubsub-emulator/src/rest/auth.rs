@@ -8,7 +8,7 @@ use super::origin::Origin;
 use crate::headers::bearer;
 use crate::settings::Settings;
 
-/// Checks the token of a call of `path`, the path after decoding.
+/// Checks the token of a call to `path`, which is decoded already.
 ///
 /// The audience may name the host of the request or a public endpoint; signatures of both keys
 /// count.

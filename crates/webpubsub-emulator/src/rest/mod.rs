@@ -77,7 +77,7 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
 #[derive(Debug, Clone, Copy)]
 struct Called(&'static str);
 
-/// The name of the operation that was called, if there is such a one.
+/// The name of the operation that was called, if one was called.
 pub(crate) fn operation_of(response: &Response) -> Option<&'static str> {
     let called = response.extensions().get::<Called>();
     called.map(|&Called(name)| name)

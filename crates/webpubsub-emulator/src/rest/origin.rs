@@ -1,10 +1,10 @@
-//! Under which names the emulator is known to the caller of a request.
+//! The names by which the caller of a request knows the emulator.
 
 use http::request::Parts;
 use http::{Uri, header};
 use url::Url;
 
-/// Where a request was sent, and what else the emulator is called.
+/// Where a request was sent, and the other names of the emulator.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
     /// The `Host` header with its port, or the authority of an absolute request line.

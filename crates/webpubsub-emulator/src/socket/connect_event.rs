@@ -114,7 +114,7 @@ pub(super) fn negotiated(name: &ByteString) -> Negotiated {
     }
 }
 
-/// What event handlers know the service by: the host that a client connected to, without its port.
+/// Starts the session of a connection. Handlers know the service by the host that the client connected to, without its port.
 pub(super) fn session(headers: &HeaderMap) -> Arc<Session> {
     let host = headers
         .get(header::HOST)

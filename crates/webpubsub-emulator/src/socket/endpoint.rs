@@ -50,7 +50,7 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Op
     Some(answer.unwrap_or_else(refused))
 }
 
-/// Says in the log why a client is refused, and answers it. Why its token does not count is for the log alone.
+/// Logs why a client is refused, and answers it. What is wrong with a token goes to the log only.
 fn refused(refusal: Refusal) -> Response {
     let status = refusal.status();
     tracing::info!(status = status.as_u16(), reason = %refusal, "a client was refused");

@@ -1,4 +1,4 @@
-//! What a socket's task holds its connection by.
+//! The hold that a socket's task has on its connection.
 
 use std::future::Future;
 use std::sync::Arc;

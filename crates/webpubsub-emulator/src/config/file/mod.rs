@@ -28,7 +28,7 @@ enum Value {
     /// A string, a number, a date, `true` or `false`.
     Text(String),
     Null,
-    /// A list or a table without anything in it.
+    /// An empty list or table.
     Empty,
 }
 

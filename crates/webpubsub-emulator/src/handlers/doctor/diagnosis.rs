@@ -1,4 +1,4 @@
-//! What an examination found, for people and programs.
+//! The result of an examination, for people and programs.
 
 use std::fmt;
 
@@ -70,7 +70,7 @@ pub enum Status {
     Warning,
     /// It does not work.
     Failed,
-    /// It says nothing after what was found before.
+    /// It would tell nothing, after what was found before.
     Skipped,
 }
 
@@ -84,7 +84,7 @@ pub enum Code {
     /// Nobody listens there, or the connection breaks.
     #[serde(rename = "E_UNREACHABLE")]
     Unreachable,
-    /// No secure connection comes about.
+    /// No secure connection can be established.
     #[serde(rename = "E_TLS")]
     Tls,
     /// There is no handler at this path.
