@@ -22,7 +22,7 @@ use webpubsub_protocol::name::{ConnectionId, HubName, UserId};
 use super::answer::{self, Accepted, Answer, Unusable};
 use super::client::Client;
 use super::exchange::Failure;
-use super::probe::{self, Probes, Question};
+use super::probe::{self, Probe, Probes};
 use super::request::Event;
 use super::session::Session;
 use super::settings::{AnonymousConnectPolicy, EventHandler, HubOptions, Target};
@@ -189,14 +189,14 @@ impl Handlers {
                 if !self.0.tried_out.lock().insert(url.to_string()) {
                     continue;
                 }
-                let question = Question {
+                let probe = Probe {
                     target: handler.target.clone(),
                     url,
                     origin: origin.to_owned(),
                 };
                 let shared = Arc::clone(&self.0);
                 self.spawn(async move {
-                    probe::try_out(&shared.client, &shared.context.clock, &question).await;
+                    probe::try_out(&shared.client, &shared.context.clock, &probe).await;
                 });
             }
         }

@@ -12,7 +12,7 @@ use webpubsub_protocol::cloud_event::{EventType, VALIDATE};
 use super::answer::{Answer, Unusable};
 use super::client::{NoAnswer, Tries};
 use super::dispatch::{Handlers, Shared};
-use super::probe::{self, Question, Refused};
+use super::probe::{self, Probe, Refused};
 use super::request::{Event, Stamp};
 use super::session::Turn;
 use super::settings::EventHandler;
@@ -123,16 +123,13 @@ impl Handlers {
         let session = turn.session();
         turn.comes().await;
         if handler.validated {
-            let question = Question {
+            let probe = Probe {
                 target: handler.target.clone(),
                 url: handler.target.url(event.hub.as_str(), VALIDATE),
                 origin: session.origin().to_owned(),
             };
-            let spawn = |asking: probe::Asking| self.spawn(asking.run());
-            let allowed = self
-                .0
-                .probes
-                .allowed(&context.clock, client, question, spawn);
+            let spawn = |running: probe::RunningProbe| self.spawn(running.run());
+            let allowed = self.0.probes.allowed(&context.clock, client, probe, spawn);
             allowed.await.map_err(Failure::NotValidated)?;
         }
         // Places are given in the order in which they are asked for. Only one event of a connection has its turn, so

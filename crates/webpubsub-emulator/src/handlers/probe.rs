@@ -37,13 +37,13 @@ pub(super) enum Refused {
     NoAnswer(NoAnswer),
 }
 
-/// The answers of all handlers that were asked.
+/// What is known of all handlers that were asked.
 #[derive(Default)]
-pub(super) struct Probes(Mutex<BTreeMap<Asked, Arc<Slot>>>);
+pub(super) struct Probes(Mutex<BTreeMap<ProbeKey, Arc<Slot>>>);
 
-/// Who was asked what.
+/// Which handler was asked, and for which host of the service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Asked {
+struct ProbeKey {
     /// A service in this process.
     service: Option<u64>,
     url: String,
@@ -58,7 +58,7 @@ struct Slot(watch::Sender<Known>);
 struct Known {
     /// Its last answer, and until when a success counts.
     last: Option<(Result<(), Refused>, Instant)>,
-    /// It is being asked.
+    /// A probe is on its way.
     asking: bool,
 }
 
@@ -72,9 +72,9 @@ impl Known {
     }
 }
 
-/// A handler to be asked, and by whom.
+/// A handler to be asked, and the host of the service that asks.
 #[derive(Clone)]
-pub(super) struct Question {
+pub(super) struct Probe {
     pub(super) target: Target,
     pub(super) url: Url,
     pub(super) origin: String,
@@ -88,10 +88,10 @@ impl Probes {
         &self,
         clock: &Clock,
         client: &Arc<Client>,
-        question: Question,
-        spawn: impl FnOnce(Asking),
+        probe: Probe,
+        spawn: impl FnOnce(RunningProbe),
     ) -> Result<(), Refused> {
-        let slot = self.slot(&question);
+        let slot = self.slot(&probe);
         let mut known = slot.0.subscribe();
         let mut tries = None;
         slot.0.send_if_modified(|known| {
@@ -106,11 +106,11 @@ impl Probes {
             false
         });
         if let Some(tries) = tries {
-            spawn(Asking {
+            spawn(RunningProbe {
                 slot: Arc::clone(&slot),
                 clock: clock.clone(),
                 client: Arc::clone(client),
-                question,
+                probe,
                 tries,
             });
         }
@@ -122,37 +122,37 @@ impl Probes {
             .map_or(Ok(()), |(verdict, _)| verdict.clone())
     }
 
-    fn slot(&self, question: &Question) -> Arc<Slot> {
-        let asked = Asked {
-            service: match &question.target {
+    fn slot(&self, probe: &Probe) -> Arc<Slot> {
+        let key = ProbeKey {
+            service: match &probe.target {
                 Target::Url(_) => None,
                 Target::Service { id, .. } => Some(*id),
             },
-            url: question.url.to_string(),
-            origin: question.origin.clone(),
+            url: probe.url.to_string(),
+            origin: probe.origin.clone(),
         };
         let mut slots = self.0.lock();
-        if slots.len() >= MOST && !slots.contains_key(&asked) {
+        if slots.len() >= MOST && !slots.contains_key(&key) {
             // Rare enough to start afresh: each handler is asked once more.
             slots.clear();
         }
-        Arc::clone(slots.entry(asked).or_default())
+        Arc::clone(slots.entry(key).or_default())
     }
 }
 
 /// A probe to be run.
-pub(super) struct Asking {
+pub(super) struct RunningProbe {
     slot: Arc<Slot>,
     clock: Clock,
     client: Arc<Client>,
-    question: Question,
+    probe: Probe,
     tries: Tries,
 }
 
-impl Asking {
+impl RunningProbe {
     pub(super) async fn run(self) {
-        let verdict = ask(&self.client, &self.clock, &self.question, self.tries).await;
-        self.question.log(&verdict);
+        let verdict = ask(&self.client, &self.clock, &self.probe, self.tries).await;
+        self.probe.log(&verdict);
         let until = self.clock.now().mono + FRESH;
         self.slot.0.send_modify(|known| {
             *known = Known {
@@ -164,42 +164,37 @@ impl Asking {
 }
 
 /// Asks without remembering the answer, once, and says what came of it.
-pub(super) async fn try_out(client: &Client, clock: &Clock, question: &Question) {
-    let verdict = ask(client, clock, question, Tries::One).await;
-    question.log(&verdict);
+pub(super) async fn try_out(client: &Client, clock: &Clock, probe: &Probe) {
+    let verdict = ask(client, clock, probe, Tries::One).await;
+    probe.log(&verdict);
 }
 
-async fn ask(
-    client: &Client,
-    clock: &Clock,
-    question: &Question,
-    tries: Tries,
-) -> Result<(), Refused> {
-    let mut response = send(client, clock, question, Method::OPTIONS, tries).await?;
+async fn ask(client: &Client, clock: &Clock, probe: &Probe, tries: Tries) -> Result<(), Refused> {
+    let mut response = send(client, clock, probe, Method::OPTIONS, tries).await?;
     if response.status() == StatusCode::NOT_FOUND {
-        response = send(client, clock, question, Method::GET, tries).await?;
+        response = send(client, clock, probe, Method::GET, tries).await?;
     }
-    judge(response.status(), response.headers(), question)
+    judge(response.status(), response.headers(), probe)
 }
 
 async fn send(
     client: &Client,
     clock: &Clock,
-    question: &Question,
+    probe: &Probe,
     method: Method,
     tries: Tries,
 ) -> Result<Response<Body>, Refused> {
-    let request = request::probe(method, &question.url, &question.origin)
+    let request = request::probe(method, &probe.url, &probe.origin)
         .map_err(|error| Refused::NoAnswer(error.into()))?;
     let deadline = clock.now().mono + TIMEOUT;
-    let sending = client.send(&question.target, &request, tries);
+    let sending = client.send(&probe.target, &request, tries);
     let answer = client.before(deadline, sending).await;
     answer
         .unwrap_or(Err(NoAnswer::TimedOut(TIMEOUT)))
         .map_err(Refused::NoAnswer)
 }
 
-fn judge(status: StatusCode, headers: &HeaderMap, question: &Question) -> Result<(), Refused> {
+fn judge(status: StatusCode, headers: &HeaderMap, probe: &Probe) -> Result<(), Refused> {
     if !status.is_success() {
         return Err(Refused::InvalidStatusCode(status));
     }
@@ -207,11 +202,11 @@ fn judge(status: StatusCode, headers: &HeaderMap, question: &Question) -> Result
     let lines: Vec<String> = lines
         .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
         .collect();
-    match allowed_origin(lines.iter().map(String::as_str), &question.origin) {
+    match allowed_origin(lines.iter().map(String::as_str), &probe.origin) {
         AllowedOrigin::Yes => Ok(()),
         AllowedOrigin::InList => {
             tracing::warn!(
-                handler = ?question.target,
+                handler = ?probe.target,
                 "the handler lists several hosts in one WebHook-Allowed-Origin line. That works here, but Azure does \
                  not split such lines: answer one line per host, or `*`"
             );
@@ -221,7 +216,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, question: &Question) -> Result
     }
 }
 
-impl Question {
+impl Probe {
     fn log(&self, verdict: &Result<(), Refused>) {
         let (handler, origin) = (&self.target, &self.origin);
         match verdict {
@@ -278,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_was_answered_and_what_to_do() {
-        let question = Question {
+        let probe = Probe {
             target: Target::Url("http://h/{event}".parse().unwrap()),
             url: "http://h/validate".parse().unwrap(),
             origin: "localhost".to_owned(),
@@ -288,7 +283,7 @@ mod tests {
             for line in lines {
                 headers.append(WEBHOOK_ALLOWED_ORIGIN, HeaderValue::from_static(line));
             }
-            let verdict = judge(StatusCode::from_u16(status).unwrap(), &headers, &question);
+            let verdict = judge(StatusCode::from_u16(status).unwrap(), &headers, &probe);
             verdict.map_err(|refused| (refused.to_string(), refused.remedy("localhost")))
         };
         let answer = "It must answer `OPTIONS` on its URL with 200 and the header `WebHook-Allowed-Origin: *` (or `localhost`)";

@@ -212,7 +212,7 @@ impl HubState {
 
     /// A socket's handshake is done. After the first one handlers hear of the connection, and of the groups that it
     /// is in by now.
-    pub(crate) fn greet(&mut self, key: ConnectionKey, effects: &mut Effects) {
+    pub(crate) fn handshake_done(&mut self, key: ConnectionKey, effects: &mut Effects) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -221,10 +221,10 @@ impl HubState {
         }
         connection.announced = true;
         let groups = connection.groups.clone();
-        self.tell(key, NoticeKind::Connected, effects);
+        self.notify(key, NoticeKind::Connected, effects);
         if self.group_events.joined {
             for group in groups {
-                self.tell(key, NoticeKind::Joined(group), effects);
+                self.notify(key, NoticeKind::Joined(group), effects);
             }
         }
     }
@@ -366,7 +366,7 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Leave, Cause::End, effects);
         }
-        self.tell(key, NoticeKind::Disconnected(end.reason()), effects);
+        self.notify(key, NoticeKind::Disconnected(end.reason()), effects);
         effects.changed = true;
         let connection = self.take(key)?;
         effects.ended.push((connection.id, end.reason()));

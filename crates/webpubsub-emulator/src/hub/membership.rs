@@ -87,13 +87,13 @@ impl HubState {
         }
         if changed {
             effects.changed = true;
-            self.tell_of_change(key, group, change, effects);
+            self.notify_of_change(key, group, change, effects);
             tracing::trace!(?key, %group, ?change, ?cause, "membership");
         }
         changed
     }
 
-    fn tell_of_change(
+    fn notify_of_change(
         &mut self,
         key: ConnectionKey,
         group: &GroupName,
@@ -102,10 +102,10 @@ impl HubState {
     ) {
         match change {
             Change::Join if self.group_events.joined => {
-                self.tell(key, NoticeKind::Joined(group.clone()), effects);
+                self.notify(key, NoticeKind::Joined(group.clone()), effects);
             }
             Change::Leave if self.group_events.left => {
-                self.tell(key, NoticeKind::Left(group.clone()), effects);
+                self.notify(key, NoticeKind::Left(group.clone()), effects);
             }
             Change::Join | Change::Leave => {}
         }

@@ -244,8 +244,8 @@ impl Hub {
     }
 
     /// The handshake of a socket of this connection is done.
-    pub(crate) fn greet(&self, key: ConnectionKey) {
-        self.act(|state, _, effects| state.greet(key, effects));
+    pub(crate) fn handshake_done(&self, key: ConnectionKey) {
+        self.act(|state, _, effects| state.handshake_done(key, effects));
     }
 
     /// Sets which changes of groups are reported to event handlers from now on.

@@ -44,7 +44,7 @@ impl HubState {
     }
 
     /// Notifies the handler, unless the first handshake of the connection is still incomplete.
-    pub(super) fn tell(&mut self, key: ConnectionKey, kind: NoticeKind, effects: &mut Effects) {
+    pub(super) fn notify(&mut self, key: ConnectionKey, kind: NoticeKind, effects: &mut Effects) {
         let connection = self.connections.get_mut(key);
         if let Some(connection) = connection.filter(|connection| connection.announced) {
             let raised = connection.raise();

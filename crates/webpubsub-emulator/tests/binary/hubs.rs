@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::binary::process::{PATIENCE, Running};
+use crate::binary::process::{Running, TEST_TIMEOUT};
 
 const HANDLER: &str = "chat=http://127.0.0.1:9/eventhandler/{event}?code=sEcReT";
 
@@ -43,7 +43,7 @@ fn a_handler_that_a_flag_names_is_asked_whether_it_wants_events() {
     );
     let asked = first_line(listener);
     let running = Running::start(&["--event-handler", &flag], &[]);
-    let line = asked.recv_timeout(PATIENCE).unwrap();
+    let line = asked.recv_timeout(TEST_TIMEOUT).unwrap();
     assert_eq!(line, "OPTIONS /chat/validate HTTP/1.1");
     running.stop();
 }
@@ -113,7 +113,7 @@ fn a_changed_file_is_read_again_and_a_broken_one_is_named() {
     let expected = format!("changed: chat: http://{address}/{{event}}?.. (user events: *;");
     assert!(line.contains(&expected), "{line}");
     // A new handler is asked at once whether it wants events.
-    let asked = asked.recv_timeout(PATIENCE).unwrap();
+    let asked = asked.recv_timeout(TEST_TIMEOUT).unwrap();
     assert_eq!(asked, "OPTIONS /validate?code=sEcReT HTTP/1.1");
     fs::remove_file(&path).unwrap();
     running.logged("emulator.toml: cannot be read");

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// How long a test waits for an answer before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpubsub-emulator"));
@@ -96,7 +96,7 @@ impl Running {
     /// Waits for the next line of the log that contains this, and returns it.
     pub(crate) fn logged(&self, part: &str) -> String {
         loop {
-            let line = self.log.recv_timeout(PATIENCE).expect(part);
+            let line = self.log.recv_timeout(TEST_TIMEOUT).expect(part);
             if line.contains(part) {
                 return line;
             }
@@ -106,7 +106,9 @@ impl Running {
     /// Sends bytes and returns all that comes back until the program closes the connection.
     pub(crate) fn exchange(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+            .set_read_timeout(Some(TEST_TIMEOUT))
+            .expect("a timeout");
         // It may answer and close before all is written.
         let _ = stream.write_all(request);
         let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -119,7 +121,9 @@ impl Running {
     /// The head of the answer to a request whose connection stays open.
     pub(crate) fn head(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+            .set_read_timeout(Some(TEST_TIMEOUT))
+            .expect("a timeout");
         stream.write_all(request).expect("it reads");
         let mut head = Vec::new();
         let mut byte = [0];

@@ -2,7 +2,7 @@
 
 use webpubsub_emulator::{Emulator, EmulatorBuilder, Limit};
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 use super::closing::Rest;
 use super::raw::{RawFrame, RawSocket, Received};
 
@@ -32,7 +32,7 @@ struct Row {
     code: u16,
     reason: &'static str,
     /// The text of the `disconnected` frame before the close.
-    farewell: Option<&'static str>,
+    disconnected: Option<&'static str>,
 }
 
 const fn row(
@@ -50,7 +50,7 @@ const fn row(
         cause,
         code,
         reason,
-        farewell: None,
+        disconnected: None,
     }
 }
 
@@ -80,12 +80,12 @@ fn table() -> Vec<Row> {
             "",
         ),
         Row {
-            farewell: Some("Application server closed the connection. Reason: bye"),
+            disconnected: Some("Application server closed the connection. Reason: bye"),
             ..row("REST close", JSON, Cause::RestClose, 1000, "")
         },
         row("REST close, simple", SIMPLE, Cause::RestClose, 1000, ""),
         Row {
-            farewell: Some("Service reload"),
+            disconnected: Some("Service reload"),
             ..row("service going away", RELIABLE, Cause::Shutdown, 1001, "")
         },
         row(
@@ -160,7 +160,7 @@ fn table() -> Vec<Row> {
         },
         Row {
             builder: |builder| builder.limit(Limit::ReplayMessages, 2),
-            farewell: Some(REPLAY),
+            disconnected: Some(REPLAY),
             ..row(
                 "buffer overflow",
                 RELIABLE,
@@ -171,7 +171,7 @@ fn table() -> Vec<Row> {
         },
         Row {
             builder: |builder| builder.limit(Limit::OutboxBytes, 4096),
-            farewell: Some(QUEUE),
+            disconnected: Some(QUEUE),
             ..row(
                 "queue overflow",
                 JSON,
@@ -241,13 +241,15 @@ async fn every_close_has_its_code_and_reason() {
                     drop(socket);
                 };
                 let both = async { tokio::join!(emulator.shutdown(), closed) };
-                tokio::time::timeout(PATIENCE, both).await.expect("an end");
+                tokio::time::timeout(TEST_TIMEOUT, both)
+                    .await
+                    .expect("an end");
             }
         }
     }
 }
 
-/// Reads to the close: the frame before it is the farewell where there is one, and none otherwise.
+/// Reads to the close: the frame before it is `disconnected` where there is one.
 async fn assert_closed(socket: &mut RawSocket, row: &Row) {
     let mut last = None;
     let close = loop {
@@ -264,8 +266,8 @@ async fn assert_closed(socket: &mut RawSocket, row: &Row) {
         row.name
     );
     let disconnected = last.filter(|text| text.contains(r#""event":"disconnected""#));
-    let farewell = row
-        .farewell
+    let expected = row
+        .disconnected
         .map(|text| format!(r#"{{"type":"system","event":"disconnected","message":"{text}"}}"#));
-    assert_eq!(disconnected, farewell, "{}", row.name);
+    assert_eq!(disconnected, expected, "{}", row.name);
 }

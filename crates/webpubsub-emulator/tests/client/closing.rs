@@ -9,7 +9,7 @@ use webpubsub_emulator::Emulator;
 use webpubsub_protocol::access::{ConnectionString, sign_rest_token};
 
 use super::raw::{RawFrame, RawSocket, Received};
-use super::{Client, PATIENCE, emulator, json_client, request};
+use super::{Client, TEST_TIMEOUT, emulator, json_client, request};
 
 /// REST calls, signed as the official packages do it.
 pub(super) struct Rest {
@@ -94,7 +94,9 @@ async fn a_clients_own_close_is_answered() {
         client.send(Message::Close(Some(close))).await;
         assert_eq!(client.closed().await, (code, reason.to_owned()));
         let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-        tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+        tokio::time::timeout(TEST_TIMEOUT, gone)
+            .await
+            .expect("gone");
     }
 }
 
@@ -144,7 +146,9 @@ async fn a_lost_socket_ends_the_connection() {
     let client = json_client(&emulator, "u").await;
     drop(client);
     let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-    tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+    tokio::time::timeout(TEST_TIMEOUT, gone)
+        .await
+        .expect("gone");
 }
 
 #[tokio::test]
@@ -166,7 +170,7 @@ async fn shutdown_tells_clients_and_waits_for_them() {
         while simple.socket.next().await.is_some() {}
     };
     let both = async { tokio::join!(emulator.shutdown(), clients) };
-    tokio::time::timeout(PATIENCE, both)
+    tokio::time::timeout(TEST_TIMEOUT, both)
         .await
         .expect("an orderly end");
 }
@@ -184,7 +188,7 @@ async fn silence_is_taken_as_loss() {
     // A client that reads answers the pings, and stays.
     for _ in 0..6 {
         emulator.clock().advance(Duration::from_secs(20));
-        let ping = tokio::time::timeout(PATIENCE, client.socket.next()).await;
+        let ping = tokio::time::timeout(TEST_TIMEOUT, client.socket.next()).await;
         assert!(matches!(ping, Ok(Some(Ok(Message::Ping(_))))), "{ping:?}");
         // Sends the pong that is queued, and makes sure that it arrived.
         client.say(r#"{"type":"ping"}"#).await;
@@ -194,13 +198,13 @@ async fn silence_is_taken_as_loss() {
     // was written, since only then the next one is armed.
     for _ in 0..2 {
         emulator.clock().advance(Duration::from_secs(20));
-        let ping = tokio::time::timeout(PATIENCE, peek_ping(&mut client)).await;
+        let ping = tokio::time::timeout(TEST_TIMEOUT, peek_ping(&mut client)).await;
         ping.expect("a ping");
         assert_eq!(emulator.state().connections("chat"), 1);
     }
     emulator.clock().advance(Duration::from_secs(20));
     let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-    tokio::time::timeout(PATIENCE, gone)
+    tokio::time::timeout(TEST_TIMEOUT, gone)
         .await
         .expect("taken as lost");
 }

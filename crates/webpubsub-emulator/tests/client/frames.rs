@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 use webpubsub_emulator::Emulator;
 use webpubsub_protocol::access::ClientTokenOptions;
 
-use super::{ALL_GROUPS, Client, JSON, PATIENCE, emulator, json_client, request};
+use super::{ALL_GROUPS, Client, JSON, TEST_TIMEOUT, emulator, json_client, request};
 
 #[tokio::test]
 async fn two_clients_chat_in_a_group() {
@@ -245,7 +245,7 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
         }
         assert!(sent > 16, "{subprotocol:?}: closed after {sent} messages");
         let gone = emulator.wait_until(|state| state.connections("chat") == 2);
-        tokio::time::timeout(PATIENCE, gone)
+        tokio::time::timeout(TEST_TIMEOUT, gone)
             .await
             .expect("the slow one is gone");
         quick.say(r#"{"type":"ping"}"#).await;

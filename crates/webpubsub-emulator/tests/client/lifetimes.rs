@@ -8,7 +8,7 @@ use webpubsub_emulator::Emulator;
 use webpubsub_protocol::frame::{json as json_frames, protobuf};
 
 use super::closing::Rest;
-use super::{ALL_GROUPS, Client, PATIENCE, json_client, request};
+use super::{ALL_GROUPS, Client, TEST_TIMEOUT, json_client, request};
 
 const PLAIN: [Option<&str>; 3] = [
     None,
@@ -114,7 +114,7 @@ async fn every_kind_of_socket_is_pinged_and_answers_pings() {
             frame(&mut client).await;
         }
         client.send(Message::Ping(b"anyone?".to_vec().into())).await;
-        let pong = tokio::time::timeout(PATIENCE, client.socket.next()).await;
+        let pong = tokio::time::timeout(TEST_TIMEOUT, client.socket.next()).await;
         let expected = Message::Pong(b"anyone?".to_vec().into());
         assert_eq!(
             pong.expect("in time").expect("open").expect("a frame"),
@@ -122,7 +122,7 @@ async fn every_kind_of_socket_is_pinged_and_answers_pings() {
         );
 
         emulator.clock().advance(Duration::from_secs(20));
-        let ping = tokio::time::timeout(PATIENCE, client.socket.next()).await;
+        let ping = tokio::time::timeout(TEST_TIMEOUT, client.socket.next()).await;
         let expected = Message::Ping(Vec::new().into());
         assert_eq!(
             ping.expect("in time").expect("open").expect("a frame"),

@@ -9,7 +9,7 @@ use webpubsub_protocol::access::ClientTokenOptions;
 use webpubsub_protocol::frame::{json, protobuf};
 
 use super::raw::{RawFrame, RawSocket, Received};
-use super::{Client, PATIENCE, emulator, json_client};
+use super::{Client, TEST_TIMEOUT, emulator, json_client};
 
 /// `spec/vectors/malformed.json`; its README says what the members mean.
 #[derive(Deserialize)]
@@ -189,7 +189,7 @@ async fn play(
         return Ok(());
     }
     let gone = emulator.wait_until(|state| state.connections(hub) == 0);
-    let gone = tokio::time::timeout(PATIENCE, gone).await;
+    let gone = tokio::time::timeout(TEST_TIMEOUT, gone).await;
     gone.map(drop)
         .map_err(|_| "the connection has not ended".to_owned())
 }

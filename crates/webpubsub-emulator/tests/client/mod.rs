@@ -31,7 +31,7 @@ const RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
 const ALL_GROUPS: [&str; 2] = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
 /// Far longer than anything here takes; only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A WebSocket client.
 struct Client {
@@ -84,7 +84,7 @@ impl Client {
     /// The next message that is no ping.
     async fn next(&mut self) -> Message {
         loop {
-            let next = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            let next = tokio::time::timeout(TEST_TIMEOUT, self.socket.next()).await;
             match next
                 .expect("in time")
                 .expect("not the end")

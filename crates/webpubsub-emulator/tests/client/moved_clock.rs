@@ -9,7 +9,7 @@ use webpubsub_emulator::Emulator;
 
 use super::closing::Rest;
 use super::recovery::{recover, reliable};
-use super::{Client, PATIENCE, emulator, json_client, refusal, request};
+use super::{Client, TEST_TIMEOUT, emulator, json_client, refusal, request};
 
 /// Hangs up in a way that lets a reliable client come back.
 async fn go_away(client: &mut Client) {
@@ -23,7 +23,9 @@ async fn go_away(client: &mut Client) {
 
 async fn all_gone(emulator: &Emulator) {
     let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-    tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+    tokio::time::timeout(TEST_TIMEOUT, gone)
+        .await
+        .expect("gone");
 }
 
 #[tokio::test]
@@ -40,7 +42,7 @@ async fn sockets_are_pinged_and_idle_streams_end() {
     emulator.clock().advance(Duration::from_secs(30));
     let (mut is_pinged, mut has_ended) = (false, false);
     while !(is_pinged && has_ended) {
-        let next = tokio::time::timeout(PATIENCE, client.socket.next()).await;
+        let next = tokio::time::timeout(TEST_TIMEOUT, client.socket.next()).await;
         match next.expect("in time").expect("open").expect("a frame") {
             Message::Ping(_) => is_pinged = true,
             Message::Text(text) => has_ended |= text.contains("IdleTimeout"),

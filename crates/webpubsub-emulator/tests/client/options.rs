@@ -7,7 +7,7 @@ use webpubsub_emulator::{Emulator, EmulatorBuilder, Limit};
 use webpubsub_protocol::access::ClientTokenOptions;
 
 use super::closing::Rest;
-use super::{ALL_GROUPS, Client, PATIENCE, RELIABLE, json_client, refusal, request};
+use super::{ALL_GROUPS, Client, RELIABLE, TEST_TIMEOUT, json_client, refusal, request};
 
 async fn start(builder: EmulatorBuilder) -> Emulator {
     builder.start().await.expect("the emulator starts")
@@ -168,7 +168,7 @@ async fn pings_and_silence() {
     client.text().await;
     emulator.clock().advance(Duration::from_secs(5));
     let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-    tokio::time::timeout(PATIENCE, gone)
+    tokio::time::timeout(TEST_TIMEOUT, gone)
         .await
         .expect("taken as lost");
 }

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use webpubsub_emulator::Emulator;
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
@@ -82,7 +82,7 @@ impl RawSocket {
         stream.write_all(head.as_bytes()).await.expect("sent");
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
-            let read = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
+            let read = tokio::time::timeout(TEST_TIMEOUT, stream.read_u8()).await;
             answer.push(read.expect("in time").expect("more bytes"));
         }
         let answer = String::from_utf8(answer).expect("ASCII");
@@ -91,21 +91,21 @@ impl RawSocket {
 
     /// Sends bytes as they are, at once.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let sent = tokio::time::timeout(PATIENCE, self.stream.write_all(bytes)).await;
+        let sent = tokio::time::timeout(TEST_TIMEOUT, self.stream.write_all(bytes)).await;
         sent.map_err(|_| "the emulator does not read".to_owned())?
             .map_err(|error| format!("cannot send: {error}"))
     }
 
     /// The next message or close; pings and pongs are passed over.
     pub(super) async fn next(&mut self) -> Result<Received, String> {
-        let next = tokio::time::timeout(PATIENCE, self.read()).await;
+        let next = tokio::time::timeout(TEST_TIMEOUT, self.read()).await;
         next.map_err(|_| "nothing came".to_owned())?
             .map_err(|error| format!("cannot read: {error}"))
     }
 
     /// Waits for the end of the stream, before which nothing comes.
     pub(super) async fn end(&mut self) -> Result<(), String> {
-        let end = tokio::time::timeout(PATIENCE, self.stream.read(&mut [0])).await;
+        let end = tokio::time::timeout(TEST_TIMEOUT, self.stream.read(&mut [0])).await;
         match end.map_err(|_| "the stream does not end".to_owned())? {
             Ok(0) => Ok(()),
             Ok(_) => Err("something comes".to_owned()),

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use webpubsub_emulator::Emulator;
 
 use super::raw::{RawSocket, Received};
-use super::{ALL_GROUPS, Client, PATIENCE, RELIABLE, emulator, json_client, request};
+use super::{ALL_GROUPS, Client, RELIABLE, TEST_TIMEOUT, emulator, json_client, request};
 
 const REFUSED: &str = "The connection could not be recovered.";
 
@@ -180,7 +180,9 @@ async fn the_window_is_over_after_30_seconds() {
     client.closed().await;
     emulator.clock().advance(Duration::from_secs(30));
     let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-    tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+    tokio::time::timeout(TEST_TIMEOUT, gone)
+        .await
+        .expect("gone");
     let mut late = recover(&emulator, &session).await;
     assert_eq!(late.closed().await, (1008, REFUSED.to_owned()));
 }

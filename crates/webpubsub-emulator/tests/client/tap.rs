@@ -4,7 +4,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use webpubsub_emulator::{Direction, MessageKind, Tapped};
 
-use super::{ALL_GROUPS, Client, PATIENCE, RELIABLE, emulator, request};
+use super::{ALL_GROUPS, Client, RELIABLE, TEST_TIMEOUT, emulator, request};
 
 #[tokio::test]
 async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens() {
@@ -31,7 +31,9 @@ async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens
     };
     client.send(Message::Close(Some(close))).await;
     let gone = emulator.wait_until(|state| state.connections("chat") == 0);
-    tokio::time::timeout(PATIENCE, gone).await.expect("gone");
+    tokio::time::timeout(TEST_TIMEOUT, gone)
+        .await
+        .expect("gone");
 
     let mut seen = Vec::new();
     while let Ok(entry) = tap.try_recv() {

@@ -9,7 +9,7 @@ use webpubsub_emulator::{Direction, Emulator, Tapped, UserEvent, UserEventFailed
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
-use super::{Client, JSON, PATIENCE, RELIABLE, emulator, json_client, request};
+use super::{Client, JSON, RELIABLE, TEST_TIMEOUT, emulator, json_client, request};
 
 type Outcome = Result<UserEventReply, UserEventFailed>;
 
@@ -36,12 +36,12 @@ async fn answering() -> Emulator {
 /// Calls that answer when told, and say when they begin and how they end.
 struct Calls {
     emulator: Emulator,
-    news: mpsc::UnboundedReceiver<News>,
+    progress: mpsc::UnboundedReceiver<Progress>,
     permits: Arc<Semaphore>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum News {
+enum Progress {
     Begun(UserEvent),
     Answered,
     Dropped,
@@ -49,35 +49,35 @@ enum News {
 
 /// Tells how a call ended, whatever ended it.
 struct Ending {
-    news: mpsc::UnboundedSender<News>,
+    progress: mpsc::UnboundedSender<Progress>,
     answered: bool,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let news = if self.answered {
-            News::Answered
+        let progress = if self.answered {
+            Progress::Answered
         } else {
-            News::Dropped
+            Progress::Dropped
         };
         // Nobody listens after the test.
-        let _ = self.news.send(news);
+        let _ = self.progress.send(progress);
     }
 }
 
 impl Calls {
     async fn start() -> Self {
-        let (sender, news) = mpsc::unbounded_channel();
+        let (sender, progress) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(0));
         let gate = Arc::clone(&permits);
         let builder = Emulator::builder().on_user_event(move |event| {
             let gate = Arc::clone(&gate);
             let ending = Ending {
-                news: sender.clone(),
+                progress: sender.clone(),
                 answered: false,
             };
             // Fails only after the test.
-            let _ = sender.send(News::Begun(event));
+            let _ = sender.send(Progress::Begun(event));
             async move {
                 // The whole of it, not only the field that is set.
                 let mut ending = ending;
@@ -88,19 +88,19 @@ impl Calls {
         });
         Self {
             emulator: builder.start().await.expect("a free port"),
-            news,
+            progress,
             permits,
         }
     }
 
-    async fn news(&mut self) -> News {
-        let next = tokio::time::timeout(PATIENCE, self.news.recv()).await;
+    async fn progress(&mut self) -> Progress {
+        let next = tokio::time::timeout(TEST_TIMEOUT, self.progress.recv()).await;
         next.expect("in time").expect("the handler lives")
     }
 
     async fn begun(&mut self) -> UserEvent {
-        match self.news().await {
-            News::Begun(event) => event,
+        match self.progress().await {
+            Progress::Begun(event) => event,
             other => panic!("not the begin of a call: {other:?}"),
         }
     }
@@ -138,7 +138,7 @@ async fn a_handler_is_told_everything_about_an_event() {
         Metadata::new([("a", "b")]).expect("metadata")
     );
     calls.answer_one();
-    assert_eq!(calls.news().await, News::Answered);
+    assert_eq!(calls.progress().await, Progress::Answered);
     assert_eq!(
         client.json().await,
         json!({"type": "ack", "ackId": 1, "success": true})
@@ -269,7 +269,7 @@ async fn a_cancelled_invocation_drops_its_call() {
     client
         .say(r#"{"type":"cancelInvocation","invocationId":"1"}"#)
         .await;
-    assert_eq!(calls.news().await, News::Dropped);
+    assert_eq!(calls.progress().await, Progress::Dropped);
     client.say(r#"{"type":"ping"}"#).await;
     assert_eq!(client.json().await, json!({"type": "pong"}));
 }
@@ -284,7 +284,7 @@ async fn the_end_of_a_connection_drops_its_call() {
         client.say(r#"{"type":"event","event":"e","data":1}"#).await;
         calls.begun().await;
         drop(client);
-        assert_eq!(calls.news().await, News::Dropped);
+        assert_eq!(calls.progress().await, Progress::Dropped);
     }
 }
 
@@ -295,14 +295,16 @@ async fn a_stopping_emulator_drops_its_calls() {
     client.say(r#"{"type":"event","event":"e","data":1}"#).await;
     calls.begun().await;
     let Calls {
-        emulator, mut news, ..
+        emulator,
+        mut progress,
+        ..
     } = calls;
     let closing = async move {
         assert_eq!(client.json().await["event"], "disconnected");
         client.closed().await;
     };
     tokio::join!(emulator.shutdown(), closing);
-    assert_eq!(news.recv().await, Some(News::Dropped));
+    assert_eq!(progress.recv().await, Some(Progress::Dropped));
 }
 
 #[tokio::test]
@@ -358,7 +360,7 @@ async fn a_connection_has_one_call_under_way_and_pings_pass() {
     assert_eq!(calls.begun().await.event_name.as_str(), "other");
 
     calls.answer_one();
-    assert_eq!(calls.news().await, News::Answered);
+    assert_eq!(calls.progress().await, Progress::Answered);
     assert_eq!(client.json().await["ackId"], 1);
     assert_eq!(calls.begun().await.event_id, 3);
 }
@@ -394,7 +396,7 @@ async fn frames_that_wait_for_a_call_are_bounded() {
         }
         assert_eq!(calls.emulator.counts().frames_in, most);
         calls.answer_one();
-        assert_eq!(calls.news().await, News::Answered);
+        assert_eq!(calls.progress().await, Progress::Answered);
     }
     sending.await.expect("all sent");
 }

@@ -204,7 +204,7 @@ async fn a_stopping_emulator_does_not_wait_for_ever() {
     // The few seconds that it gives them are the machine's, and pass when nothing else is left to do.
     tokio::time::pause();
     let stopping = world.emulator.shutdown();
-    tokio::time::timeout(PATIENCE, async { tokio::join!(stopping, closing) })
+    tokio::time::timeout(TEST_TIMEOUT, async { tokio::join!(stopping, closing) })
         .await
         .expect("in time");
     for name in ["connect", "connected", "disconnected"] {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tower::service_fn;
 use webpubsub_emulator::EventHandler;
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
@@ -179,7 +179,7 @@ impl Handler {
 
     /// The next request.
     pub(crate) async fn next(&mut self) -> Seen {
-        let next = tokio::time::timeout(PATIENCE, self.seen.recv()).await;
+        let next = tokio::time::timeout(TEST_TIMEOUT, self.seen.recv()).await;
         next.expect("in time").expect("the sender lives")
     }
 

@@ -71,7 +71,7 @@ fn gated() -> (EventHandler, Gate) {
 impl Gate {
     /// The user and the name of the next event.
     async fn next(&mut self) -> String {
-        let next = tokio::time::timeout(PATIENCE, self.arrived.recv()).await;
+        let next = tokio::time::timeout(TEST_TIMEOUT, self.arrived.recv()).await;
         next.expect("in time").expect("the handler lives")
     }
 
@@ -164,7 +164,7 @@ async fn a_client_that_hangs_up_before_it_is_accepted_is_forgotten_at_once() {
     let connecting = tokio::spawn(connect_async(url));
     assert_eq!(gate.next().await, "u connect");
     connecting.abort();
-    let given_up = tokio::time::timeout(PATIENCE, gate.given_up.recv()).await;
+    let given_up = tokio::time::timeout(TEST_TIMEOUT, gate.given_up.recv()).await;
     given_up.expect("in time").expect("the handler lives");
     gate.open();
     assert_eq!(world.emulator.state().connections("chat"), 0);
@@ -182,7 +182,7 @@ async fn a_client_that_is_not_accepted_when_the_emulator_stops_is_answered_503()
     let url = world.emulator.client_access_url("chat", "u", &[]);
     let connecting = tokio::spawn(connect_async(url));
     assert_eq!(gate.next().await, "u connect");
-    let stopping = tokio::time::timeout(PATIENCE, world.emulator.shutdown());
+    let stopping = tokio::time::timeout(TEST_TIMEOUT, world.emulator.shutdown());
     let (stopped, answer) = tokio::join!(stopping, connecting);
     stopped.expect("in time");
     match answer.expect("no panic") {

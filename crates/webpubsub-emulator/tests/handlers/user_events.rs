@@ -403,7 +403,7 @@ async fn the_end_of_a_connection_drops_its_request() {
         .await;
     begins.recv().await.expect("called");
     drop(client);
-    let dropped = tokio::time::timeout(PATIENCE, drops.recv()).await;
+    let dropped = tokio::time::timeout(TEST_TIMEOUT, drops.recv()).await;
     dropped.expect("in time").expect("dropped");
 }
 

@@ -13,14 +13,14 @@ use webpubsub_emulator::Emulator;
 use crate::support::http::exchange;
 
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const HEALTH: &[u8] = b"HEAD /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// What the server sends until it closes the connection.
 async fn rest_of(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer));
+    let read = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut answer));
     // A reset is as good as an end here.
     let _ = read.await.expect("the server closes the connection");
     String::from_utf8(answer).unwrap()

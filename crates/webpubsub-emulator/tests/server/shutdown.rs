@@ -17,7 +17,7 @@ use webpubsub_protocol::access::ClientTokenOptions;
 use crate::support::World;
 
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn shutdown_tells_clients_why() {
@@ -47,7 +47,7 @@ async fn shutdown_does_not_wait_for_a_client_that_never_answers() {
     let (mut deaf, _) = connect_async(url).await.unwrap();
     // From here on it passes when nothing else is left to do.
     tokio::time::pause();
-    tokio::time::timeout(PATIENCE, emulator.shutdown())
+    tokio::time::timeout(TEST_TIMEOUT, emulator.shutdown())
         .await
         .expect("an end although the close handshake has none");
     // It was told nevertheless.
@@ -96,7 +96,7 @@ async fn shutdown_waits_for_requests_and_closes_idle_connections() {
         busy.read_to_string(&mut answer).await.unwrap();
     };
     let both = async { tokio::join!(world.emulator.shutdown(), rest) };
-    tokio::time::timeout(PATIENCE, both)
+    tokio::time::timeout(TEST_TIMEOUT, both)
         .await
         .expect("the end of all connections");
     assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
@@ -121,7 +121,7 @@ async fn a_drop_stops_without_waiting() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, ends)
+    tokio::time::timeout(TEST_TIMEOUT, ends)
         .await
         .expect("the end of all connections");
 }

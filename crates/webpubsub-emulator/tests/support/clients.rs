@@ -14,7 +14,7 @@ use webpubsub_protocol::access::ClientTokenOptions;
 
 use super::World;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connected client.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Client {
     /// The next message.
     pub(crate) async fn next(&mut self) -> Message {
         loop {
-            let next = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            let next = tokio::time::timeout(TEST_TIMEOUT, self.socket.next()).await;
             match next
                 .expect("a message in time")
                 .expect("an open socket")

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// How long a test waits for an answer before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An answer as it came over the wire.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ pub(crate) async fn exchange_in_turn(address: SocketAddr, request: &[u8]) -> Opt
             .expect("the connection ends in an orderly way");
         Reply::parse(&answer)
     };
-    tokio::time::timeout(PATIENCE, exchange)
+    tokio::time::timeout(TEST_TIMEOUT, exchange)
         .await
         .expect("an answer in time")
 }
@@ -118,7 +118,7 @@ async fn talk(address: SocketAddr, request: &[u8], close: bool) -> Option<Reply>
         tokio::join!(write, read);
         Reply::parse(&answer)
     };
-    tokio::time::timeout(PATIENCE, exchange)
+    tokio::time::timeout(TEST_TIMEOUT, exchange)
         .await
         .expect("an answer in time")
 }

@@ -82,7 +82,7 @@ impl Subject {
     }
 
     /// Sends an event of the connection.
-    pub(super) async fn tell(
+    pub(super) async fn send_event(
         &mut self,
         kind: EventType,
         (content_type, body): (&'static str, Bytes),

@@ -98,7 +98,7 @@ impl Subject {
         };
         let connect = match is_hopeless {
             true => None,
-            false => Some(self.tell(EventType::Connect, connect_body()).await),
+            false => Some(self.send_event(EventType::Connect, connect_body()).await),
         };
         let heard = connect.as_ref().map(|connect| &connect.heard);
         let verdict = judge::preflight(&asked.heard, heard, &doctor.origin);
@@ -129,7 +129,7 @@ impl Subject {
         }
         let connected = match &connect.heard {
             Ok(answer) if answer.status != StatusCode::NOT_FOUND => {
-                Some(self.tell(EventType::Connected, empty_body()).await)
+                Some(self.send_event(EventType::Connected, empty_body()).await)
             }
             _ => None,
         };
@@ -150,7 +150,7 @@ impl Subject {
             Payload::Json(r#"{"hello":1}"#.into()),
         ] {
             let event = EventType::User(self.event.as_str().into());
-            let exchange = self.tell(event, Event::body_of(&payload)).await;
+            let exchange = self.send_event(event, Event::body_of(&payload)).await;
             if let Ok(answer) = &exchange.heard
                 && is_success(&exchange)
             {
@@ -160,7 +160,7 @@ impl Subject {
             list.push(verdict, Some(&exchange));
         }
         let disconnected = self
-            .tell(EventType::Disconnected, disconnected_body())
+            .send_event(EventType::Disconnected, disconnected_body())
             .await;
         list.push(
             judge::notification(&disconnected.heard),
@@ -182,7 +182,7 @@ impl Subject {
         self.begin_connection(&doctor.origin);
         let right = std::mem::replace(&mut self.keys, vec![AccessKey::new(self.ids.token_id())]);
         let (kind, body) = event();
-        let exchange = self.tell(kind, body).await;
+        let exchange = self.send_event(kind, body).await;
         self.keys = right;
         let verdict = judge::wrong_signature(&exchange.heard, doctor.strict);
         list.push(verdict, Some(&exchange));
@@ -191,7 +191,7 @@ impl Subject {
         let other = HubName::new(format!("doctor_{}", self.ids.token_id()));
         self.hub = other.expect("letters, digits and `_` are the name of a hub");
         let (kind, body) = event();
-        let exchange = self.tell(kind, body).await;
+        let exchange = self.send_event(kind, body).await;
         list.push(judge::other_hub(&exchange.heard), Some(&exchange));
     }
 }

@@ -13,7 +13,7 @@ fn told(world: &mut World) -> Vec<(u64, NoticeKind)> {
 /// A reliable client whose handshake is done.
 fn greeted(world: &mut World, groups: &[&str]) -> Client {
     let client = world.connect_reliable("c", groups);
-    world.state.greet(client.0.key, &mut world.effects);
+    world.state.handshake_done(client.0.key, &mut world.effects);
     client
 }
 
@@ -39,7 +39,7 @@ fn nothing_is_told_before_the_handshake_is_done() {
     assert_eq!(told(&mut world), []);
 
     let client = world.connect("c", None, &["g", "f"]);
-    world.state.greet(client.0.key, &mut world.effects);
+    world.state.handshake_done(client.0.key, &mut world.effects);
     let expected = [
         (1, NoticeKind::Connected),
         (2, NoticeKind::Joined(group("f"))),
@@ -55,7 +55,7 @@ fn a_session_is_told_once_however_many_sockets_it_had() {
     told(&mut world);
     world.lose(&first, Gone::Lost);
     let second = world.recover("c").expect("within its window");
-    world.state.greet(second.0.key, &mut world.effects);
+    world.state.handshake_done(second.0.key, &mut world.effects);
     world.lose(&first, Gone::ClosedForGood("an earlier socket".into()));
     assert_eq!(told(&mut world), []);
     world.lose(&second, Gone::ClosedForGood("done".into()));

@@ -73,7 +73,7 @@ type Turn<T> = ControlFlow<(), T>;
 impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
     /// A socket whose handshake is done.
     pub(super) fn new(io: T, guard: SocketGuard) -> Self {
-        guard.hub.greet(guard.attachment.key);
+        guard.hub.handshake_done(guard.attachment.key);
         let now = guard.service.clock().mono();
         let ping_at = now + guard.service.settings().limits.ping_interval;
         Self {
