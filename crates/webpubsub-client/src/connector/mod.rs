@@ -1,6 +1,10 @@
 //! How a client gets a WebSocket: the seam for other transports, and for tests.
 
 #[cfg(feature = "websocket")]
+mod frames;
+#[cfg(feature = "websocket")]
+mod handshake;
+#[cfg(feature = "websocket")]
 mod proxy;
 #[cfg(feature = "websocket")]
 mod socket;

@@ -1,29 +1,41 @@
-//! An open WebSocket of tokio-tungstenite.
+//! An open WebSocket.
 
 use std::fmt;
-use std::pin::Pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytestring::ByteString;
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::time::Sleep;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use webpubsub_protocol::session::{Closure, WireFrame};
 
 use super::Transport;
+use super::frames::{self, CloseFrame, Decoder, Incoming};
 use super::socket::Socket;
 
 /// How long the answer to a close frame may take to leave a socket that takes no more bytes.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// A WebSocket of a [`WebSocketConnector`](super::WebSocketConnector).
+/// The bytes of frames that are gathered before they are written, give or take a frame.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// A WebSocket of a [`WebSocketConnector`](super::WebSocketConnector). While nothing is under way it holds no buffers.
 pub struct WebSocketTransport {
-    socket: WebSocketStream<Socket>,
+    socket: Socket,
+    decoder: Decoder,
+    /// Frames to write.
+    out: Vec<u8>,
+    /// How much of them was written.
+    written: usize,
+    /// The socket took no more bytes. Until it has taken all, no more frames are.
+    is_blocked: bool,
+    /// The payload of the last ping that was not answered.
+    ping: Option<Bytes>,
     /// What ended the socket, while the peer's close frame is being answered.
     answering: Option<Box<(Closure, Pin<Box<Sleep>>)>>,
     closing: Closing,
@@ -31,30 +43,94 @@ pub struct WebSocketTransport {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
-    Unsent,
-    Sent,
-    Flushed,
+    Open,
+    /// We wrote a close frame first.
+    ByUs,
+    /// Nothing more can be read.
+    Over,
 }
 
 impl WebSocketTransport {
-    pub(super) const fn new(socket: WebSocketStream<Socket>) -> Self {
+    /// `already_read` are the first bytes of frames, which came with the answer to the handshake.
+    pub(super) fn new(socket: Socket, max_message_bytes: usize, already_read: &[u8]) -> Self {
         Self {
             socket,
+            decoder: Decoder::new(max_message_bytes, already_read),
+            out: Vec::new(),
+            written: 0,
+            is_blocked: false,
+            ping: None,
             answering: None,
-            closing: Closing::Unsent,
+            closing: Closing::Open,
         }
     }
 
-    /// tungstenite has queued the answer to the close frame; it must leave before the socket is dropped.
+    /// Writes what was gathered.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(payload) = self.ping.take() {
+            frames::write_pong(&mut self.out, &payload);
+        }
+        while self.written < self.out.len() {
+            let bytes = &self.out[self.written..];
+            let Poll::Ready(written) = Pin::new(&mut self.socket).poll_write(cx, bytes) else {
+                self.is_blocked = true;
+                return Poll::Pending;
+            };
+            match written? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        self.is_blocked = false;
+        self.written = 0;
+        self.out = Vec::new();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what was gathered, down to the network.
+    fn poll_out_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(cx))?;
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    /// The next message or control frame; an error ends the socket.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Error>> {
+        loop {
+            if let Some(incoming) = self.decoder.next()? {
+                return Poll::Ready(Ok(incoming));
+            }
+            let read = {
+                let space = self.decoder.space();
+                pin!(self.socket.read_buf(space)).poll(cx)
+            };
+            match read {
+                Poll::Pending => {
+                    self.decoder.rest();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(ProtocolError::ResetWithoutClosingHandshake.into()));
+                }
+                Poll::Ready(read) => self.decoder.has_read(read?),
+            }
+        }
+    }
+
+    /// The answer to the peer's close frame must leave before the socket is dropped.
     fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Closure>> {
         let Some(answering) = &mut self.answering else {
             return Poll::Ready(None);
         };
-        let is_flushed = Pin::new(&mut self.socket).poll_flush(cx).is_ready();
-        if is_flushed || answering.1.as_mut().poll(cx).is_ready() {
+        let is_late = answering.1.as_mut().poll(cx).is_ready();
+        if is_late || self.poll_out_and_flush(cx).is_ready() {
+            self.closing = Closing::Over;
             return Poll::Ready(self.answering.take().map(|answering| answering.0));
         }
         Poll::Pending
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.is_blocked || self.out.len() >= WRITE_BYTES
     }
 }
 
@@ -66,20 +142,31 @@ impl Stream for WebSocketTransport {
             if let Some(closure) = ready!(self.poll_answered(cx)) {
                 return Poll::Ready(Some(Err(closure)));
             }
-            let message = ready!(Pin::new(&mut self.socket).poll_next(cx));
-            return Poll::Ready(Some(match message {
-                Some(Ok(Message::Text(text))) => Ok(WireFrame::Text(shared(text))),
-                Some(Ok(Message::Binary(bytes))) => Ok(WireFrame::Binary(bytes)),
-                // tungstenite answers pings itself.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(frame))) => {
+            if self.closing == Closing::Over {
+                return Poll::Ready(None);
+            }
+            let closure = match ready!(self.poll_incoming(cx)) {
+                Ok(Incoming::Message(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Incoming::Pong) => continue,
+                Ok(Incoming::Ping(payload)) => {
+                    if self.closing == Closing::Open {
+                        self.ping = Some(payload);
+                        // What keeps it from being written shows when the next frame is written or read.
+                        let _ = self.poll_out_and_flush(cx);
+                    }
+                    continue;
+                }
+                Ok(Incoming::Close(frame)) if self.closing == Closing::Open => {
+                    frames::write_close(&mut self.out, frame.as_ref());
                     let limit = Box::pin(tokio::time::sleep(ANSWER));
                     self.answering = Some(Box::new((closure_of(frame), limit)));
                     continue;
                 }
-                Some(Err(error)) => Err(closure_of_error(&error)),
-                None => Err(Closure::default()),
-            }));
+                Ok(Incoming::Close(frame)) => closure_of(frame),
+                Err(error) => closure_of_error(&error),
+            };
+            self.closing = Closing::Over;
+            return Poll::Ready(Some(Err(closure)));
         }
     }
 }
@@ -88,60 +175,47 @@ impl Sink<WireFrame> for WebSocketTransport {
     type Error = Closure;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closure>> {
-        Pin::new(&mut self.socket)
-            .poll_ready(cx)
-            .map_err(|error| closure_of_error(&error))
+        if self.is_blocked() {
+            ready!(self.poll_out(cx)).map_err(|error| closure_of_error(&error.into()))?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn start_send(mut self: Pin<&mut Self>, frame: WireFrame) -> Result<(), Closure> {
-        let message = match frame {
-            WireFrame::Text(text) => Message::Text(shared_text(text)),
-            WireFrame::Binary(bytes) => Message::Binary(bytes),
-        };
-        Pin::new(&mut self.socket)
-            .start_send(message)
-            .map_err(|error| closure_of_error(&error))
+        if self.closing != Closing::Open || self.answering.is_some() {
+            return Err(closure_of_error(&ProtocolError::SendAfterClosing.into()));
+        }
+        frames::write_message(&mut self.out, &frame);
+        Ok(())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closure>> {
-        Pin::new(&mut self.socket)
-            .poll_flush(cx)
-            .map_err(|error| closure_of_error(&error))
+        let flushed = ready!(self.poll_out_and_flush(cx));
+        Poll::Ready(flushed.map_err(|error| closure_of_error(&error.into())))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closure>> {
-        Pin::new(&mut self.socket)
-            .poll_close(cx)
-            .map_err(|error| closure_of_error(&error))
+        if self.closing == Closing::Open && self.answering.is_none() {
+            frames::write_close(&mut self.out, None);
+            self.closing = Closing::ByUs;
+        }
+        self.poll_flush(cx)
     }
 }
 
 impl Transport for WebSocketTransport {
     fn poll_close_with(mut self: Pin<&mut Self>, cx: &mut Context<'_>, code: u16) -> Poll<()> {
-        if self.closing == Closing::Unsent {
-            if ready!(Pin::new(&mut self.socket).poll_ready(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            let frame = CloseFrame {
-                code: CloseCode::from(code),
-                reason: Utf8Bytes::default(),
-            };
-            if Pin::new(&mut self.socket)
-                .start_send(Message::Close(Some(frame)))
-                .is_err()
-            {
-                return Poll::Ready(());
-            }
-            self.closing = Closing::Sent;
+        if self.closing == Closing::Open && self.answering.is_none() {
+            let reason = "".into();
+            frames::write_close(&mut self.out, Some(&CloseFrame { code, reason }));
+            self.closing = Closing::ByUs;
         }
-        if self.closing == Closing::Sent {
-            if ready!(Pin::new(&mut self.socket).poll_flush(cx)).is_err() {
-                return Poll::Ready(());
-            }
-            self.closing = Closing::Flushed;
+        if ready!(self.poll_out_and_flush(cx)).is_err() || self.closing == Closing::Over {
+            return Poll::Ready(());
         }
-        // Until the peer has closed, too.
-        while let Some(Ok(_)) = ready!(Pin::new(&mut self.socket).poll_next(cx)) {}
+        // The service ends the connection when both have closed.
+        while ready!(self.poll_incoming(cx)).is_ok() {}
+        self.closing = Closing::Over;
         Poll::Ready(())
     }
 }
@@ -154,18 +228,10 @@ impl fmt::Debug for WebSocketTransport {
     }
 }
 
-fn shared(text: Utf8Bytes) -> ByteString {
-    ByteString::try_from(bytes::Bytes::from(text)).expect("text messages are UTF-8")
-}
-
-fn shared_text(text: ByteString) -> Utf8Bytes {
-    Utf8Bytes::try_from(text.into_bytes()).expect("a ByteString is UTF-8")
-}
-
 fn closure_of(frame: Option<CloseFrame>) -> Closure {
     frame.map_or_else(Closure::default, |frame| Closure {
-        code: Some(frame.code.into()),
-        reason: frame.reason.to_string(),
+        code: Some(frame.code),
+        reason: frame.reason.into(),
         ..Closure::default()
     })
 }

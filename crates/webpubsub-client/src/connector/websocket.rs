@@ -1,4 +1,4 @@
-//! WebSockets by tokio-tungstenite.
+//! WebSockets: TCP, TLS and the handshake.
 
 use std::time::Duration;
 
@@ -10,13 +10,11 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use webpubsub_protocol::session::DialFailure;
 
+use super::handshake::Upgrading;
 use super::proxy::{self, Proxies};
 use super::tls::Tls;
 use super::transport::WebSocketTransport;
 use super::{Connector, ConnectorError, Dial};
-
-/// What tungstenite allocates per connection each way; its own default of 128 KiB is for bulk transfers.
-const BUFFER: usize = 4 * 1024;
 
 /// The longest text of a refusal that is kept.
 const REFUSAL_CHARS: usize = 200;
@@ -173,12 +171,12 @@ impl Connector for WebSocketConnector {
         request
             .headers_mut()
             .insert(SEC_WEBSOCKET_PROTOCOL, offered);
+        // tungstenite only shakes hands; the frames are read and written by `WebSocketTransport`.
         let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(BUFFER)
-            .max_message_size(Some(dial.max_message_bytes))
-            .max_frame_size(Some(dial.max_message_bytes));
-        let (socket, response) = client_async_with_config(request, stream, Some(config))
+            .read_buffer_size(0)
+            .write_buffer_size(0);
+        let upgrading = Upgrading::new(stream);
+        let (socket, response) = client_async_with_config(request, upgrading, Some(config))
             .await
             .map_err(|error| refusal(error, &dial))?;
         let chosen = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
@@ -189,7 +187,12 @@ impl Connector for WebSocketConnector {
         if !chosen.is_some_and(agrees) {
             return Err(DialFailure::Subprotocol(dial.subprotocol));
         }
-        Ok(WebSocketTransport::new(socket))
+        let (stream, already_read) = socket.into_inner().into_parts();
+        Ok(WebSocketTransport::new(
+            stream,
+            dial.max_message_bytes,
+            &already_read,
+        ))
     }
 }
 
