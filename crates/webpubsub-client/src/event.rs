@@ -142,7 +142,7 @@ impl Event {
             + match self {
                 Self::GroupMessage(message) => {
                     let from = message.from_user_id.as_deref().map_or(0, str::len);
-                    let stream = message.stream.as_ref().map_or(0, stream_bytes);
+                    let stream = message.stream.as_deref().map_or(0, stream_bytes);
                     let text = message.group.as_str().len() + from + stream;
                     text + message.bytes().len() + metadata_bytes(&message.metadata)
                 }
@@ -173,7 +173,7 @@ fn metadata_bytes(metadata: &Metadata) -> usize {
 
 fn stream_bytes(stream: &StreamInfo) -> usize {
     let text = |error: &StreamError| error.message.as_deref().map_or(0, str::len);
-    stream.stream_id.len() + stream.error.as_ref().map_or(0, text)
+    size_of::<StreamInfo>() + stream.stream_id.len() + stream.error.as_ref().map_or(0, text)
 }
 
 fn change_bytes(change: &StateChange) -> usize {

@@ -23,8 +23,8 @@ pub struct GroupMessage {
     pub metadata: Metadata,
     /// Its number within the connection; reliable subprotocols only.
     pub sequence_id: Option<SequenceId>,
-    /// Its place in a stream, when it is a fragment of one.
-    pub stream: Option<StreamInfo>,
+    /// Its place in a stream, when it is a fragment of one. Behind a pointer, since most messages are not.
+    pub stream: Option<Box<StreamInfo>>,
 }
 
 /// A message from the server: sent to everybody, to this user, to this connection, or in answer to an

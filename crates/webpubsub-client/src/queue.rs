@@ -82,6 +82,7 @@ impl<T> Queue<T> {
             Some(taken) => Poll::Ready(Some(taken)),
             None if state.items.is_closed => Poll::Ready(None),
             None => {
+                state.items.shrink();
                 match &mut state.reader {
                     Some(reader) => reader.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
@@ -185,6 +186,12 @@ impl<T> Items<T> {
     /// How many items wait.
     pub(crate) fn len(&self) -> usize {
         self.kept.len() + self.droppable.len()
+    }
+
+    /// Holds no memory for more than what waits.
+    fn shrink(&mut self) {
+        self.kept.shrink_to_fit();
+        self.droppable.shrink_to_fit();
     }
 
     /// Nothing more comes; what waits can still be taken.

@@ -220,7 +220,7 @@ impl Reference {
             from: from_group(&stream.group, user),
             payload,
             metadata: Metadata::default(),
-            stream: Some(info),
+            stream: Some(Box::new(info)),
         });
         self.deliver(&to, frame, None, any_order);
     }

@@ -90,7 +90,7 @@ impl Service {
             .map_err(|error| Finding::new("clients understand every frame", "a frame", error))?;
         match frame {
             ServerFrame::Message(message) => {
-                ledger.observe(&message.payload, message.stream.as_ref())
+                ledger.observe(&message.payload, message.stream.as_deref())
             }
             ServerFrame::GroupStateSnapshot { group, items, .. }
             | ServerFrame::GroupStateUpdate { group, items, .. } => {

@@ -20,7 +20,7 @@ pub(super) struct Socket {
     transport: AnyTransport,
     is_flushed: bool,
     /// Writing failed with this. What the peer said before is still read: its close frame says more.
-    broken: Option<Closure>,
+    broken: Option<Box<Closure>>,
 }
 
 impl Socket {
@@ -65,10 +65,10 @@ impl Socket {
                     report(self.attempt, Input::Frame(frame));
                 }
                 Poll::Ready(end) => {
-                    let told = end.and_then(Result::err).unwrap_or_default();
+                    let last = end.and_then(Result::err).unwrap_or_default();
                     let closure = match self.broken.take() {
-                        Some(broken) if told.code.is_none() => broken,
-                        _ => told,
+                        Some(broken) if last.code.is_none() => *broken,
+                        _ => last,
                     };
                     report(self.attempt, Input::Closed(closure));
                     return Poll::Ready(false);
@@ -77,14 +77,14 @@ impl Socket {
                     let Some(broken) = self.broken.take() else {
                         return Poll::Pending;
                     };
-                    report(self.attempt, Input::Closed(broken));
+                    report(self.attempt, Input::Closed(*broken));
                     return Poll::Ready(false);
                 }
             }
         }
         if is_blocked && let Some(broken) = self.broken.take() {
             // Nobody takes what comes in, so there is no waiting for its end.
-            report(self.attempt, Input::Closed(broken));
+            report(self.attempt, Input::Closed(*broken));
             return Poll::Ready(false);
         }
         Poll::Ready(true)
@@ -99,7 +99,7 @@ impl Socket {
         if self.broken.is_some() {
             return false;
         }
-        self.broken = self.try_write(cx, next).err();
+        self.broken = self.try_write(cx, next).err().map(Box::new);
         self.broken.is_some()
     }
 

@@ -149,6 +149,10 @@ impl Seat {
                 return Rest::Over;
             }
         }
+        // What the last turns needed is not kept by a client that waits.
+        inner.session.shrink_to_fit();
+        inner.outgoing = Vec::new();
+        inner.reports = Vec::new();
         match &mut inner.place.driver {
             Some(waker) => waker.clone_from(driver),
             none => *none = Some(driver.clone()),

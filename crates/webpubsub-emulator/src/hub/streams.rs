@@ -329,7 +329,7 @@ impl HubState {
             },
             payload,
             metadata: Metadata::default(),
-            stream: Some(info),
+            stream: Some(Box::new(info)),
         };
         let except = stream.no_echo.then_some(key);
         let message = Draft::message(message, None);

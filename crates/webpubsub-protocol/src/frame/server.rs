@@ -97,8 +97,8 @@ pub struct Message {
     pub payload: Payload,
     /// Entries that travel with it.
     pub metadata: Metadata,
-    /// Its place in a stream, when it is a fragment of one.
-    pub stream: Option<StreamInfo>,
+    /// Its place in a stream, when it is a fragment of one. Behind a pointer, since most messages are not.
+    pub stream: Option<Box<StreamInfo>>,
 }
 
 /// Where a message comes from.

@@ -88,7 +88,7 @@ impl Protocol for Subprotocol {
     fn decode(&self, frame: WireFrame) -> Result<ServerFrame, DecodeError> {
         match (self, frame) {
             (Self::Json | Self::ReliableJson, WireFrame::Text(text)) => {
-                json::decode_server(text.into_bytes())
+                json::decode_server_text(&text)
             }
             (Self::Protobuf | Self::ReliableProtobuf, WireFrame::Binary(bytes)) => {
                 protobuf::decode_server(bytes)

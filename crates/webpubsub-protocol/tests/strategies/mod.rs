@@ -189,7 +189,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
             from,
             payload,
             metadata,
-            stream,
+            stream: stream.map(Box::new),
         },
     )
 }

@@ -14,6 +14,9 @@ use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::{DataType, Payload};
 
+/// Frames up to this size, in bytes, may be kept whole for the sake of a name in them.
+const SHORT_FRAME: usize = 512;
+
 macro_rules! members {
     ($($member:ident = $name:literal,)*) => {
         /// A member that some frame has.
@@ -157,6 +160,30 @@ impl<'a> Members<'a> {
         } else {
             Ok(None)
         }
+    }
+
+    /// As [`shared`](Self::shared), but a slice of the frame when that is short: then keeping all of it
+    /// costs no more than a copy. For what every message has.
+    fn brief(&self, member: Member) -> Result<Option<ByteString>, DecodeError> {
+        Ok(self.text(member)?.map(|text| match text {
+            Cow::Borrowed(slice) if self.frame.len() <= SHORT_FRAME => self.frame.slice_ref(slice),
+            text => text.into_owned().into(),
+        }))
+    }
+
+    /// A string member or `null`, as [`brief`](Self::brief).
+    pub(super) fn nullable_brief(&self, member: Member) -> Result<Option<ByteString>, DecodeError> {
+        match self.non_null(member) {
+            Some(_) => self.brief(member),
+            None => Ok(None),
+        }
+    }
+
+    /// The group of a message, as [`brief`](Self::brief).
+    pub(super) fn brief_group(&self) -> Result<GroupName, DecodeError> {
+        let name = self.brief(Member::Group)?;
+        GroupName::new(name.ok_or(DecodeError::Missing("group"))?)
+            .map_err(|_| DecodeError::Invalid("group"))
     }
 
     pub(super) fn required_text(&self, member: Member) -> Result<Cow<'a, str>, DecodeError> {

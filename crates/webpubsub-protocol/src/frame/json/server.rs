@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::members::{Member, Members};
 use super::write::ObjectWriter;
@@ -189,8 +190,18 @@ fn group_state(
 /// a client skips; [`DecodeError::Answer`] for an answer of which only the request is clear; the
 /// others mean that the bytes are not a frame.
 pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError> {
-    let text = super::checked_text(frame.into(), limits::SERVER_FRAME_BYTES)?;
-    let members = Members::of_frame(&text)?;
+    let text = super::text_within(frame.into(), limits::SERVER_FRAME_BYTES)?;
+    decode_server_text(&text)
+}
+
+/// As [`decode_server`], from what is known to be UTF-8.
+///
+/// # Errors
+///
+/// As [`decode_server`].
+pub fn decode_server_text(text: &ByteString) -> Result<ServerFrame, DecodeError> {
+    super::check(text.as_bytes(), limits::SERVER_FRAME_BYTES)?;
+    let members = Members::of_frame(text)?;
     let members = &members;
     match &*members.required_text(Member::Type)? {
         "message" => message(members).map(ServerFrame::Message),
@@ -258,14 +269,15 @@ fn message(members: &Members<'_>) -> Result<Message, DecodeError> {
     let from = match &*members.required_text(Member::From)? {
         "server" => Sender::Server,
         "group" => Sender::Group {
-            group: members.group()?,
-            from_user_id: members.nullable_shared(Member::FromUserId)?,
+            group: members.brief_group()?,
+            from_user_id: members.nullable_brief(Member::FromUserId)?,
         },
         _ => return Err(DecodeError::Unknown("from")),
     };
     // A place that cannot be read is not worth losing the message for.
     let mut stream = (members.nullable_object(Member::Stream).ok().flatten())
-        .and_then(|stream| read_stream(&stream).ok().flatten());
+        .and_then(|stream| read_stream(&stream).ok().flatten())
+        .map(Box::new);
     let payload = match (received_payload(members), &mut stream) {
         (Ok(payload), _) => payload,
         // Its readers must not wait for the end of a stream because its last words are missing …

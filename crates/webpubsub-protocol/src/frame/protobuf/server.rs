@@ -282,7 +282,7 @@ fn data_message(message: &Message) -> down::DataMessage {
         data: Some(value::data(&message.payload)),
         sequence_id: None,
         metadata: value::metadata_entries(&message.metadata),
-        stream: message.stream.as_ref().map(wire_stream),
+        stream: message.stream.as_deref().map(wire_stream),
     }
 }
 
@@ -393,7 +393,7 @@ fn message(m: down::DataMessage) -> Result<Message, DecodeError> {
         },
         _ => return Err(DecodeError::Unknown("from")),
     };
-    let stream = m.stream.map(read_stream);
+    let stream = m.stream.map(|stream| Box::new(read_stream(stream)));
     let is_last = stream.as_ref().is_some_and(|stream| stream.end_of_stream);
     let payload = match (m.data, is_last) {
         (None, true) => Payload::text(""),

@@ -54,7 +54,7 @@ impl Reporter {
                 let mut told = message_of(
                     &message.payload,
                     message.sequence_id,
-                    message.stream.as_ref(),
+                    message.stream.as_deref(),
                 );
                 told.insert("kind".into(), "group-message".into());
                 told.insert("group".into(), message.group.as_str().into());
