@@ -14,16 +14,19 @@ use crate::test::report::Outcome;
 /// The document with the table of sizes.
 const SIZES: &str = "RELEASING.md";
 
-/// Packs all crates and checks their sizes.
+/// Packs all crates, does with them all of publishing but the upload, and checks their sizes.
 pub(super) fn pack(all: &[Crate]) -> Result<Outcome> {
-    let mut cargo = Tools::default().cargo();
-    cargo.args(["package", "--quiet", "--no-verify"]);
-    // A dirty tree is reported by a step of its own.
-    cargo.arg("--allow-dirty");
-    for c in all {
-        cargo.args(["--package", &c.name]);
+    for task in [&["package"][..], &["publish", "--dry-run"]] {
+        let mut cargo = Tools::default().cargo();
+        // They are built by a step of their own, and a dirty tree is reported by another.
+        cargo
+            .args(task)
+            .args(["--quiet", "--no-verify", "--allow-dirty"]);
+        for c in all {
+            cargo.args(["--package", &c.name]);
+        }
+        process::run_ok(&mut cargo)?;
     }
-    process::run_ok(&mut cargo)?;
     let table =
         fs::read_to_string(root().join(SIZES)).with_context(|| format!("cannot read {SIZES}"))?;
     let mut counts = Counts::default();
