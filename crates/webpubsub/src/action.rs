@@ -1,73 +1,79 @@
-//! What calls do. The types here name the parameters of [`Call`]; they are made by the methods of
-//! [`WebPubSubServiceClient`](crate::WebPubSubServiceClient) and [`WebPubSubGroup`](crate::WebPubSubGroup).
+//! The types of calls, one for each operation: the `A` of a [`Call<A>`](crate::Call).
+//!
+//! They are created by the methods of [`WebPubSubServiceClient`](crate::WebPubSubServiceClient) and
+//! [`WebPubSubGroup`](crate::WebPubSubGroup). You need them only to name the type of a call, for example in a struct.
 
-use azure_core::{
-    Error,
-    error::ErrorKind,
-    http::{Body, RawResponse, StatusCode},
-};
+use std::sync::Arc;
+
+use azure_core::http::{Body, RawResponse, StatusCode};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use webpubsub_protocol::{
-    metadata::{HEADER_PREFIX, Metadata},
     name::{ConnectionId, GroupName, InvalidName, UserId},
     permission::Permission,
 };
 
-pub use crate::call::Delivery;
+pub use crate::delivery::Delivery;
 use crate::{
-    call::Call,
-    error::invalid,
     generated::operations,
+    invalid_input::InvalidInput,
     message::{JSON, Message},
-    request::Request,
+    request::CallOptions,
+    service::Service,
 };
 
-/// Something that can be asked of the service. Implemented by the types of this module, and closed to others.
+/// An operation of the service. This trait is sealed: only the types of this module implement it.
 pub trait Action: sealed::Sealed + Sized + Send + 'static {
-    /// What the call gives when it succeeds.
+    /// What the call returns on success.
     type Output: Send + 'static;
-
-    #[doc(hidden)]
-    fn send(call: Call<Self>) -> BoxFuture<'static, azure_core::Result<RawResponse>>;
 
     #[doc(hidden)]
     fn read(response: &RawResponse) -> azure_core::Result<Self::Output>;
 }
 
-/// A call whose receivers can be filtered.
+/// An operation whose receivers can be [filtered](crate::Call::filter).
 pub trait Filtered: Action {
     #[doc(hidden)]
     fn filter_mut(&mut self) -> &mut Option<String>;
 }
 
-/// A call that can leave connections out.
+/// An operation that can [exclude](crate::Call::exclude) connections.
 pub trait Excluding: Action {
     #[doc(hidden)]
     fn excluded_mut(&mut self) -> &mut Vec<String>;
 }
 
-/// A call that closes connections.
+/// An operation that closes connections, with an optional [reason](crate::Call::reason).
 pub trait Closing: Action {
     #[doc(hidden)]
     fn reason_mut(&mut self) -> &mut Option<String>;
 }
 
-/// A call that sends a message.
+/// An operation that sends a message, with an optional [time to live](crate::Call::ttl) and
+/// [metadata](crate::Call::metadata).
 pub trait Sending: Action {
     #[doc(hidden)]
     fn delivery_mut(&mut self) -> &mut Delivery;
 }
 
-mod sealed {
+pub(crate) mod sealed {
+    use super::*;
+
     #[expect(
         unnameable_types,
         reason = "nobody else can implement what nobody else can name"
     )]
-    pub trait Sealed {}
+    pub trait Sealed {
+        #[expect(private_interfaces, reason = "only this crate can call it")]
+        fn send(
+            self,
+            service: Arc<Service>,
+            options: CallOptions,
+        ) -> BoxFuture<'static, azure_core::Result<RawResponse>>;
+    }
 }
 
-/// Defines an action: its parameters, the operation they make, and what is read from the answer.
+/// Defines an action: its parameters, the operation that they become, and how the response is read.
 macro_rules! action {
     (
         $(#[$doc:meta])*
@@ -81,17 +87,18 @@ macro_rules! action {
         #[derive(Debug)]
         pub struct $name { $(pub(crate) $field: $type),* }
 
-        impl sealed::Sealed for $name {}
-
-        impl Action for $name {
-            type Output = $output;
-
-            fn send(call: Call<Self>) -> BoxFuture<'static, azure_core::Result<RawResponse>> {
+        impl sealed::Sealed for $name {
+            #[expect(private_interfaces, reason = "only this crate can call it")]
+            fn send(
+                self,
+                service: Arc<Service>,
+                options: CallOptions,
+            ) -> BoxFuture<'static, azure_core::Result<RawResponse>> {
                 Box::pin(async move {
-                    let Call { client, action: $this, options } = call;
-                    let $hub = client.hub();
+                    let $this = self;
+                    let $hub = service.hub.as_str();
                     #[allow(unused_mut, reason = "calls without a body leave it as it is")]
-                    let mut request = Request::new($call, &client, &$operation)?;
+                    let mut request = service.request($call, &$operation)?;
                     $(
                         request.metadata($this.delivery.metadata)?;
                         let (content_type, body) = $this.$message.into_body().await?;
@@ -101,9 +108,13 @@ macro_rules! action {
                         let $body_of = &$this;
                         request.body(JSON, $body?);
                     )?
-                    client.dispatch(request, options).await
+                    service.send(request, options).await
                 })
             }
+        }
+
+        impl Action for $name {
+            type Output = $output;
 
             fn read(response: &RawResponse) -> azure_core::Result<$output> {
                 let read: fn(&RawResponse) -> azure_core::Result<$output> = $read;
@@ -139,7 +150,7 @@ action! {
     /// Sends a message to all connections of a hub.
     SendToAll("send_to_all") {
         message: Message, filter: Option<String>, excluded: Vec<String>, delivery: Delivery
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::SendToAll {
         hub,
         excluded: &this.excluded,
@@ -154,7 +165,7 @@ action! {
     /// Sends a message to the connections of a user.
     SendToUser("send_to_user") {
         user_id: String, message: Message, filter: Option<String>, delivery: Delivery
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::SendToUser {
         hub,
         user_id: user(&this.user_id)?,
@@ -169,7 +180,7 @@ action! {
     /// Sends a message to a connection.
     SendToConnection("send_to_connection") {
         connection_id: String, message: Message, delivery: Delivery
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::SendToConnection {
         hub,
         connection_id: connection(&this.connection_id)?,
@@ -183,7 +194,7 @@ action! {
     /// Sends a message to the connections in a group.
     SendToGroup("group.send_to_all") {
         group: String, message: Message, filter: Option<String>, excluded: Vec<String>, delivery: Delivery
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::SendToGroup {
         hub,
         group: group(&this.group)?,
@@ -196,26 +207,26 @@ action! {
 }
 
 action! {
-    /// Asks whether a connection exists.
+    /// Checks whether a connection exists.
     ConnectionExists("connection_exists") { connection_id: String } -> bool = yes_or_no;
     |this, hub| operations::ConnectionExists { hub, connection_id: connection(&this.connection_id)? }
 }
 
 action! {
-    /// Asks whether a group has connections.
+    /// Checks whether a group has connections.
     GroupExists("group_exists") { group: String } -> bool = yes_or_no;
     |this, hub| operations::GroupExists { hub, group: group(&this.group)? }
 }
 
 action! {
-    /// Asks whether a user has connections.
+    /// Checks whether a user has connections.
     UserExists("user_exists") { user_id: String } -> bool = yes_or_no;
     |this, hub| operations::UserExists { hub, user_id: user(&this.user_id)? }
 }
 
 action! {
     /// Closes a connection.
-    CloseConnection("close_connection") { connection_id: String, reason: Option<String> } -> () = nothing;
+    CloseConnection("close_connection") { connection_id: String, reason: Option<String> } -> () = no_content;
     |this, hub| operations::CloseConnection {
         hub,
         connection_id: connection(&this.connection_id)?,
@@ -226,7 +237,7 @@ action! {
 
 action! {
     /// Closes the connections of a hub.
-    CloseAllConnections("close_all_connections") { excluded: Vec<String>, reason: Option<String> } -> () = nothing;
+    CloseAllConnections("close_all_connections") { excluded: Vec<String>, reason: Option<String> } -> () = no_content;
     |this, hub| operations::CloseAllConnections { hub, excluded: &this.excluded, reason: this.reason.as_deref() };
     with excluded, reason
 }
@@ -235,7 +246,7 @@ action! {
     /// Closes the connections of a user.
     CloseUserConnections("close_user_connections") {
         user_id: String, excluded: Vec<String>, reason: Option<String>
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::CloseUserConnections {
         hub,
         user_id: user(&this.user_id)?,
@@ -249,7 +260,7 @@ action! {
     /// Closes the connections in a group.
     CloseGroupConnections("group.close_all_connections") {
         group: String, excluded: Vec<String>, reason: Option<String>
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::CloseGroupConnections {
         hub,
         group: group(&this.group)?,
@@ -261,7 +272,7 @@ action! {
 
 action! {
     /// Adds a connection to a group.
-    AddConnectionToGroup("group.add_connection") { group: String, connection_id: String } -> () = nothing;
+    AddConnectionToGroup("group.add_connection") { group: String, connection_id: String } -> () = no_content;
     |this, hub| operations::AddConnectionToGroup {
         hub,
         group: group(&this.group)?,
@@ -271,7 +282,7 @@ action! {
 
 action! {
     /// Removes a connection from a group.
-    RemoveConnectionFromGroup("group.remove_connection") { group: String, connection_id: String } -> () = nothing;
+    RemoveConnectionFromGroup("group.remove_connection") { group: String, connection_id: String } -> () = no_content;
     |this, hub| operations::RemoveConnectionFromGroup {
         hub,
         group: group(&this.group)?,
@@ -281,25 +292,25 @@ action! {
 
 action! {
     /// Adds the connections of a user to a group.
-    AddUserToGroup("group.add_user") { group: String, user_id: String } -> () = nothing;
+    AddUserToGroup("group.add_user") { group: String, user_id: String } -> () = no_content;
     |this, hub| operations::AddUserToGroup { hub, group: group(&this.group)?, user_id: user(&this.user_id)? }
 }
 
 action! {
     /// Removes the connections of a user from a group.
-    RemoveUserFromGroup("group.remove_user") { group: String, user_id: String } -> () = nothing;
+    RemoveUserFromGroup("group.remove_user") { group: String, user_id: String } -> () = no_content;
     |this, hub| operations::RemoveUserFromGroup { hub, group: group(&this.group)?, user_id: user(&this.user_id)? }
 }
 
 action! {
     /// Removes the connections of a user from all groups.
-    RemoveUserFromAllGroups("remove_user_from_all_groups") { user_id: String } -> () = nothing;
+    RemoveUserFromAllGroups("remove_user_from_all_groups") { user_id: String } -> () = no_content;
     |this, hub| operations::RemoveUserFromAllGroups { hub, user_id: user(&this.user_id)? }
 }
 
 action! {
     /// Removes a connection from all groups.
-    RemoveConnectionFromAllGroups("remove_connection_from_all_groups") { connection_id: String } -> () = nothing;
+    RemoveConnectionFromAllGroups("remove_connection_from_all_groups") { connection_id: String } -> () = no_content;
     |this, hub| operations::RemoveConnectionFromAllGroups {
         hub,
         connection_id: connection(&this.connection_id)?,
@@ -308,7 +319,7 @@ action! {
 
 action! {
     /// Adds the connections that match a filter to groups.
-    AddConnectionsToGroups("add_connections_to_groups") { groups: Vec<String>, filter: String } -> () = nothing;
+    AddConnectionsToGroups("add_connections_to_groups") { groups: Vec<String>, filter: String } -> () = no_content;
     |this, hub| operations::AddConnectionsToGroups { hub };
     json |this| groups_body(&this.groups, &this.filter)
 }
@@ -317,7 +328,7 @@ action! {
     /// Removes the connections that match a filter from groups.
     RemoveConnectionsFromGroups("remove_connections_from_groups") {
         groups: Vec<String>, filter: String
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::RemoveConnectionsFromGroups { hub };
     json |this| groups_body(&this.groups, &this.filter)
 }
@@ -326,7 +337,7 @@ action! {
     /// Grants a permission to a connection.
     GrantPermission("grant_permission") {
         connection_id: String, permission: Permission, group: String
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::GrantPermission {
         hub,
         permission: this.permission.as_str(),
@@ -336,10 +347,10 @@ action! {
 }
 
 action! {
-    /// Revokes a permission of a connection.
+    /// Revokes a permission from a connection.
     RevokePermission("revoke_permission") {
         connection_id: String, permission: Permission, group: String
-    } -> () = nothing;
+    } -> () = no_content;
     |this, hub| operations::RevokePermission {
         hub,
         permission: this.permission.as_str(),
@@ -349,7 +360,7 @@ action! {
 }
 
 action! {
-    /// Asks whether a connection has a permission.
+    /// Checks whether a connection has a permission.
     HasPermission("has_permission") {
         connection_id: String, permission: Permission, group: String
     } -> bool = yes_or_no;
@@ -362,22 +373,22 @@ action! {
 }
 
 action! {
-    /// Asks whether the service is up.
-    ServiceHealth("service_health") {} -> () = nothing;
+    /// Checks whether the service is up.
+    ServiceHealth("service_health") {} -> () = no_content;
     |_this, _hub| operations::GetServiceStatus {}
 }
 
-fn nothing(_: &RawResponse) -> azure_core::Result<()> {
+fn no_content(_: &RawResponse) -> azure_core::Result<()> {
     Ok(())
 }
 
-/// Operations that allow 404 mean "no" by it; for all others it is an error long before this.
-#[allow(clippy::unnecessary_wraps, reason = "the type of all readers")]
+/// Operations for which 404 is a success use it for "no". For all others it became an error earlier.
+#[allow(clippy::unnecessary_wraps, reason = "all readers have this type")]
 fn yes_or_no(response: &RawResponse) -> azure_core::Result<bool> {
     Ok(response.status() != StatusCode::NotFound)
 }
 
-// The names keep the caller's spelling; they are only checked.
+// Names are checked but keep the spelling of the caller.
 
 pub(crate) fn group(name: &str) -> azure_core::Result<&str> {
     checked(name, GroupName::new(name).map(drop))
@@ -392,21 +403,9 @@ fn connection(id: &str) -> azure_core::Result<&str> {
 }
 
 fn checked(name: &str, result: Result<(), InvalidName>) -> azure_core::Result<&str> {
-    result.map(|()| name).map_err(invalid)
-}
-
-impl Request {
-    /// Turns metadata entries into headers.
-    fn metadata(&mut self, entries: Vec<(String, String)>) -> azure_core::Result<()> {
-        let entries = entries
-            .into_iter()
-            .map(|(key, value)| (key.to_ascii_lowercase(), value));
-        let metadata = Metadata::new(entries).map_err(invalid)?;
-        for (key, value) in metadata.iter() {
-            self.header(format!("{HEADER_PREFIX}{key}"), value.to_owned());
-        }
-        Ok(())
-    }
+    result
+        .map(|()| name)
+        .map_err(|error| InvalidInput::Name(error).into())
 }
 
 fn groups_body(groups: &[String], filter: &str) -> azure_core::Result<Body> {
@@ -417,10 +416,7 @@ fn groups_body(groups: &[String], filter: &str) -> azure_core::Result<Body> {
     }
 
     if groups.is_empty() {
-        return Err(Error::with_message(
-            ErrorKind::Other,
-            "at least one group is needed",
-        ));
+        return Err(InvalidInput::NoGroups.into());
     }
     for name in groups {
         group(name)?;

@@ -1,4 +1,4 @@
-//! Many calls, some at a time.
+//! Runs many calls, a limited number at a time.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -20,19 +20,20 @@
 //! # }
 //! ```
 //!
-//! Each call retries on its own and waits as the service asks it to (`Retry-After`), so a limit on calls at a time is also
-//! a limit on pressure. Calls are taken from the iterator when it is their turn: it may be long.
+//! Each call retries on its own and waits for as long as the service asks it to (`Retry-After`), so limiting the number of
+//! concurrent calls also limits the load on the service. Calls are taken from the iterator only when it is their turn, so it
+//! may be long.
 
 use std::{future::IntoFuture, pin::Pin};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 
-/// Outcomes with the positions of their calls, in the order in which the calls end.
+/// The outcomes of calls, each with the position of its call, in the order in which the calls finish.
 pub type OutcomeStream<'a, T> = Pin<Box<dyn Stream<Item = (usize, T)> + Send + 'a>>;
 
-/// Makes calls, at most `concurrency` at a time (0 counts as 1), and gives each outcome with the position of its call as
-/// soon as it is there. Failures do not stop the others. Dropping the stream gives up the calls that run, and makes no
-/// more.
+/// Runs calls, at most `concurrency` at a time (0 counts as 1), and yields the outcome of each as soon as it finishes,
+/// together with the position of the call. A failure does not stop the other calls. Dropping the stream cancels the calls
+/// that are running and starts no more.
 pub fn stream<'a, I>(
     concurrency: usize,
     calls: I,
@@ -48,8 +49,8 @@ where
     Box::pin(stream::iter(calls).buffer_unordered(concurrency.max(1)))
 }
 
-/// Makes calls, at most `concurrency` at a time (0 counts as 1), and gives all outcomes in the order of the calls. Failures
-/// do not stop the others. Dropping the future gives up the calls that run, and makes no more.
+/// Runs calls, at most `concurrency` at a time (0 counts as 1), and returns all outcomes in the order of the calls. A failure
+/// does not stop the other calls. Dropping the future cancels the calls that are running and starts no more.
 pub async fn run<I>(concurrency: usize, calls: I) -> Vec<<I::Item as IntoFuture>::Output>
 where
     I: IntoIterator,
@@ -62,12 +63,12 @@ where
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// Makes calls, at most `concurrency` at a time (0 counts as 1), until one fails: then gives up those that run and makes
-/// no more. The outcomes are in the order of the calls.
+/// Runs calls, at most `concurrency` at a time (0 counts as 1), until one fails; then cancels those that are running and
+/// starts no more. If all succeed, returns their outcomes in the order of the calls.
 ///
 /// # Errors
 ///
-/// The first failure, with the position of its call.
+/// The failure that happened first, with the position of its call.
 pub async fn try_run<I, T, E>(concurrency: usize, calls: I) -> Result<Vec<T>, (usize, E)>
 where
     I: IntoIterator,

@@ -1,4 +1,4 @@
-//! What the service says when a call fails.
+//! What the service answers when a call fails.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ const REQUEST_IDS: [HeaderName; 2] = [
     HeaderName::from_static("x-ms-client-request-id"),
 ];
 
-/// Gives access to what the service said about a failed call.
+/// Access to the service's answer in the error of a failed call.
 ///
 /// ```
 /// use webpubsub::{ServiceErrorExt, WebPubSubGroup};
@@ -45,7 +45,7 @@ const REQUEST_IDS: [HeaderName; 2] = [
 /// # }
 /// ```
 pub trait ServiceErrorExt {
-    /// The answer of the service; none when the call failed before there was one.
+    /// The answer of the service; `None` if the call failed before there was one.
     fn service_error(&self) -> Option<ServiceError>;
 }
 
@@ -61,8 +61,10 @@ impl ServiceErrorExt for Error {
     }
 }
 
-/// An error answer of the service, read from its status, headers and body. The body may have any of the forms that the
-/// service uses: bare (`{"code","message",..}`), wrapped in `error`, or `application/problem+json`.
+/// An error as the service reports it, read from the status, headers and body of its response.
+///
+/// All forms of body that the service uses are understood: bare (`{"code","message",..}`), wrapped in `error`, and
+/// `application/problem+json`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceError {
@@ -81,33 +83,33 @@ impl ServiceError {
         self.status
     }
 
-    /// The service's code, for example `Error.Connection.NotExisted`: from the body, else the header `x-ms-error-code`,
-    /// else the text of the status.
+    /// The error code, for example `Error.Connection.NotExisted`. It is taken from the body, otherwise from the header
+    /// `x-ms-error-code`, otherwise it is the reason phrase of the status.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// What happened, in words: the service's message, or the text of an answer that is plain text, as gateways give, cut
-    /// after 300 characters. Answers to existence checks have none.
+    /// The error message of the service. If the response is plain text, as gateways send, its text, cut after 300
+    /// characters. Responses to existence checks have no message.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// What the error is about, for example `Connection`, `filter` or `Request`.
+    /// The subject of the error, for example `Connection`, `filter` or `Request`.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
     }
 
-    /// Single problems, for example one per invalid parameter. Usually empty.
+    /// Individual problems, for example one for each invalid parameter. Usually empty.
     #[must_use]
     pub fn details(&self) -> &[ServiceErrorDetail] {
         &self.details
     }
 
-    /// The id under which the service, or the client, knows the request.
+    /// The id of the request: the one that the service assigned, otherwise that of the client. Quote it in support requests.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
@@ -174,15 +176,15 @@ impl std::error::Error for ServiceError {}
 #[serde(default)]
 #[non_exhaustive]
 pub struct ServiceErrorDetail {
-    /// The service's code.
+    /// The error code.
     pub code: Option<String>,
-    /// What happened, in words.
+    /// The error message.
     pub message: Option<String>,
-    /// What it is about.
+    /// The subject of the error.
     pub target: Option<String>,
 }
 
-/// The error of a call that was answered with another status than those of success.
+/// The error for a response whose status is not one of the documented successes.
 pub(crate) fn refused(call: &str, response: RawResponse) -> Error {
     let service_error = ServiceError::read(&response);
     let hint = match service_error.status {
@@ -203,7 +205,7 @@ pub(crate) fn refused(call: &str, response: RawResponse) -> Error {
     Error::with_message(kind, message)
 }
 
-/// All members of all forms. Members of unexpected types count as absent: an error must not hide behind another.
+/// All members of all forms. Members of unexpected types count as absent, so that an error never hides behind another one.
 #[derive(Default)]
 struct ErrorBody {
     code: Option<String>,
@@ -244,7 +246,7 @@ impl ErrorBody {
     }
 }
 
-/// The text of an answer that does not come from the service itself but from something on the way to it.
+/// The text of a response that comes from something between the client and the service.
 fn plain_text(response: &RawResponse) -> Option<String> {
     let content_type = response.headers().get_optional_str(&CONTENT_TYPE);
     let is_text = match content_type.and_then(|value| value.split(';').next()) {
@@ -259,7 +261,7 @@ fn plain_text(response: &RawResponse) -> Option<String> {
     shorten(body)
 }
 
-/// One line without control characters: it may end up in a log. None when nothing is left.
+/// One line without control characters, because it may end up in a log. `None` if nothing is left.
 fn shorten(text: &str) -> Option<String> {
     let one_line = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<_> = one_line.filter(|word| !word.is_empty()).collect();
@@ -290,11 +292,6 @@ fn problem_details(errors: Option<Value>) -> Vec<ServiceErrorDetail> {
         }
     }
     details
-}
-
-/// An error of the caller: nothing was sent.
-pub(crate) fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Other, error)
 }
 
 #[cfg(test)]

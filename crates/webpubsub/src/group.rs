@@ -1,28 +1,34 @@
-//! The client of a group.
+//! The client for one group.
+
+use std::sync::Arc;
 
 use crate::{
     action::{
         AddConnectionToGroup, AddUserToGroup, CloseGroupConnections, RemoveConnectionFromGroup,
         RemoveUserFromGroup, SendToGroup,
     },
-    call::{Call, Delivery},
-    client::WebPubSubServiceClient,
+    call::Call,
+    delivery::Delivery,
     list::ListConnections,
     message::Message,
+    service::Service,
 };
 
-/// Talks to the service about one group of a hub. Made by [`WebPubSubServiceClient::group`]; cheap to clone.
+/// The client for one group of a hub, created by
+/// [`WebPubSubServiceClient::group`](crate::WebPubSubServiceClient::group). Cloning it is cheap.
 ///
-/// A group needs no creation: it exists as long as it has members. Names are 1 to 1,024 characters, not only blanks.
+/// You do not create groups: a group exists as long as it has members. A group name has 1 to 1,024 characters and is not
+/// blank. Calls with any other name fail with [`InvalidInput::Name`](crate::InvalidInput::Name).
 #[derive(Clone, Debug)]
 pub struct WebPubSubGroup {
-    client: WebPubSubServiceClient,
+    service: Arc<Service>,
     name: String,
 }
 
 impl WebPubSubGroup {
-    pub(crate) fn new(client: WebPubSubServiceClient, name: String) -> Self {
-        Self { client, name }
+    pub(crate) fn new(service: &Arc<Service>, name: String) -> Self {
+        let service = Arc::clone(service);
+        Self { service, name }
     }
 
     /// The name of the group.
@@ -31,25 +37,26 @@ impl WebPubSubGroup {
         &self.name
     }
 
-    /// The hub.
+    /// The name of the hub.
     #[must_use]
     pub fn hub(&self) -> &str {
-        self.client.hub()
+        &self.service.hub
     }
 
-    /// The endpoint of the service; its path ends with `/`.
+    /// The endpoint of the service. Its path ends with `/`.
     #[must_use]
     pub fn endpoint(&self) -> &azure_core::http::Url {
-        self.client.endpoint()
+        &self.service.endpoint
     }
 
-    /// The version of the REST API that is asked for.
+    /// The version of the REST API that this client uses.
     #[must_use]
     pub fn api_version(&self) -> &str {
-        self.client.api_version()
+        &self.service.api_version
     }
 
-    /// Sends a message to all connections in the group. Success means that the service accepted it.
+    /// Sends a message to all connections in the group, or to those that a [filter](Call::filter) selects. A call that
+    /// succeeds tells you that the service accepted the message, not that anybody received it.
     pub fn send_to_all(&self, message: impl Into<Message>) -> Call<SendToGroup> {
         let (filter, excluded, delivery) = (None, Vec::new(), Delivery::default());
         self.call(SendToGroup {
@@ -61,7 +68,7 @@ impl WebPubSubGroup {
         })
     }
 
-    /// Adds a connection. Fails when there is no such connection.
+    /// Adds a connection to the group. Fails if the connection does not exist.
     pub fn add_connection(&self, connection_id: impl Into<String>) -> Call<AddConnectionToGroup> {
         self.call(AddConnectionToGroup {
             group: self.name.clone(),
@@ -69,7 +76,7 @@ impl WebPubSubGroup {
         })
     }
 
-    /// Removes a connection. Succeeds also when it is no member.
+    /// Removes a connection from the group. Succeeds even if it is not a member.
     pub fn remove_connection(
         &self,
         connection_id: impl Into<String>,
@@ -80,7 +87,8 @@ impl WebPubSubGroup {
         })
     }
 
-    /// Adds the connections that a user has now; later ones are not added. Fails when the user has none.
+    /// Adds all connections of a user to the group. Connections that the user opens later are not added. Fails if the user
+    /// has no connections.
     pub fn add_user(&self, user_id: impl Into<String>) -> Call<AddUserToGroup> {
         self.call(AddUserToGroup {
             group: self.name.clone(),
@@ -88,7 +96,7 @@ impl WebPubSubGroup {
         })
     }
 
-    /// Removes the connections that a user has now. Succeeds also when the user has none.
+    /// Removes all connections of a user from the group. Succeeds even if the user has none.
     pub fn remove_user(&self, user_id: impl Into<String>) -> Call<RemoveUserFromGroup> {
         self.call(RemoveUserFromGroup {
             group: self.name.clone(),
@@ -105,12 +113,12 @@ impl WebPubSubGroup {
         })
     }
 
-    /// Lists the connections in the group, in the order of their ids. An unknown group is an empty one.
+    /// Lists the connections in the group, ordered by connection id. The list of a group that does not exist is empty.
     pub fn list_connections(&self) -> ListConnections {
-        ListConnections::new(self.client.clone(), self.name.clone())
+        ListConnections::new(&self.service, self.name.clone())
     }
 
     fn call<A: crate::action::Action>(&self, action: A) -> Call<A> {
-        Call::new(&self.client, action)
+        Call::new(&self.service, action)
     }
 }

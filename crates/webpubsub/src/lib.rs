@@ -5,10 +5,12 @@ pub mod action;
 pub mod bulk;
 mod call;
 mod client;
+mod delivery;
 mod error;
 #[rustfmt::skip]
 mod generated;
 mod group;
+mod invalid_input;
 mod list;
 mod message;
 mod operation;
@@ -16,6 +18,7 @@ mod options;
 mod pipeline;
 mod policy;
 mod request;
+mod service;
 mod token;
 mod transport;
 
@@ -23,6 +26,7 @@ pub use call::Call;
 pub use client::WebPubSubServiceClient;
 pub use error::{ServiceError, ServiceErrorDetail, ServiceErrorExt};
 pub use group::WebPubSubGroup;
+pub use invalid_input::InvalidInput;
 pub use list::{
     ConnectionPage, ConnectionPageStream, ConnectionStream, GroupConnection, ListConnections,
 };

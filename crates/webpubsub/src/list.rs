@@ -1,6 +1,6 @@
-//! The connections in a group, page by page.
+//! Listing the connections in a group, page by page.
 
-use std::{collections::VecDeque, pin::Pin};
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
 use azure_core::{
     Error,
@@ -11,22 +11,26 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use serde::Deserialize;
 
 use crate::{
-    action::group, call::CallOptions, client::WebPubSubServiceClient,
-    generated::operations::ListConnectionsInGroup, request::Request,
+    action::group,
+    generated::operations::ListConnectionsInGroup,
+    request::{CallOptions, Request},
+    service::Service,
 };
 
 const CALL: &str = "group.list_connections";
 
-/// Connections in a group, one at a time. Pages are fetched as they are needed. After an error the stream ends.
+/// The connections in a group, one at a time. Pages are fetched as they are needed. The stream ends after an error.
 pub type ConnectionStream = Pin<Box<dyn Stream<Item = azure_core::Result<GroupConnection>> + Send>>;
 
-/// Connections in a group, a page at a time. After an error the stream ends.
+/// The connections in a group, one page at a time. The stream ends after an error.
 pub type ConnectionPageStream =
     Pin<Box<dyn Stream<Item = azure_core::Result<ConnectionPage>> + Send>>;
 
-/// Lists the connections in a group. Made by [`WebPubSubGroup::list_connections`](crate::WebPubSubGroup::list_connections).
+/// Lists the connections in a group; created by
+/// [`WebPubSubGroup::list_connections`](crate::WebPubSubGroup::list_connections).
 ///
-/// The list is no snapshot: who joins or leaves meanwhile may be missing or appear, but nobody appears twice.
+/// The list is not a snapshot: connections that join or leave while you read it may or may not be included, but none is
+/// included twice.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,7 +50,7 @@ pub type ConnectionPageStream =
 #[must_use = "nothing is listed until a stream made from this is polled"]
 #[derive(Debug)]
 pub struct ListConnections {
-    client: WebPubSubServiceClient,
+    service: Arc<Service>,
     group: String,
     top: Option<u32>,
     page_size: Option<u32>,
@@ -55,10 +59,10 @@ pub struct ListConnections {
 }
 
 impl ListConnections {
-    pub(crate) fn new(client: WebPubSubServiceClient, group: String) -> Self {
+    pub(crate) fn new(service: &Arc<Service>, group: String) -> Self {
         let (top, page_size, continuation_token) = (None, None, None);
         Self {
-            client,
+            service: Arc::clone(service),
             group,
             top,
             page_size,
@@ -67,31 +71,32 @@ impl ListConnections {
         }
     }
 
-    /// Stops after this many connections, on all pages together. At least 1; no limit by default.
+    /// Limits the number of connections on all pages together. At least 1; unlimited by default.
     pub fn top(mut self, top: u32) -> Self {
         self.top = Some(top);
         self
     }
 
-    /// The most connections on one page: 1 to 200, by default 200.
+    /// Limits the number of connections on one page: 1 to 200; 200 by default.
     pub fn page_size(mut self, page_size: u32) -> Self {
         self.page_size = Some(page_size);
         self
     }
 
-    /// Goes on after a page of an earlier listing of the same group, see [`ConnectionPage::continuation_token`].
+    /// Continues an earlier listing of the same group after the page that this
+    /// [token](ConnectionPage::continuation_token) comes from.
     pub fn continuation_token(mut self, token: impl Into<String>) -> Self {
         self.continuation_token = Some(token.into());
         self
     }
 
-    /// Hands options of `azure_core` to the calls, for example a context with values for policies.
+    /// Passes `azure_core` options to the calls, for example a context with values for your own policies.
     pub fn with_options(mut self, options: ClientMethodOptions<'_>) -> Self {
         self.options.set_method_options(options);
         self
     }
 
-    /// The connections, one at a time.
+    /// Returns the connections one at a time.
     #[must_use]
     pub fn into_stream(self) -> ConnectionStream {
         let pages = self.into_pages();
@@ -111,7 +116,7 @@ impl ListConnections {
         ))
     }
 
-    /// The connections, a page at a time. Each page is one call to the service.
+    /// Returns the connections one page at a time. Each page is one call to the service.
     #[must_use]
     pub fn into_pages(self) -> ConnectionPageStream {
         Box::pin(stream::try_unfold(Next::First(self), |next| async move {
@@ -129,11 +134,10 @@ impl ListConnections {
     async fn page(&self, link: Option<Url>) -> azure_core::Result<(ConnectionPage, Option<Url>)> {
         let request = match link {
             Some(url) => Request::to_url::<ListConnectionsInGroup<'_>>(CALL, url),
-            None => Request::new(
+            None => self.service.request(
                 CALL,
-                &self.client,
                 &ListConnectionsInGroup {
-                    hub: self.client.hub(),
+                    hub: &self.service.hub,
                     group: group(&self.group)?,
                     max_page_size: self.page_size,
                     top: self.top,
@@ -141,13 +145,15 @@ impl ListConnections {
                 },
             )?,
         };
-        let response = self.client.dispatch(request, self.options.clone()).await?;
+        let response = self.service.send(request, self.options.clone()).await?;
         let answer: Answer = serde_json::from_slice(response.body()).with_context(
             ErrorKind::DataConversion,
-            "the list of connections is not what the service should send",
+            "the list of connections does not have the expected form",
         )?;
         let link = answer.next_link.filter(|link| !link.is_empty());
-        let link = link.map(|link| next_url(&self.client, &link)).transpose()?;
+        let link = link
+            .map(|link| next_url(&self.service, &link))
+            .transpose()?;
         let continuation_token = link.as_ref().and_then(continuation_token);
         Ok((
             ConnectionPage {
@@ -172,18 +178,18 @@ enum Next {
 pub struct GroupConnection {
     /// The id of the connection.
     pub connection_id: String,
-    /// The user; none for an anonymous connection.
+    /// The id of the user; `None` for an anonymous connection.
     #[serde(default)]
     pub user_id: Option<String>,
 }
 
-/// Some of the connections in a group.
+/// A page of the connections in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionPage {
-    /// The connections.
+    /// The connections on this page.
     pub connections: Vec<GroupConnection>,
-    /// Goes on after this page, see [`ListConnections::continuation_token`]; none on the last one.
+    /// Continues after this page when passed to [`ListConnections::continuation_token`]; `None` on the last page.
     pub continuation_token: Option<String>,
 }
 
@@ -195,17 +201,18 @@ struct Answer {
     next_link: Option<String>,
 }
 
-/// Where the next page is. Requests carry credentials, so they must not follow a link to anywhere else.
-fn next_url(client: &WebPubSubServiceClient, link: &str) -> azure_core::Result<Url> {
-    let endpoint = client.endpoint();
+/// The URL of the next page. Requests carry credentials, so a link to any other origin is not followed.
+fn next_url(service: &Service, link: &str) -> azure_core::Result<Url> {
+    let endpoint = &service.endpoint;
     let mut url = endpoint.join(link).with_context(
         ErrorKind::DataConversion,
         "the link to the next page is not a URL",
     )?;
-    // A service behind a reverse proxy may know itself by that name. The request is signed for the endpoint, and the proxy
-    // comes in again after that.
-    if client
-        .reverse_proxy()
+    // A service behind a reverse proxy may refer to itself by the name of the proxy. The request is signed for the
+    // endpoint, and then redirected to the proxy again.
+    if service
+        .reverse_proxy
+        .as_ref()
         .is_some_and(|proxy| proxy.origin() == url.origin())
     {
         let mut at_endpoint = endpoint.clone();
@@ -215,7 +222,7 @@ fn next_url(client: &WebPubSubServiceClient, link: &str) -> azure_core::Result<U
     }
     if url.origin() != endpoint.origin() || !url.username().is_empty() || url.password().is_some() {
         return Err(Error::with_message(
-            ErrorKind::Other,
+            ErrorKind::DataConversion,
             format!(
                 "the link to the next page leads to `{}` instead of `{}`; it was not followed",
                 url.origin().ascii_serialization(),

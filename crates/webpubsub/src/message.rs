@@ -1,4 +1,4 @@
-//! What can be sent: payloads, and streams of them.
+//! Messages: payloads, and bodies that are read while they are sent.
 
 use std::{fmt, pin::Pin};
 
@@ -10,11 +10,13 @@ use webpubsub_protocol::{
     payload::{DataType, IntoPayload, Payload, PayloadError},
 };
 
-/// A message whose content is read while it is sent. Binary unless [`text`](Self::text) or [`json`](Self::json) say
-/// otherwise.
+use crate::invalid_input::InvalidInput;
+
+/// A message whose content comes from a stream. It is sent as binary unless you call [`text`](Self::text) or
+/// [`json`](Self::json).
 ///
-/// The service wants to know the length beforehand. A stream of known length goes out as it is read; one of unknown length
-/// is first read into memory. Either may have 1 MiB at most, as any message.
+/// The service requires the length in advance. A stream of known length is sent while it is being read; a stream of unknown
+/// length is read into memory first. Like any message, it may have 1 MiB at most.
 #[derive(Debug)]
 pub struct Streamed {
     content_type: &'static str,
@@ -31,7 +33,8 @@ impl Streamed {
         }
     }
 
-    /// Reads a stream of unknown length into memory, then sends it. Fails above 1 MiB.
+    /// Reads a stream of unknown length into memory, then sends it. The call fails if the stream fails, or if it is longer
+    /// than 1 MiB.
     pub fn buffered<S, B, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<B, E>> + Send + 'static,
@@ -67,9 +70,9 @@ impl Streamed {
     }
 }
 
-/// A message on its way to the service: any payload, or a [`Streamed`] one.
+/// A message to send: any [payload](crate::payload::IntoPayload), or a [`Streamed`] one.
 ///
-/// A value that cannot be written as JSON is reported by the call that sends it.
+/// If a value cannot be serialised as JSON, the call that sends it fails.
 #[derive(Debug)]
 pub struct Message {
     content_type: &'static str,
@@ -120,7 +123,7 @@ const fn content_type(payload: &Payload) -> &'static str {
 }
 
 impl Message {
-    /// Reads what has to be read, and checks the size.
+    /// Reads a stream of unknown length, and checks the size.
     pub(crate) async fn into_body(self) -> azure_core::Result<(&'static str, Body)> {
         let body = match self.content {
             Content::Bytes(bytes) => bytes.into(),
@@ -132,7 +135,9 @@ impl Message {
             Content::Unbounded(chunks) => collect(chunks).await?.into(),
         };
         match body.len() {
-            Some(length) if length > MESSAGE_BYTES as u64 => Err(too_large(Some(length))),
+            Some(length) if length > MESSAGE_BYTES as u64 => {
+                Err(InvalidInput::MessageTooLarge(Some(length)).into())
+            }
             _ => Ok((self.content_type, body)),
         }
     }
@@ -146,7 +151,7 @@ enum Content {
 }
 
 impl fmt::Debug for Content {
-    /// Says how much there is, not what: messages do not belong in logs.
+    /// Shows the length but not the content, which does not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
@@ -167,7 +172,7 @@ async fn collect(mut chunks: Chunks) -> azure_core::Result<Bytes> {
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         if all.len() + chunk.len() > MESSAGE_BYTES {
-            return Err(too_large(None));
+            return Err(InvalidInput::MessageTooLarge(None).into());
         }
         all.extend_from_slice(&chunk);
     }
@@ -176,7 +181,7 @@ async fn collect(mut chunks: Chunks) -> azure_core::Result<Bytes> {
 
 async fn read_all(stream: Box<dyn SeekableStream>) -> azure_core::Result<Bytes> {
     let mut all = Vec::new();
-    // One byte more than allowed tells a message that is too large from one that just fits.
+    // One byte more than allowed, to recognise a message that is too large.
     AsyncReadExt::take(stream, MESSAGE_BYTES as u64 + 1)
         .read_to_end(&mut all)
         .await
@@ -184,21 +189,10 @@ async fn read_all(stream: Box<dyn SeekableStream>) -> azure_core::Result<Bytes> 
             Error::with_error(ErrorKind::Io, error, "the stream of the message failed")
         })?;
     if all.len() > MESSAGE_BYTES {
-        Err(too_large(None))
+        Err(InvalidInput::MessageTooLarge(None).into())
     } else {
         Ok(all.into())
     }
-}
-
-fn too_large(length: Option<u64>) -> Error {
-    let length = match length {
-        Some(length) => format!("is {length} bytes long"),
-        None => "is too large".to_owned(),
-    };
-    Error::with_message(
-        ErrorKind::Other,
-        format!("the message {length}; the service accepts {MESSAGE_BYTES} bytes at most"),
-    )
 }
 
 #[cfg(test)]

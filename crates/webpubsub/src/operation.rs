@@ -1,33 +1,34 @@
-//! What all operations have in common: the request line is written here, once, as the official
-//! `@azure/web-pubsub` package writes it. The same text is sent and signed.
+//! What all operations have in common. The path and query of a request are written here, exactly as the official
+//! `@azure/web-pubsub` package writes them. The same text is sent and signed.
 
 use std::fmt::Write as _;
 
-use azure_core::{Error, error::ErrorKind, http::Method};
+use azure_core::http::Method;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use webpubsub_protocol::uri::COMPONENT;
+
+use crate::invalid_input::InvalidInput;
 
 /// An operation of the REST API with its parameters.
 pub(crate) trait Operation {
     const METHOD: Method;
-    /// The statuses that are no failure: one, or for an existence check the one for "no" as well.
+    /// The statuses that count as success: one, and for an existence check also the one that means "no".
     const SUCCESS: &'static [u16];
-    /// The `Accept` header; none when the answer never has a body.
+    /// The `Accept` header; `None` if the response never has a body.
     const ACCEPT: Option<&'static str>;
 
     /// Writes path and query.
     ///
     /// # Errors
     ///
-    /// When a name cannot stand in a path; the error names the parameter.
+    /// If a name cannot be part of a path. The error names the parameter.
     fn write_target(&self, target: &mut Target) -> azure_core::Result<()>;
 
-    /// Path and query, `/api/...?api-version=...`: to be appended to an endpoint without its
-    /// trailing slash.
+    /// Path and query, `/api/...?api-version=...`, to be resolved against an endpoint.
     ///
     /// # Errors
     ///
-    /// When a name cannot stand in a path; the error names the parameter.
+    /// If a name cannot be part of a path. The error names the parameter.
     fn target(&self, api_version: &str) -> azure_core::Result<String> {
         let mut target = Target::new(api_version);
         self.write_target(&mut target)?;
@@ -35,7 +36,7 @@ pub(crate) trait Operation {
     }
 }
 
-/// The apostrophe as well: URL parsers encode it in the query of `http` URLs.
+/// Includes the apostrophe: URL parsers encode it in the query of `http` URLs.
 const QUERY: &AsciiSet = &COMPONENT.add(b'\'');
 
 /// Writer of a path and query.
@@ -64,21 +65,14 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When the name is empty, `.` or `..`: URL parsers would drop it, and call another operation.
+    /// If the name is empty, `.` or `..`: URL parsers would drop it, and the request would call another operation.
     pub(crate) fn segment(
         &mut self,
         parameter: &'static str,
         name: &str,
     ) -> azure_core::Result<()> {
         if matches!(name, "" | "." | "..") {
-            let shown = if name.is_empty() { "empty" } else { name };
-            return Err(Error::with_message(
-                ErrorKind::Other,
-                format!(
-                    "`{parameter}` must not be {shown}: as a part of the URL's path it would \
-                     address something else"
-                ),
-            ));
+            return Err(InvalidInput::PathSegment(parameter).into());
         }
         self.text.extend(utf8_percent_encode(name, COMPONENT));
         Ok(())

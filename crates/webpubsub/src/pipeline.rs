@@ -1,4 +1,4 @@
-//! The pipelines of a client: who signs its requests, where they may go, and what is logged.
+//! The pipelines of a client: how requests are authenticated, where they may go, and what is logged.
 
 use std::sync::Arc;
 
@@ -13,8 +13,9 @@ use azure_core::{
 use webpubsub_protocol::access::parse_endpoint;
 
 use crate::{
-    client::Credential,
+    invalid_input::InvalidInput,
     policy::{AccessKeyPolicy, LoopbackBearerPolicy, is_loopback},
+    service::Credential,
     transport::default_transport,
 };
 
@@ -22,23 +23,14 @@ use crate::{
 const SCOPE: &str = "https://webpubsub.azure.com/.default";
 
 pub(crate) fn parse_reverse_proxy(text: &str) -> azure_core::Result<Url> {
-    let proxy = parse_endpoint(text).map_err(|error| {
-        Error::with_error(
-            ErrorKind::Other,
-            error,
-            "the reverse proxy endpoint is not valid",
-        )
-    })?;
+    let proxy = parse_endpoint(text).map_err(InvalidInput::ReverseProxy)?;
     match proxy.path() {
         "/" => Ok(proxy),
-        _ => Err(Error::with_message(
-            ErrorKind::Other,
-            "the reverse proxy endpoint must not have a path: requests keep theirs",
-        )),
+        _ => Err(InvalidInput::ReverseProxyPath.into()),
     }
 }
 
-/// The policy that proves who the client is. It refuses ways on which an Entra token could be read by others.
+/// The policy that authenticates requests. Fails if an Entra token would be sent over a connection that others can read.
 pub(crate) fn authentication(
     endpoint: &Url,
     reverse_proxy: Option<&Url>,
@@ -59,7 +51,7 @@ pub(crate) fn authentication(
     {
         let host = url.host_str().unwrap_or_default();
         return Err(Error::with_message(
-            ErrorKind::Other,
+            ErrorKind::Credential,
             format!(
                 "Microsoft Entra ID tokens are only sent over https, and `{host}` is reached over http"
             ),
@@ -73,7 +65,7 @@ pub(crate) fn authentication(
     }
     if !allow_insecure_loopback {
         return Err(Error::with_message(
-            ErrorKind::Other,
+            ErrorKind::Credential,
             "Microsoft Entra ID tokens are only sent over https; for an emulator on this machine set \
              `allow_insecure_loopback_entra`",
         ));
@@ -81,7 +73,7 @@ pub(crate) fn authentication(
     Ok(Arc::new(LoopbackBearerPolicy::new(credential, SCOPE)))
 }
 
-/// Two pipelines over one transport: with the retries that the options ask for, and without.
+/// Two pipelines over one transport: with retries as configured, and without.
 pub(crate) fn pipelines(
     mut options: ClientOptions,
     per_try: Vec<Arc<dyn Policy>>,
@@ -89,8 +81,7 @@ pub(crate) fn pipelines(
     if options.transport.is_none() {
         options.transport = Some(default_transport()?);
     }
-    // Names of what is sent in the clear anyway, and says nothing about people or content. Everything else, ids above
-    // all, is redacted in logs.
+    // These reveal nothing about people or content. Everything else, ids above all, is redacted in logs.
     let headers = ["api-supported-versions", "x-ms-error-code"];
     let parameters = [
         "clientType",

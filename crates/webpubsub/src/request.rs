@@ -1,38 +1,36 @@
-//! From an operation to an answer.
+//! A request that is ready to go through the pipeline, and the options of the call that it belongs to.
 
 use azure_core::{
+    Error,
+    error::ErrorKind,
     http::{
-        Body, Method, PipelineSendOptions, RawResponse, Request as HttpRequest, Url,
+        Body, ClientMethodOptions, Context, Request as HttpRequest, Url,
         headers::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
     },
-    tracing::PublicApiInstrumentationInformation,
 };
-use tracing::{Instrument as _, Span, field};
+use webpubsub_protocol::metadata::{HEADER_PREFIX, Metadata};
 
-use crate::{
-    call::CallOptions,
-    client::WebPubSubServiceClient,
-    error::{invalid, refused},
-    operation::Operation,
-};
+use crate::{invalid_input::InvalidInput, operation::Operation};
 
-/// A request that is ready to go through the pipeline.
 pub(crate) struct Request {
     /// The method of this crate that makes it, for errors and spans.
-    call: &'static str,
-    success: &'static [u16],
-    http: HttpRequest,
+    pub(crate) call: &'static str,
+    pub(crate) success: &'static [u16],
+    pub(crate) http: HttpRequest,
 }
 
 impl Request {
+    /// A request for `target`, the path and query of an operation.
     pub(crate) fn new<O: Operation>(
         call: &'static str,
-        client: &WebPubSubServiceClient,
-        operation: &O,
+        endpoint: &Url,
+        target: &str,
     ) -> azure_core::Result<Self> {
-        let target = operation.target(client.api_version())?;
-        let endpoint = client.endpoint().as_str().trim_end_matches('/');
-        let url = Url::parse(&format!("{endpoint}{target}")).map_err(invalid)?;
+        // Relative to the endpoint, whose path ends with a slash: so its host is not parsed again.
+        let relative = target.trim_start_matches('/');
+        let url = endpoint
+            .join(relative)
+            .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
         Ok(Self::to_url::<O>(call, url))
     }
 
@@ -49,10 +47,6 @@ impl Request {
         }
     }
 
-    pub(crate) fn header(&mut self, name: String, value: String) {
-        self.http.insert_header(name, value);
-    }
-
     pub(crate) fn body(&mut self, content_type: &'static str, body: Body) {
         self.http.insert_header(CONTENT_TYPE, content_type);
         if let (Body::SeekableStream(_), Some(length)) = (&body, body.len()) {
@@ -61,65 +55,33 @@ impl Request {
         }
         self.http.set_body(body);
     }
+
+    /// Turns metadata entries into headers.
+    pub(crate) fn metadata(&mut self, entries: Vec<(String, String)>) -> azure_core::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (key.to_ascii_lowercase(), value));
+        let metadata = Metadata::new(entries).map_err(InvalidInput::from)?;
+        for (key, value) in metadata.iter() {
+            self.http
+                .insert_header(format!("{HEADER_PREFIX}{key}"), value.to_owned());
+        }
+        Ok(())
+    }
 }
 
-impl WebPubSubServiceClient {
-    pub(crate) async fn dispatch(
-        &self,
-        request: Request,
-        options: CallOptions,
-    ) -> azure_core::Result<RawResponse> {
-        // The hub is no secret; ids of users, connections and groups may be.
-        let span = tracing::debug_span!(
-            "webpubsub",
-            call = request.call,
-            hub = self.hub(),
-            status = field::Empty,
-            error.code = field::Empty,
-        );
-        self.dispatch_in_span(request, options)
-            .instrument(span)
-            .await
-    }
+/// The options that every call has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallOptions {
+    pub(crate) context: Context<'static>,
+    pub(crate) retry_post: Option<bool>,
+}
 
-    async fn dispatch_in_span(
-        &self,
-        request: Request,
-        options: CallOptions,
-    ) -> azure_core::Result<RawResponse> {
-        let Request {
-            call,
-            success,
-            mut http,
-        } = request;
-        let retry = http.method() != Method::Post
-            || options.retry_post.unwrap_or_else(|| self.retry_post());
-        let mut context = options.context;
-        let api = format!("WebPubSubServiceClient.{call}");
-        context.insert(PublicApiInstrumentationInformation::new(api, Vec::new()));
-
-        // Success is checked here: `azure_core` does not know the service's form of errors.
-        let send = PipelineSendOptions {
-            skip_checks: true,
-            ..Default::default()
-        };
-        let response = self
-            .pipeline(retry)
-            .send(&context, &mut http, Some(send))
-            .await?;
-        let status = u16::from(response.status());
-        Span::current().record("status", status);
-        if success.contains(&status) {
-            return Ok(response);
-        }
-        let error = refused(call, response);
-        if let azure_core::error::ErrorKind::HttpResponse {
-            error_code: Some(code),
-            ..
-        } = error.kind()
-        {
-            Span::current().record("error.code", code);
-        }
-        Err(error)
+impl CallOptions {
+    pub(crate) fn set_method_options(&mut self, options: ClientMethodOptions<'_>) {
+        self.context = options.context.into_owned();
     }
 }

@@ -1,12 +1,12 @@
-//! URLs and tokens for clients.
+//! Client access tokens.
 
 use std::{
     future::IntoFuture,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use azure_core::{
-    Error,
     error::{ErrorKind, ResultExt as _},
     http::ClientMethodOptions,
 };
@@ -18,19 +18,19 @@ use webpubsub_protocol::access::{
 
 use crate::{
     action::group,
-    call::CallOptions,
-    client::{Credential, WebPubSubServiceClient},
     generated::operations::GenerateClientToken,
-    request::Request,
+    invalid_input::InvalidInput,
+    request::CallOptions,
+    service::{Credential, Service},
 };
 
 const CALL: &str = "client_access_token";
 
-/// Makes a URL and token for a client to connect with. Made by
-/// [`WebPubSubServiceClient::client_access_token`].
+/// Creates the URL and token with which a client connects; created itself by
+/// [`WebPubSubServiceClient::client_access_token`](crate::WebPubSubServiceClient::client_access_token).
 ///
-/// Whoever has the URL can connect as the user and with the roles that it names: send it over https only, do not log it,
-/// and give as few roles as will do.
+/// Whoever has the URL can connect as its user and with its roles. Send it over https only, do not log it, and grant no more
+/// roles than the client needs.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -53,18 +53,18 @@ const CALL: &str = "client_access_token";
 #[must_use = "nothing happens until this is awaited"]
 #[derive(Debug)]
 pub struct GetClientAccessToken {
-    client: WebPubSubServiceClient,
+    service: Arc<Service>,
     token: ClientTokenOptions,
     lifetime: Option<Duration>,
-    /// The official package tells the service the kind of client only when it was told itself.
+    /// `None` unless it was set: then, like the official package, the request does not name it.
     protocol: Option<ClientProtocol>,
     options: CallOptions,
 }
 
 impl GetClientAccessToken {
-    pub(crate) fn new(client: WebPubSubServiceClient) -> Self {
+    pub(crate) fn new(service: &Arc<Service>) -> Self {
         Self {
-            client,
+            service: Arc::clone(service),
             token: ClientTokenOptions::default(),
             lifetime: None,
             protocol: None,
@@ -72,13 +72,13 @@ impl GetClientAccessToken {
         }
     }
 
-    /// Who the client is; nobody by default.
+    /// Sets the id of the user. Without it, the client is anonymous.
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         self.token.user_id = Some(user_id.into());
         self
     }
 
-    /// Adds a role: a [`Role`](crate::Role), or its text such as `webpubsub.sendToGroup.room-7`.
+    /// Adds a role: a [`Role`](crate::Role), or its text, such as `webpubsub.sendToGroup.room-7`.
     #[allow(clippy::needless_pass_by_value, reason = "roles are made on the spot")]
     pub fn role(mut self, role: impl ToString) -> Self {
         self.token.roles.push(role.to_string());
@@ -97,13 +97,13 @@ impl GetClientAccessToken {
         self
     }
 
-    /// Adds a group that the connection is in from its start.
+    /// Adds a group that the connection joins when it opens.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.token.groups.push(group.into());
         self
     }
 
-    /// Adds several groups that the connection is in from its start.
+    /// Adds several groups that the connection joins when it opens.
     pub fn groups<I>(mut self, groups: I) -> Self
     where
         I: IntoIterator,
@@ -113,27 +113,28 @@ impl GetClientAccessToken {
         self
     }
 
-    /// How long the token can be used to connect; 60 minutes by default. A connection lives on when its token expires. At
-    /// least a second with an access key; whole minutes, at least one, with Microsoft Entra ID.
+    /// Sets how long the token can be used to connect; 60 minutes by default. Connections stay open when their token
+    /// expires. With an access key the minimum is 1 second; with Microsoft Entra ID, the lifetime must be a whole number of
+    /// minutes, at least 1.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// The kind of client: WebSocket (the default), MQTT or Socket.IO. Each has a URL of its own.
+    /// Sets the kind of client: WebSocket (the default), MQTT or Socket.IO. Each has its own URL.
     pub fn protocol(mut self, protocol: ClientProtocol) -> Self {
         self.token.protocol = protocol;
         self.protocol = Some(protocol);
         self
     }
 
-    /// Hands options of `azure_core` to the call. Has no effect with an access key, which needs no call.
+    /// Passes `azure_core` options to the call. Has no effect with an access key, which needs no call.
     pub fn with_options(mut self, options: ClientMethodOptions<'_>) -> Self {
         self.options.set_method_options(options);
         self
     }
 
-    /// Whether the call is retried; overrides [`retry_post`](crate::WebPubSubServiceClientOptions::retry_post). Has no
+    /// Turns retries of the call on or off. Overrides [`retry_post`](crate::WebPubSubServiceClientOptions::retry_post). Has no
     /// effect with an access key, which needs no call.
     pub fn retry_post(mut self, retry: bool) -> Self {
         self.options.retry_post = Some(retry);
@@ -144,32 +145,31 @@ impl GetClientAccessToken {
         for name in &self.token.groups {
             group(name)?;
         }
-        match self.client.credential() {
+        match &self.service.credential {
             Credential::Key(key) => {
                 if let Some(lifetime) = self.lifetime {
                     self.token.lifetime = at_least_a_second(lifetime)?;
                 }
-                let (endpoint, hub) = (self.client.endpoint(), self.client.hub());
                 Ok(sign_client_token(
-                    endpoint,
-                    hub,
+                    &self.service.endpoint,
+                    &self.service.hub,
                     key,
                     &self.token,
                     SystemTime::now(),
                 ))
             }
-            Credential::Entra(_) => self.ask().await,
+            Credential::Entra(_) => self.request().await,
         }
     }
 
-    async fn ask(self) -> azure_core::Result<ClientAccessToken> {
+    async fn request(self) -> azure_core::Result<ClientAccessToken> {
         #[derive(Deserialize)]
         struct Answer {
             token: String,
         }
 
         let Self {
-            client,
+            service,
             token,
             lifetime,
             protocol,
@@ -177,20 +177,20 @@ impl GetClientAccessToken {
         } = self;
         let client_type = protocol.map(ClientProtocol::as_str);
         let operation = GenerateClientToken {
-            hub: client.hub(),
+            hub: &service.hub,
             user_id: token.user_id.as_deref(),
             roles: &token.roles,
             minutes_to_expire: lifetime.map(whole_minutes).transpose()?,
             groups: &token.groups,
             client_type,
         };
-        let request = Request::new(CALL, &client, &operation)?;
-        let response = client.dispatch(request, options).await?;
+        let request = service.request(CALL, &operation)?;
+        let response = service.send(request, options).await?;
         let answer: Answer = serde_json::from_slice(response.body()).with_context(
             ErrorKind::DataConversion,
-            "the client access token is not what the service should send",
+            "the response with the client access token does not have the expected form",
         )?;
-        let base_url = client_url(client.endpoint(), client.hub(), token.protocol);
+        let base_url = client_url(&service.endpoint, &service.hub, token.protocol);
         Ok(ClientAccessToken::new(Token::new(answer.token), base_url))
     }
 }
@@ -206,10 +206,7 @@ impl IntoFuture for GetClientAccessToken {
 
 fn at_least_a_second(lifetime: Duration) -> azure_core::Result<Duration> {
     match lifetime.as_secs() {
-        0 => Err(Error::with_message(
-            ErrorKind::Other,
-            "the lifetime of a client access token must be a second or more",
-        )),
+        0 => Err(InvalidInput::Lifetime(lifetime).into()),
         _ => Ok(lifetime),
     }
 }
@@ -220,11 +217,6 @@ fn whole_minutes(lifetime: Duration) -> azure_core::Result<u32> {
     // The service reads a signed 32-bit number.
     match i32::try_from(minutes) {
         Ok(1..) if exact => Ok(minutes as u32),
-        _ => Err(Error::with_message(
-            ErrorKind::Other,
-            format!(
-                "the service makes client access tokens for whole minutes, 1 or more, not for {lifetime:?}"
-            ),
-        )),
+        _ => Err(InvalidInput::LifetimeInMinutes(lifetime).into()),
     }
 }

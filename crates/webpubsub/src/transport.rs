@@ -1,12 +1,12 @@
-//! The HTTP transport that a client makes for itself.
+//! The default HTTP transport.
 
-use azure_core::{Error, error::ErrorKind, http::Transport};
+use azure_core::http::Transport;
 
-/// Makes a transport with a connection pool of its own.
+/// Creates a transport with its own connection pool.
 ///
 /// # Errors
 ///
-/// When the TLS backend cannot be set up, for example for want of root certificates.
+/// If the TLS backend cannot be set up, for example because there are no root certificates.
 #[cfg(feature = "reqwest")]
 pub(crate) fn default_transport() -> azure_core::Result<Transport> {
     use std::{sync::Arc, time::Duration};
@@ -16,12 +16,12 @@ pub(crate) fn default_transport() -> azure_core::Result<Transport> {
     /// Time to open a connection, TLS included.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-    /// Longest silence while an answer is read. There is no limit for a whole call: a retry policy and the caller, who
-    /// may drop the future, have those.
+    /// The longest pause while a response is read. There is no limit for a whole call: the retry policy has one, and the
+    /// caller can drop the future.
     const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Shorter than the idle timeout of Azure's front ends, so that a pooled connection is not closed just when it is
-    /// used.
+    /// Shorter than the idle timeout of Azure's front ends, so that a pooled connection is not closed at the moment when it
+    /// is used.
     const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
     let builder = reqwest::Client::builder()
@@ -34,21 +34,17 @@ pub(crate) fn default_transport() -> azure_core::Result<Transport> {
     Ok(Transport::new(Arc::new(client)))
 }
 
-/// Without `reqwest` there is none to be made.
+/// Without the feature `reqwest` there is no default transport.
 ///
 /// # Errors
 ///
 /// Always.
 #[cfg(not(feature = "reqwest"))]
 pub(crate) fn default_transport() -> azure_core::Result<Transport> {
-    Err(Error::with_message(
-        ErrorKind::Other,
-        "without the feature `reqwest` a client needs a transport; set `client_options.transport`",
-    ))
+    Err(crate::invalid_input::InvalidInput::NoTransport.into())
 }
 
-/// Which of the TLS backends that were built in is used: features add, so several may be there, also those that other
-/// crates of the program ask for.
+/// Chooses among the TLS backends that are compiled in. There may be several, since other crates can enable features, too.
 #[cfg(feature = "reqwest")]
 mod tls {
     use reqwest::ClientBuilder;
@@ -65,7 +61,7 @@ mod tls {
         use rustls::{ClientConfig, crypto::ring};
         use rustls_platform_verifier::BuilderVerifierExt as _;
 
-        // Named explicitly, so that it does not depend on what the program installs as its default.
+        // Named explicitly, so that it does not depend on the default that the program installs.
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(super::failed)?
@@ -91,9 +87,9 @@ mod tls {
 }
 
 #[cfg(feature = "reqwest")]
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::with_error(
-        ErrorKind::Other,
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> azure_core::Error {
+    azure_core::Error::with_error(
+        azure_core::error::ErrorKind::Io,
         error,
         "the HTTP transport could not be set up",
     )

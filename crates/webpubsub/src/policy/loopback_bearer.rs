@@ -1,4 +1,4 @@
-//! Microsoft Entra ID tokens over plain http, to this machine only.
+//! Microsoft Entra ID tokens over plain http, to the local machine only.
 
 use std::{fmt, sync::Arc};
 
@@ -17,8 +17,8 @@ use azure_core::{
 use futures_util::lock::Mutex;
 use url::Host;
 
-/// Does what `azure_core`'s bearer policy does, which refuses plain http, for URLs whose host is this machine. Every
-/// request is checked, so that no later change of the URL can carry a token away.
+/// Authenticates like the bearer policy of `azure_core`, which refuses plain http, for URLs whose host is this machine. It
+/// checks every request, so that a URL that was changed cannot carry a token to another host.
 pub(crate) struct LoopbackBearerPolicy {
     credential: Arc<dyn TokenCredential>,
     scope: &'static str,
@@ -59,7 +59,7 @@ impl Policy for LoopbackBearerPolicy {
     ) -> PolicyResult {
         if !is_loopback(request.url()) {
             return Err(Error::with_message(
-                ErrorKind::Other,
+                ErrorKind::Credential,
                 "Microsoft Entra ID tokens are sent over plain http to loopback hosts only",
             ));
         }
@@ -81,7 +81,7 @@ impl fmt::Debug for LoopbackBearerPolicy {
     }
 }
 
-/// Whether a URL's host is this machine, by its name alone: other names may resolve to it, but need not tomorrow.
+/// Whether the host of a URL is this machine, judged by its name alone: what other names resolve to can change.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

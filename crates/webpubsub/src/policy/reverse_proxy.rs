@@ -8,7 +8,7 @@ use azure_core::http::{
     policies::{Policy, PolicyResult},
 };
 
-/// A per-try policy that runs after signing: the service compares tokens with its own name, not with the proxy's.
+/// A per-try policy that runs after signing, because the service compares tokens with its own name, not that of the proxy.
 #[derive(Debug)]
 pub(crate) struct ReverseProxyPolicy {
     proxy: Url,
