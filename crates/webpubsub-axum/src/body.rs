@@ -10,7 +10,7 @@ use crate::rejection::BodyRejection;
 /// Anything that can go wrong with a body.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Refuses encoded bodies: they could unpack to any length.
+/// Refuses bodies with a content encoding: decompressed, they could have any length.
 pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), BodyRejection> {
     let is_plain = |value: &http::HeaderValue| {
         let value = value.as_bytes().trim_ascii();
@@ -26,7 +26,7 @@ pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), BodyRejection> 
     }
 }
 
-/// The whole body, unless it is longer than `limit` bytes.
+/// Reads the whole body, unless it is longer than `limit` bytes.
 pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
@@ -36,7 +36,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    // A body that announces its length is refused before a byte of it is read.
+    // A body whose declared length is too large is refused before any of it is read.
     let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {

@@ -1,10 +1,11 @@
-//! Configuring a handler.
+//! Configuration of an event handler.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::handler::Handler;
 use webpubsub_protocol::{
     access::{AccessKey, ConnectionString, ConnectionStringError},
+    cloud_event::signature::Verifier,
     limits::MESSAGE_BYTES,
     name::{EventName, HubName, InvalidName},
 };
@@ -24,16 +25,16 @@ use crate::{
     user_event_handler::UserEventHandler,
 };
 
-/// A message of the service, and what its encoding as `Any` and the members around a body may add.
+/// The longest message of the service, and what its encoding as `Any` and the members around it may add.
 const BODY_LIMIT: usize = MESSAGE_BYTES + 64 * 1024;
 
 const QUEUE: usize = 1024;
 
-/// Configures a [`WebPubSubEventHandler`]. Methods `on_…` take axum handlers: async functions whose arguments are
-/// extractors of axum and of this crate.
+/// Configures a [`WebPubSubEventHandler`]. The `on_…` methods take axum handlers: async functions whose arguments are
+/// extractors from axum and from this crate.
 ///
-/// `S` is the state of the handlers. `K` says whether the builder knows how to check signatures; without it there is no
-/// [`build`](WebPubSubEventHandlerBuilder::build).
+/// `S` is the state of the handlers, which [`with_state`](Self::with_state) provides. `K` tracks whether the builder knows
+/// how to check signatures: until it does, there is no [`build`](WebPubSubEventHandlerBuilder::build) method.
 #[must_use]
 pub struct WebPubSubEventHandlerBuilder<S = (), K = MissingKeys> {
     hub: String,
@@ -47,7 +48,7 @@ pub struct WebPubSubEventHandlerBuilder<S = (), K = MissingKeys> {
     signatures: PhantomData<K>,
 }
 
-/// The builder does not know how to check signatures: give it an access key, or call
+/// The builder does not know yet how to check signatures. Add an access key, or call
 /// [`without_signature_check`](WebPubSubEventHandlerBuilder::without_signature_check).
 #[derive(Debug)]
 pub enum MissingKeys {}
@@ -56,15 +57,15 @@ pub enum MissingKeys {}
 #[derive(Debug)]
 pub enum Ready {}
 
-/// What is wrong with a configuration.
+/// Why a handler could not be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The hub or the name of a user event.
+    /// The name of the hub or of a user event is not valid.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// The path does not begin with a slash.
-    #[error("the path `{0}` must begin with a slash, and hold no query")]
+    /// The path does not begin with a slash, or it contains a query.
+    #[error("the path `{0}` must begin with a slash and must not contain a query")]
     Path(String),
     /// An allowed endpoint is not a URL.
     #[error("`{endpoint}` in the allowed endpoints is invalid")]
@@ -74,8 +75,10 @@ pub enum BuildError {
         /// What is wrong with it.
         source: ConnectionStringError,
     },
-    /// There are access keys, but all are empty, or the list is.
-    #[error("no access key, or an empty one; without keys call without_signature_check")]
+    /// An access key is empty, or the list of keys is.
+    #[error(
+        "an access key is empty, or none was given; to run without keys, call without_signature_check"
+    )]
     Keys,
     /// An event has two handlers.
     #[error("the event `{0}` has two handlers")]
@@ -97,8 +100,8 @@ impl<S> WebPubSubEventHandlerBuilder<S, MissingKeys> {
         }
     }
 
-    /// Takes events without proof that they come from the service: whoever reaches the handler can forge them. For
-    /// development, or where something in front of the handler checks.
+    /// Accepts events without a check of their signature, so that whoever can reach the handler can forge them. Use it for
+    /// development, or if something in front of the handler authenticates the service.
     pub fn without_signature_check(mut self) -> WebPubSubEventHandlerBuilder<S, Ready> {
         self.keys = None;
         self.ready()
@@ -106,14 +109,15 @@ impl<S> WebPubSubEventHandlerBuilder<S, MissingKeys> {
 }
 
 impl<S, K> WebPubSubEventHandlerBuilder<S, K> {
-    /// Adds an access key of the resource. An event must be signed with one of the keys that were added.
+    /// Adds an access key of the resource. Events must be signed with one of the keys that were added.
     ///
-    /// The service signs with both of its keys, so one is enough; several serve several resources, or a change of keys.
+    /// The service signs each event with both keys of a resource, so one key is enough. Add more if events come from several
+    /// resources, or while you rotate keys.
     pub fn access_key(self, key: impl Into<String>) -> WebPubSubEventHandlerBuilder<S, Ready> {
         self.access_keys([key])
     }
 
-    /// Adds several access keys.
+    /// Adds several access keys; see [`access_key`](Self::access_key).
     pub fn access_keys<A: Into<String>>(
         mut self,
         keys: impl IntoIterator<Item = A>,
@@ -123,11 +127,11 @@ impl<S, K> WebPubSubEventHandlerBuilder<S, K> {
         self.ready()
     }
 
-    /// Adds the access key of a connection string. Its endpoint does not matter.
+    /// Adds the access key that a connection string contains. Its endpoint is ignored.
     ///
     /// # Errors
     ///
-    /// When it is not a connection string.
+    /// If the connection string is not valid.
     pub fn connection_string(
         self,
         connection_string: &str,
@@ -136,16 +140,19 @@ impl<S, K> WebPubSubEventHandlerBuilder<S, K> {
         Ok(self.access_key(parsed.access_key().expose()))
     }
 
-    /// The path that the service calls, `/api/webpubsub/hubs/{hub}/` by default; whatever is below it is taken as well.
-    /// Case and a slash at the end do not count. In a nested router, the path with the prefix or without it.
+    /// Sets the path that the service calls; `/api/webpubsub/hubs/{hub}/` by default. The handler also accepts everything
+    /// below the path. Upper case and a trailing slash make no difference. In a nested router, the path may include the
+    /// prefix of the nest or omit it.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Restricts who may send events to these endpoints, for example `https://contoso.webpubsub.azure.com`; all may by
-    /// default. It is the service that looks at it, before it sends its first event: against others than the service only
-    /// the signature helps.
+    /// Accepts events only from these endpoints of the service, for example `https://contoso.webpubsub.azure.com`. By
+    /// default all are accepted.
+    ///
+    /// The service itself enforces this: it asks the handler before it sends the first event. It does not protect against
+    /// anybody else; only signatures do.
     pub fn allowed_endpoints<E: Into<String>>(
         mut self,
         endpoints: impl IntoIterator<Item = E>,
@@ -154,14 +161,15 @@ impl<S, K> WebPubSubEventHandlerBuilder<S, K> {
         self
     }
 
-    /// The longest body, in bytes: 1 MiB, which is the longest message, and 64 KiB by default.
+    /// Sets the maximum size of a body in bytes. The default is 1 MiB, the maximum size of a message, plus 64 KiB. Larger
+    /// bodies are refused with 413.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// How many events that the service does not wait for may wait or run, 1,024 by default. When there are more, their
-    /// requests wait for a place before they are acknowledged.
+    /// Sets how many non-blocking events may be queued or running at a time; 1,024 by default. Further requests are not
+    /// acknowledged until there is room for them.
     pub fn queue(mut self, events: usize) -> Self {
         self.queue = events;
         self
@@ -184,8 +192,8 @@ impl<S, K> WebPubSubEventHandlerBuilder<S, K> {
 }
 
 impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
-    /// Decides who may connect. The service waits for the answer: a
-    /// [`ConnectResponse`](crate::ConnectResponse), or `()` to let the client in.
+    /// Handles `connect`: decides whether a client may connect. The service waits for the response: a
+    /// [`ConnectResponse`](crate::ConnectResponse), or `()` to accept the client.
     pub fn on_connect<H, M>(self, handler: H) -> Self
     where
         H: Handler<M, S>,
@@ -194,7 +202,7 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         self.set("connect", handler, |handlers| &mut handlers.connect)
     }
 
-    /// A connection was established. The service does not wait, and ignores the answer.
+    /// Handles `connected`: a connection was established. The service does not wait for the handler.
     pub fn on_connected<H, M>(self, handler: H) -> Self
     where
         H: Handler<M, S>,
@@ -203,7 +211,7 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         self.set("connected", handler, |handlers| &mut handlers.connected)
     }
 
-    /// A connection ended. The service does not wait, and ignores the answer.
+    /// Handles `disconnected`: a connection ended. The service does not wait for the handler.
     pub fn on_disconnected<H, M>(self, handler: H) -> Self
     where
         H: Handler<M, S>,
@@ -214,7 +222,7 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         })
     }
 
-    /// A connection became the member of a group. The service does not wait, and ignores the answer.
+    /// Handles `joined`: a connection joined a group. The service does not wait for the handler.
     pub fn on_group_joined<H, M>(self, handler: H) -> Self
     where
         H: Handler<M, S>,
@@ -223,7 +231,7 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         self.set("joined", handler, |handlers| &mut handlers.group_joined)
     }
 
-    /// A connection is no longer the member of a group. The service does not wait, and ignores the answer.
+    /// Handles `left`: a connection left a group. The service does not wait for the handler.
     pub fn on_group_left<H, M>(self, handler: H) -> Self
     where
         H: Handler<M, S>,
@@ -232,12 +240,12 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         self.set("left", handler, |handlers| &mut handlers.group_left)
     }
 
-    /// Takes the user events of this name, without regard to case. The service waits for the answer: a
+    /// Handles user events with this name, which is compared without regard to case. The service waits for the response: a
     /// [`UserEventResponse`](crate::UserEventResponse), text, [`Json`](axum::Json), bytes, or `()` for nothing.
     ///
-    /// The first argument of the handler is a [`UserEventRequest<T>`], for example
-    /// `on_user_event::<Order, _>("order", …)`; `T` follows from the handler when it is left out. What a simple WebSocket
-    /// client sends has the name `message`.
+    /// The first argument of the handler is a [`UserEventRequest<T>`]. `T` is usually inferred; otherwise write
+    /// `on_user_event::<Order, _>("order", …)`. Messages of simple WebSocket clients, which speak no subprotocol, arrive
+    /// under the name `message`.
     pub fn on_user_event<T, M>(
         mut self,
         event: &str,
@@ -259,7 +267,7 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         }
     }
 
-    /// Takes all user events that no other handler takes.
+    /// Handles all user events that have no handler of their own.
     pub fn on_any_user_event<H, M>(self, handler: H) -> Self
     where
         H: Handler<M, S>,
@@ -268,8 +276,8 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
         self.set("*", handler, |handlers| &mut handlers.any_user_event)
     }
 
-    /// Takes all events by the methods of a trait. Beside it, [`on_user_event`](Self::on_user_event) can take some of the
-    /// user events.
+    /// Handles all events with an implementation of [`EventHandler`]. You can still add
+    /// [`on_user_event`](Self::on_user_event) for single user events.
     pub fn event_handler(self, handler: impl EventHandler) -> Self {
         macro_rules! call {
             ($handler:ident.$method:ident($request:ty)) => {{
@@ -286,7 +294,7 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
             .on_group_left(call!(handler.group_left(GroupLeftRequest)))
     }
 
-    /// Gives the handlers their state, for axum's `State`.
+    /// Provides the state that handlers extract with axum's `State`.
     pub fn with_state<S2>(self, state: S) -> WebPubSubEventHandlerBuilder<S2, K> {
         let with_state = |pending: PendingHandler<S>| -> PendingHandler<S2> {
             let handler = pending(state.clone());
@@ -329,11 +337,11 @@ impl<S: Clone + Send + Sync + 'static, K> WebPubSubEventHandlerBuilder<S, K> {
 }
 
 impl WebPubSubEventHandlerBuilder<(), Ready> {
-    /// Makes the handler.
+    /// Builds the handler.
     ///
     /// # Errors
     ///
-    /// What is wrong with the configuration.
+    /// The first mistake in the configuration.
     pub fn build(self) -> Result<WebPubSubEventHandler, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -354,7 +362,7 @@ impl WebPubSubEventHandlerBuilder<(), Ready> {
         Ok(WebPubSubEventHandler::of(Hub {
             name,
             prefix: Prefix::new(&path),
-            keys: self.keys,
+            verifier: self.keys.as_deref().map(Verifier::new),
             origins: origins(self.endpoints)?,
             body_limit: self.body_limit,
             queue: Queue::new(self.queue),

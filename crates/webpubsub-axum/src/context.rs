@@ -1,20 +1,21 @@
-//! What every event says about its connection.
+//! The connection that an event is about.
 
 use std::{fmt, sync::Arc};
 
 use http::HeaderMap;
 use serde::de::DeserializeOwned;
-use webpubsub_protocol::cloud_event::{ConnectionState, EventType, header as names};
+use webpubsub_protocol::cloud_event::{ConnectionState, EventType};
 
 use crate::{
-    header,
+    header::{self, names},
     rejection::{HeaderProblem, HeaderRejection},
 };
 
-/// The connection that an event is about. Also an extractor; cloning shares it.
+/// The connection that an event is about, as described by the headers of the request. Every event has one; it is also an
+/// extractor of its own. Cloning is cheap.
 ///
-/// Only [`connection_id`](Self::connection_id) is covered by the signature: whoever saw one event of a connection can
-/// forge the rest for that connection. `Debug` hides the signature and the values of the state.
+/// The signature covers [`connection_id`](Self::connection_id) only: whoever has seen one event of a connection can forge
+/// everything else for that connection. `Debug` hides the signature and the values of the state.
 #[derive(Clone)]
 pub struct ConnectionContext(Arc<Fields>);
 
@@ -32,7 +33,7 @@ struct Fields {
     traceparent: Option<String>,
 }
 
-/// The kind of a client.
+/// The kind of client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebPubSubClientProtocol {
@@ -42,23 +43,23 @@ pub enum WebPubSubClientProtocol {
     Mqtt,
 }
 
-/// What an MQTT connection has besides.
+/// The ids of an MQTT connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MqttConnectionContext {
-    /// The id of the network connection; one session may have several, one after the other.
+    /// The id of the network connection. A session can outlive several network connections, one after the other.
     pub physical_connection_id: String,
-    /// The id of the session; `None` on `connect`.
+    /// The id of the session; `None` for `connect` events.
     pub session_id: Option<String>,
 }
 
-/// The connection state is not what the handler reads it as. Never shows the state.
+/// The connection state cannot be read as the requested type. The error never contains the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connection state is not of the type that it is read as")]
+#[error("the connection state cannot be read as the requested type")]
 pub struct StateMismatch;
 
 impl ConnectionContext {
-    /// The hub, in the spelling of the service.
+    /// The name of the hub, in the spelling of the service.
     #[must_use]
     pub fn hub(&self) -> &str {
         &self.0.hub
@@ -70,47 +71,49 @@ impl ConnectionContext {
         &self.0.connection_id
     }
 
-    /// The user; `None` for an anonymous connection, and on `connect` unless the client's token names one.
+    /// The id of the user; `None` for an anonymous connection. In a `connect` event, the user that the token of the client
+    /// names, if any.
     #[must_use]
     pub fn user_id(&self) -> Option<&str> {
         self.0.user_id.as_deref()
     }
 
-    /// The name of the event: `connect`, `connected`, `disconnected`, `joined`, `left`, or that of the user event.
+    /// The name of the event: `connect`, `connected`, `disconnected`, `joined`, `left`, or the name of a user event.
     #[must_use]
     pub fn event_name(&self) -> &str {
         &self.0.event_name
     }
 
-    /// The number of the event within its connection. When the service repeats an event, it repeats the number.
+    /// The number of the event within its connection, in decimal. If the service sends an event again, the number is the
+    /// same.
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
         self.0.event_id.as_deref()
     }
 
-    /// The host of the service that sent the event. Not covered by the signature.
+    /// The host name of the endpoint that sent the event. The signature does not cover it.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.0.origin
     }
 
-    /// The signature as it was sent. It is checked before a handler runs, unless that was turned off.
+    /// The signature as received. It was checked before the handler ran, unless the check is turned off.
     #[must_use]
     pub fn signature(&self) -> Option<&str> {
         self.0.signature.as_deref()
     }
 
-    /// What answers to earlier events stored with the connection.
+    /// The values that responses to earlier events stored with the connection.
     #[must_use]
     pub fn states(&self) -> &ConnectionState {
         &self.0.states
     }
 
-    /// The state as one value; `None` when nothing was stored. To read one value of it, use [`states`](Self::states).
+    /// Deserializes the whole state; `None` if nothing was stored. To read a single value, use [`states`](Self::states).
     ///
     /// # Errors
     ///
-    /// When the state is not a `T`.
+    /// If the state cannot be deserialized as `T`.
     pub fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, StateMismatch> {
         let states = self.states();
         match states.is_empty() {
@@ -119,7 +122,7 @@ impl ConnectionContext {
         }
     }
 
-    /// The subprotocol that the client speaks; `None` on `connect`, and for clients without one.
+    /// The subprotocol of the connection; `None` in `connect` events, and for clients without a subprotocol.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.0.subprotocol.as_deref()
@@ -134,13 +137,13 @@ impl ConnectionContext {
         }
     }
 
-    /// What an MQTT connection has besides; `None` for all others.
+    /// The ids of an MQTT connection; `None` for other clients.
     #[must_use]
     pub fn mqtt(&self) -> Option<&MqttConnectionContext> {
         self.0.mqtt.as_ref()
     }
 
-    /// The W3C trace context of the request.
+    /// The W3C trace context of the request, if it has a valid one.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
         self.0.traceparent.as_deref()
@@ -152,10 +155,10 @@ impl ConnectionContext {
             Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
         };
         let required = |name| header::required(headers, name).map(str::to_owned);
-        let subprotocol = optional(names::CE_SUBPROTOCOL)?;
-        let mqtt = match optional(names::CE_PHYSICAL_CONNECTION_ID)? {
+        let subprotocol = optional(&names::CE_SUBPROTOCOL)?;
+        let mqtt = match optional(&names::CE_PHYSICAL_CONNECTION_ID)? {
             Some(physical_connection_id) if subprotocol.as_deref().is_some_and(is_mqtt) => {
-                let session_id = optional(names::CE_SESSION_ID)?;
+                let session_id = optional(&names::CE_SESSION_ID)?;
                 Some(MqttConnectionContext {
                     physical_connection_id,
                     session_id,
@@ -164,13 +167,13 @@ impl ConnectionContext {
             _ => None,
         };
         Ok(Self(Arc::new(Fields {
-            hub: required(names::CE_HUB)?,
-            connection_id: required(names::CE_CONNECTION_ID)?,
-            user_id: optional(names::CE_USER_ID)?,
-            event_name: optional(names::CE_EVENT_NAME)?.unwrap_or_else(|| event.name().to_owned()),
-            event_id: optional(names::CE_ID)?,
-            origin: optional(names::WEBHOOK_REQUEST_ORIGIN)?.unwrap_or_default(),
-            signature: optional(names::CE_SIGNATURE)?,
+            hub: required(&names::CE_HUB)?,
+            connection_id: required(&names::CE_CONNECTION_ID)?,
+            user_id: optional(&names::CE_USER_ID)?,
+            event_name: optional(&names::CE_EVENT_NAME)?.unwrap_or_else(|| event.name().to_owned()),
+            event_id: optional(&names::CE_ID)?,
+            origin: optional(&names::WEBHOOK_REQUEST_ORIGIN)?.unwrap_or_default(),
+            signature: optional(&names::CE_SIGNATURE)?,
             states: states(headers)?,
             subprotocol,
             mqtt,
@@ -179,10 +182,10 @@ impl ConnectionContext {
     }
 }
 
-/// Whether the headers are those of an MQTT event, as far as that can be read.
+/// Whether the headers are those of an MQTT event. Headers that cannot be read count as absent.
 pub(crate) fn is_mqtt_event(headers: &HeaderMap) -> bool {
-    headers.contains_key(names::CE_PHYSICAL_CONNECTION_ID)
-        && header::joined(headers, names::CE_SUBPROTOCOL).is_some_and(|name| is_mqtt(&name))
+    headers.contains_key(&names::CE_PHYSICAL_CONNECTION_ID)
+        && header::joined(headers, &names::CE_SUBPROTOCOL).is_some_and(|name| is_mqtt(&name))
 }
 
 fn is_mqtt(subprotocol: &str) -> bool {
@@ -190,16 +193,18 @@ fn is_mqtt(subprotocol: &str) -> bool {
 }
 
 fn states(headers: &HeaderMap) -> Result<ConnectionState, HeaderRejection> {
-    let name = names::CE_CONNECTION_STATE;
+    let name = &names::CE_CONNECTION_STATE;
     let text = header::text(headers, name)?.unwrap_or_default();
-    let problem = HeaderProblem::NotState;
-    ConnectionState::from_header(text).map_err(|_| HeaderRejection { name, problem })
+    ConnectionState::from_header(text).map_err(|_| HeaderRejection {
+        name: name.as_str(),
+        problem: HeaderProblem::NotState,
+    })
 }
 
-/// The trace context, when it is one: 00-<trace>-<span>-<flags>. Anything else is no reason to refuse an event.
+/// The trace context, if it has the form 00-<trace>-<span>-<flags>. An event with a malformed one is still handled.
 fn traceparent(headers: &HeaderMap) -> Option<String> {
     const LONGEST: usize = 128;
-    let text = header::text(headers, "traceparent").ok()??;
+    let text = header::text(headers, &names::TRACEPARENT).ok()??;
     let fits = text.len() <= LONGEST && text.split('-').count() >= 4;
     let is_plain = text
         .bytes()

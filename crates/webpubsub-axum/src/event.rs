@@ -1,9 +1,9 @@
-//! An event: its context and its body, read once and shared by the extractors.
+//! An event, read once and shared by the extractors.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, header::CONTENT_TYPE};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use webpubsub_protocol::{
@@ -18,7 +18,7 @@ use crate::{
     rejection::{BodyRejection, ExtractRejection, HeaderProblem, HeaderRejection, Rejection},
 };
 
-/// An event that was checked. It travels in the extensions of the request that a handler gets.
+/// An event that passed all checks. It is in the extensions of the request that a handler receives.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) context: ConnectionContext,
@@ -36,7 +36,7 @@ pub(crate) enum EventData {
     User(UserEvent),
 }
 
-/// What a client sent.
+/// The body of a user event.
 #[derive(Debug, Clone)]
 pub(crate) struct UserEvent {
     pub(crate) payload: Payload,
@@ -45,7 +45,7 @@ pub(crate) struct UserEvent {
 }
 
 impl Event {
-    /// Reads the body, whose event and headers are known.
+    /// Reads the body, after the type of the event and the headers.
     pub(crate) fn read(
         event: &EventType,
         context: ConnectionContext,
@@ -63,7 +63,7 @@ impl Event {
         Ok(Self { context, data })
     }
 
-    /// The event of a request that a handler got.
+    /// The event of the request that a handler received.
     pub(crate) fn current(
         extensions: &Extensions,
         extractor: &'static str,
@@ -75,7 +75,7 @@ impl Event {
     }
 }
 
-/// An object whose members do not matter.
+/// An object whose members are ignored.
 #[derive(Deserialize)]
 struct Empty {}
 
@@ -97,7 +97,7 @@ fn user_event(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<UserEvent, Rejection> {
-    let content_type = header::text(headers, "content-type")?.map(str::to_owned);
+    let content_type = header::text(headers, &CONTENT_TYPE)?.map(str::to_owned);
     let kind = match content_type.as_deref() {
         None => return Err(BodyRejection::MissingContentType.into()),
         Some(text) => match data_type(text) {

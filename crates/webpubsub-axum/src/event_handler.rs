@@ -1,4 +1,4 @@
-//! Events as methods of a trait, for those who do not want axum handlers.
+//! A trait with a method for each event, as an alternative to axum handlers.
 
 use std::future::Future;
 
@@ -10,7 +10,8 @@ use crate::{
     user_event::UserEventRequest,
 };
 
-/// Takes all events of a hub. Each method has a default that accepts the event and does nothing.
+/// Handles all events of a hub. The default implementation of each method accepts the event and does nothing. Register an
+/// implementation with [`event_handler`](crate::WebPubSubEventHandlerBuilder::event_handler).
 ///
 /// ```
 /// use webpubsub_axum::{EventHandler, UserEventRequest, UserEventResponse, WebPubSubEventHandler};
@@ -27,13 +28,13 @@ use crate::{
 /// # Ok::<(), webpubsub_axum::BuildError>(())
 /// ```
 pub trait EventHandler: Send + Sync + 'static {
-    /// A client wants to connect.
+    /// A client wants to connect. The service waits for the response.
     fn connect(&self, request: ConnectRequest) -> impl Future<Output = ConnectResponse> + Send {
         let _ = request;
         async { ConnectResponse::accept() }
     }
 
-    /// A client sent something to its server.
+    /// A client sent a user event. The service waits for the response.
     fn user_event(
         &self,
         request: UserEventRequest,
@@ -42,25 +43,25 @@ pub trait EventHandler: Send + Sync + 'static {
         async { UserEventResponse::empty() }
     }
 
-    /// A connection was established. The service does not wait for it.
+    /// A connection was established. The service does not wait for this method.
     fn connected(&self, request: ConnectedRequest) -> impl Future<Output = ()> + Send {
         let _ = request;
         async {}
     }
 
-    /// A connection ended. The service does not wait for it.
+    /// A connection ended. The service does not wait for this method.
     fn disconnected(&self, request: DisconnectedRequest) -> impl Future<Output = ()> + Send {
         let _ = request;
         async {}
     }
 
-    /// A connection became the member of a group. The service does not wait for it.
+    /// A connection joined a group. The service does not wait for this method.
     fn group_joined(&self, request: GroupJoinedRequest) -> impl Future<Output = ()> + Send {
         let _ = request;
         async {}
     }
 
-    /// A connection is no longer the member of a group. The service does not wait for it.
+    /// A connection left a group. The service does not wait for this method.
     fn group_left(&self, request: GroupLeftRequest) -> impl Future<Output = ()> + Send {
         let _ = request;
         async {}

@@ -12,45 +12,48 @@ use crate::{
     route::Task,
 };
 
-/// Takes the events of a hub, or of several. Made by its [`builder`](Self::builder); cloning shares it.
+/// Handles the events of one or several hubs. Create it with [`builder`](Self::builder). Clones share their handlers and
+/// their queue.
 ///
-/// It is a tower [`Service`](tower::Service) that answers 404 to what is not for it, a [`Layer`](tower::Layer) that passes
-/// such requests on, and by [`into_router`](Self::into_router) an axum [`Router`].
+/// It is a tower [`Service`](tower::Service), which answers other requests with 404; a [`Layer`](tower::Layer), which passes
+/// them on; and, with [`into_router`](Self::into_router), an axum [`Router`].
 #[derive(Debug, Clone)]
 pub struct WebPubSubEventHandler {
     hubs: Arc<[Arc<Hub>]>,
 }
 
 impl WebPubSubEventHandler {
-    /// Begins a handler of the hub. Names of hubs compare without case.
+    /// Starts to build a handler for a hub. Hub names are compared without regard to case.
     ///
-    /// `S` is the state of the handlers, given later by [`with_state`](WebPubSubEventHandlerBuilder::with_state).
+    /// `S` is the state of the handlers, which [`with_state`](WebPubSubEventHandlerBuilder::with_state) provides later.
     pub fn builder<S>(hub: impl Into<String>) -> WebPubSubEventHandlerBuilder<S, MissingKeys> {
         WebPubSubEventHandlerBuilder::new(hub.into())
     }
 
-    /// Takes also the events of other hubs, on the same path or on others. The first handler that a request fits takes
-    /// it, so the question whether events may be sent to a path that several hubs share is answered by the first one.
+    /// Combines two handlers, so that one value serves several hubs, on the same path or on different ones.
+    ///
+    /// A request goes to the first handler that it fits. If hubs share a path, the first of them therefore answers the
+    /// service when it asks whether it may send events to that path.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let hubs = self.hubs.iter().chain(other.hubs.iter()).cloned().collect();
         Self { hubs }
     }
 
-    /// The paths that it listens on, in lower case and with a slash at the end: one for each hub. It takes what is below
-    /// them, too.
+    /// The paths that the handler listens on, one for each hub, in lower case and with a trailing slash. It also accepts
+    /// everything below them.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.hubs.iter().map(|hub| hub.prefix.as_str())
     }
 
-    /// A router that takes the events and answers 404 to all other requests.
+    /// Converts the handler into a router that handles events and answers all other requests with 404.
     ///
-    /// It can be merged and nested. A prefix that routers strip may be part of
-    /// [`path`](WebPubSubEventHandlerBuilder::path) or not; when it is, nest once only. To nest at exactly the path, prefer
-    /// `nest_service(path, handler)`, which unlike `nest` also takes the path with a slash at its end.
+    /// You can merge and nest the router. The prefix of the nest may be part of the
+    /// [`path`](WebPubSubEventHandlerBuilder::path) or not; if it is, nest only once. To nest the handler at exactly its
+    /// path, prefer `nest_service(path, handler)`: unlike `nest`, it also matches the path with a trailing slash.
     ///
-    /// Routes compare with regard to case and events without, so the router also has a fallback. Beside a fallback of your
-    /// own use the handler as layer: axum merges no two fallbacks.
+    /// The router has a fallback, because routes are case-sensitive and the paths of events are not. axum cannot merge two
+    /// routers that both have a fallback, so if your application has one, use the handler as a layer.
     pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let routes: BTreeSet<String> = self
             .hubs
@@ -65,11 +68,10 @@ impl WebPubSubEventHandler {
         routes.into_iter().fold(router, add)
     }
 
-    /// Waits until the events that were acknowledged are handled. From now on, events that the service does not wait for
-    /// are answered with 503.
+    /// Waits until all acknowledged events have been handled. From then on, non-blocking events are refused with 503.
     ///
-    /// Call it when the server has stopped, for example after `axum::serve(..).with_graceful_shutdown(..)`; without it
-    /// such events are lost when the runtime ends.
+    /// Call it after the server has stopped, for example after `axum::serve(..).with_graceful_shutdown(..)`. Otherwise,
+    /// events that are still queued are lost when the runtime ends.
     pub async fn shutdown(&self) {
         let drained = self.hubs.iter().map(|hub| hub.queue.drain());
         futures_util::future::join_all(drained).await;
@@ -81,7 +83,7 @@ impl WebPubSubEventHandler {
         }
     }
 
-    /// Whose request it is; else what it lacks, for the hub that it comes closest to.
+    /// The hub that a request is for; otherwise what it lacks for the hub that it comes closest to.
     pub(crate) fn find(&self, parts: &Parts) -> Result<(Arc<Hub>, Task), NotOurs> {
         let mut closest = NotOurs::Path;
         for hub in self.hubs.iter() {

@@ -1,4 +1,4 @@
-//! Which function takes which event.
+//! The functions that handle events.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::rejection::Rejection;
 /// A handler with its state.
 pub(crate) type BoxedHandler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
-/// A handler that waits for its state.
+/// A handler that still needs its state.
 pub(crate) type PendingHandler<S> = Box<dyn FnOnce(S) -> BoxedHandler + Send>;
 
 /// The handlers of a hub.
@@ -38,7 +38,7 @@ where
 }
 
 impl<H> Handlers<H> {
-    /// The handler of an event; `None` when nobody takes events of its kind.
+    /// The handler for an event; `None` if there is no handler for events of its type.
     pub(crate) fn find(&self, event: &EventType) -> Result<Option<&H>, Rejection> {
         Ok(match event {
             EventType::Connect => self.connect.as_ref(),
@@ -47,12 +47,14 @@ impl<H> Handlers<H> {
             EventType::GroupJoined => self.group_joined.as_ref(),
             EventType::GroupLeft => self.group_left.as_ref(),
             EventType::User(name) => {
-                let named = self.user_events.get(&name.to_ascii_lowercase());
-                let found = named.or(self.any_user_event.as_ref());
-                if found.is_none() && !self.user_events.is_empty() {
-                    return Err(Rejection::UnknownUserEvent);
+                if self.user_events.is_empty() {
+                    return Ok(self.any_user_event.as_ref());
                 }
-                found
+                let named = self.user_events.get(&name.to_ascii_lowercase());
+                match named.or(self.any_user_event.as_ref()) {
+                    Some(found) => Some(found),
+                    None => return Err(Rejection::UnknownUserEvent),
+                }
             }
         })
     }

@@ -1,4 +1,4 @@
-//! Reading the headers of an event: which are text, and which may stand once only.
+//! Reading the headers of an event.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,49 @@ use http::{HeaderMap, HeaderName};
 
 use crate::rejection::{HeaderProblem, HeaderRejection};
 
-/// The text of a header; `None` when it is absent.
+/// The headers of events, ready to be looked up: a name that is text is parsed for each look.
+pub(crate) mod names {
+    use http::HeaderName;
+    use webpubsub_protocol::cloud_event::header as text;
+
+    macro_rules! names {
+        ($($name:ident),* $(,)?) => {
+            $(pub(crate) static $name: HeaderName = HeaderName::from_static(text::$name);)*
+        };
+    }
+
+    names!(
+        CE_AWPS_VERSION,
+        CE_CONNECTION_ID,
+        CE_CONNECTION_STATE,
+        CE_EVENT_NAME,
+        CE_HUB,
+        CE_ID,
+        CE_PHYSICAL_CONNECTION_ID,
+        CE_SESSION_ID,
+        CE_SIGNATURE,
+        CE_SUBPROTOCOL,
+        CE_TYPE,
+        CE_USER_ID,
+        WEBHOOK_REQUEST_ORIGIN,
+    );
+
+    pub(crate) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+}
+
+/// The text of a header; `None` if it is absent.
 ///
-/// Headers of events are UTF-8, since user ids are sent raw, and hold no control characters: those have no place in a
-/// name and forge lines in logs.
+/// The headers of events are UTF-8, because user ids are sent without any encoding. Control characters are refused: no name
+/// contains them, and they can be used to forge lines in logs.
 pub(crate) fn text<'a>(
     headers: &'a HeaderMap,
-    name: &'static str,
+    name: &'static HeaderName,
 ) -> Result<Option<&'a str>, HeaderRejection> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
+    let name = name.as_str();
     let refuse = |problem| Err(HeaderRejection { name, problem });
     if values.next().is_some() {
         return refuse(HeaderProblem::Repeated);
@@ -32,18 +63,20 @@ pub(crate) fn text<'a>(
 /// The text of a header that every event has.
 pub(crate) fn required<'a>(
     headers: &'a HeaderMap,
-    name: &'static str,
+    name: &'static HeaderName,
 ) -> Result<&'a str, HeaderRejection> {
-    let problem = HeaderProblem::Missing;
     match text(headers, name)? {
-        Some("") | None => Err(HeaderRejection { name, problem }),
+        Some("") | None => Err(HeaderRejection {
+            name: name.as_str(),
+            problem: HeaderProblem::Missing,
+        }),
         Some(text) => Ok(text),
     }
 }
 
-/// All lines of a header as one text, joined as other HTTP servers hand them out. Used to decide whether a request is
-/// ours; whatever is odd about it is found later.
-pub(crate) fn joined<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<Cow<'a, str>> {
+/// All values of a header as one text, joined as other HTTP servers present them. Used only to decide whether a request is
+/// for this handler; the header is checked later.
+pub(crate) fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
     let mut lines = headers.get_all(name).iter();
     let mut joined = String::from_utf8_lossy(lines.next()?.as_bytes());
     for line in lines {
@@ -54,7 +87,7 @@ pub(crate) fn joined<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<C
     Some(joined)
 }
 
-/// The name under which metadata with this key travels. Keys are checked before.
+/// The name of the header for a metadata key, which must have been checked.
 pub(crate) fn metadata_name(key: &str) -> Option<HeaderName> {
     let prefix = webpubsub_protocol::metadata::HEADER_PREFIX;
     HeaderName::from_bytes(format!("{prefix}{key}").as_bytes()).ok()
@@ -77,12 +110,13 @@ mod tests {
     #[test]
     fn each_problem_is_named() {
         let problem = |values: &[&[u8]]| {
-            let found = text(&headers(values), "ce-userid").map(|text| text.map(str::to_owned));
+            let found =
+                text(&headers(values), &names::CE_USER_ID).map(|text| text.map(str::to_owned));
             found.map_err(|error| error.problem)
         };
         assert_eq!(problem(&[]), Ok(None));
         assert_eq!(
-            text(&headers(&["é".as_bytes()]), "ce-userid"),
+            text(&headers(&["é".as_bytes()]), &names::CE_USER_ID),
             Ok(Some("é"))
         );
         assert_eq!(problem(&[b"a", b"a"]), Err(HeaderProblem::Repeated));
@@ -90,15 +124,15 @@ mod tests {
         assert_eq!(problem(&[b"a\tb"]), Err(HeaderProblem::ControlCharacter));
         let c1 = "\u{85}".as_bytes();
         assert_eq!(problem(&[c1]), Err(HeaderProblem::ControlCharacter));
-        let missing = required(&headers(&[b""]), "ce-userid").unwrap_err();
+        let missing = required(&headers(&[b""]), &names::CE_USER_ID).unwrap_err();
         assert_eq!(missing.problem, HeaderProblem::Missing);
     }
 
     #[test]
     fn lines_are_joined() {
-        assert_eq!(joined(&headers(&[]), "ce-userid"), None);
+        assert_eq!(joined(&headers(&[]), &names::CE_USER_ID), None);
         assert_eq!(
-            joined(&headers(&[b"a", b"b"]), "ce-userid").as_deref(),
+            joined(&headers(&[b"a", b"b"]), &names::CE_USER_ID).as_deref(),
             Some("a, b")
         );
     }

@@ -1,4 +1,4 @@
-//! The handler of one hub: from a request that is ours to its answer.
+//! The handler of one hub: from a request that is for it to the response.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -11,8 +11,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, StatusCode, request::Parts};
 use tracing::{Instrument as _, Span};
 use webpubsub_protocol::{
-    access::AccessKey,
-    cloud_event::{EventType, header as names, signature},
+    cloud_event::{EventType, signature},
     name::HubName,
 };
 
@@ -21,7 +20,7 @@ use crate::{
     context::{ConnectionContext, is_mqtt_event},
     event::Event,
     handlers::{BoxedHandler, Handlers},
-    header,
+    header::{self, names},
     preflight::AllowedOrigins,
     queue::Queue,
     rejection::{NotOurs, Rejection, SignatureRejection},
@@ -32,8 +31,8 @@ use crate::{
 pub(crate) struct Hub {
     pub(crate) name: HubName,
     pub(crate) prefix: Prefix,
-    /// `None` when signatures are not checked.
-    pub(crate) keys: Option<Vec<AccessKey>>,
+    /// `None` if signatures are not checked.
+    pub(crate) verifier: Option<signature::Verifier>,
     pub(crate) origins: AllowedOrigins,
     pub(crate) body_limit: usize,
     pub(crate) queue: Queue,
@@ -75,7 +74,7 @@ impl Hub {
         let context = ConnectionContext::read(event, &parts.headers)?;
         let span = span(&context);
         let connection = context.clone();
-        // A body is read when its event has a place, so that the queue bounds the memory too.
+        // The body is read only once there is room in the queue, so that the queue also bounds memory.
         let place = match event.is_blocking() {
             true => None,
             false => Some(
@@ -88,7 +87,7 @@ impl Hub {
         let body = body::read(&parts.headers, body, self.body_limit).await?;
         let event = Arc::new(Event::read(event, context, &parts.headers, body.clone())?);
         let mut request = Request::from_parts(parts, Body::from(body));
-        // The limit above counts; axum's own would come on top.
+        // The limit above applies; axum would add its own.
         DefaultBodyLimit::disable().apply(&mut request);
         request.extensions_mut().insert(Arc::clone(&event));
         let call = call(Arc::clone(handler), request);
@@ -99,7 +98,7 @@ impl Hub {
         let run = async move {
             let status = call.await.status();
             if status.is_client_error() || status.is_server_error() {
-                tracing::warn!(%status, "the handler of an event failed; the service does not learn it");
+                tracing::warn!(%status, "the handler of an event failed; the event had already been acknowledged");
             }
         };
         self.queue
@@ -108,13 +107,13 @@ impl Hub {
     }
 
     fn verify(&self, headers: &HeaderMap) -> Result<(), Rejection> {
-        let connection_id = header::required(headers, names::CE_CONNECTION_ID)?;
-        let Some(keys) = &self.keys else {
+        let connection_id = header::required(headers, &names::CE_CONNECTION_ID)?;
+        let Some(verifier) = &self.verifier else {
             return Ok(());
         };
-        match header::text(headers, names::CE_SIGNATURE)? {
+        match header::text(headers, &names::CE_SIGNATURE)? {
             None => Err(SignatureRejection::Missing.into()),
-            Some(found) if signature::verify(found, keys, connection_id) => Ok(()),
+            Some(found) if verifier.verify(found, connection_id) => Ok(()),
             Some(_) => Err(SignatureRejection::Wrong.into()),
         }
     }
@@ -125,12 +124,12 @@ impl std::fmt::Debug for Hub {
         f.debug_struct("Hub")
             .field("name", &self.name)
             .field("path", &self.prefix.as_str())
-            .field("checks_signatures", &self.keys.is_some())
+            .field("checks_signatures", &self.verifier.is_some())
             .finish_non_exhaustive()
     }
 }
 
-/// What the official library answers when nobody takes an event.
+/// The response of the official library to an event that has no handler.
 fn unhandled(event: &EventType, headers: &HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());
     if *event == EventType::Connect && is_mqtt_event(headers) {

@@ -1,4 +1,4 @@
-//! Abuse protection: the answer to the service's question whether it may send events here.
+//! Abuse protection: the service asks whether it may send events, before it sends the first one.
 
 use axum::{
     body::Body,
@@ -12,7 +12,7 @@ use webpubsub_protocol::{
 
 use crate::rejection::{HeaderProblem, HeaderRejection};
 
-/// Whom a handler takes events from: the lines of the answer, which the service compares with itself.
+/// The hosts that a handler accepts events from. The service compares them with its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AllowedOrigins(Vec<HeaderValue>);
 
@@ -23,13 +23,13 @@ impl Default for AllowedOrigins {
 }
 
 impl AllowedOrigins {
-    /// Nobody, until endpoints are added.
+    /// Accepts no host until endpoints are added.
     pub(crate) fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds the host of an endpoint. The service names itself without port, so that an endpoint with a port also allows
-    /// its bare host.
+    /// Adds the host of an endpoint. The service identifies itself without a port, so an endpoint with a port also allows
+    /// the host alone.
     pub(crate) fn add(&mut self, endpoint: &str) -> Result<(), ConnectionStringError> {
         let url = parse_endpoint(endpoint)?;
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -48,7 +48,7 @@ impl AllowedOrigins {
         }
     }
 
-    /// The answer to the question in `headers`.
+    /// The response to a preflight request with these headers.
     pub(crate) fn answer(&self, headers: &HeaderMap) -> Response {
         let name = names::WEBHOOK_REQUEST_ORIGIN;
         if !headers.contains_key(name) {

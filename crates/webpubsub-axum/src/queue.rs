@@ -1,4 +1,4 @@
-//! Events that are acknowledged before they are handled: how many may wait, and in which order they run.
+//! The queue for events that are acknowledged before they are handled.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-/// A bounded queue. Jobs of one key run one after the other in the order in which they came, others side by side.
+/// A bounded queue. Jobs with the same key run one after the other, in the order in which they were pushed; jobs with
+/// different keys run concurrently.
 #[derive(Debug)]
 pub(crate) struct Queue {
     places: Arc<Semaphore>,
@@ -19,18 +20,18 @@ pub(crate) struct Queue {
     waiting: Waiting,
 }
 
-/// Jobs behind the running one, for each key that has a running one.
+/// For each key with a running job, the jobs that wait for it to finish.
 type Waiting = Arc<Mutex<HashMap<String, VecDeque<Job>>>>;
 
-/// The right to put one job into the queue. It is given back when the job is done.
+/// Permission to push one job. It is returned when the job is done.
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    // A shutdown waits for whoever has a place, also before the job is there.
+    // A shutdown also waits for places whose job has not been pushed yet.
     _awaited: TaskTrackerToken,
 }
 
-/// The queue takes no more jobs.
+/// The queue accepts no more jobs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
 
@@ -46,7 +47,7 @@ impl std::fmt::Debug for Job {
 }
 
 impl Queue {
-    /// At most `places` jobs wait or run.
+    /// A queue for at most `places` jobs, waiting or running.
     pub(crate) fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
@@ -55,7 +56,7 @@ impl Queue {
         }
     }
 
-    /// Waits for a place, first come, first served.
+    /// Waits for a place. Places are given out in the order of the calls.
     pub(crate) async fn place(&self) -> Result<Place, Closed> {
         let permit = Arc::clone(&self.places).acquire_owned().await;
         match permit {
@@ -67,7 +68,7 @@ impl Queue {
         }
     }
 
-    /// Puts a job behind those of its key.
+    /// Appends a job to those with the same key.
     pub(crate) fn push(
         &self,
         place: Place,
@@ -99,7 +100,7 @@ impl Queue {
         });
     }
 
-    /// Takes no more jobs, and waits until those that it has are done.
+    /// Closes the queue and waits until its jobs are done.
     pub(crate) async fn drain(&self) {
         self.places.close();
         self.tasks.close();

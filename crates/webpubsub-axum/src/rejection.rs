@@ -1,32 +1,32 @@
-//! Why a request is refused: one type per kind, and [`Rejection`], which holds any of them.
+//! The reasons for which requests are refused: a type for each kind, and [`Rejection`] for all of them.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use webpubsub_protocol::{metadata::InvalidMetadata, payload::PayloadMismatch};
 
-/// Why a request, or the answer of a handler, was refused.
+/// Why a request, or the response of a handler, was refused.
 ///
-/// It is answered with [`status`](Self::status) and its own text, as `text/plain`. The value also stands in the
-/// extensions of the answer, for middleware that logs or counts.
+/// The HTTP response has the [`status`](Self::status) of the rejection and its text as `text/plain`. The rejection is also
+/// in the extensions of the response, for middleware that logs or counts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The request is not for this handler: 404. A layer passes such requests on and never answers this.
+    /// The request is not for this handler: 404. A layer passes such requests on instead.
     #[error(transparent)]
     NotOurs(#[from] NotOurs),
-    /// The request is not proven to come from the service: 401.
+    /// The request does not prove that it comes from the service: 401.
     #[error(transparent)]
     Signature(#[from] SignatureRejection),
     /// A header is missing or malformed: 400.
     #[error(transparent)]
     Header(#[from] HeaderRejection),
-    /// The metadata of a user event breaks the rules: 400.
+    /// The metadata of a user event is not valid: 400.
     #[error("the metadata of the event is invalid: {0}")]
     Metadata(#[from] InvalidMetadata),
-    /// The body cannot be taken: 400, 413 or 415.
+    /// The body cannot be accepted: 400, 413 or 415.
     #[error(transparent)]
     Body(#[from] BodyRejection),
-    /// The payload is not what the handler wants: 400.
+    /// The payload cannot be read as the type that the handler expects: 400.
     #[error(transparent)]
     Payload(#[from] PayloadRejection),
     /// There are handlers for user events, but none for this one: 404.
@@ -34,11 +34,11 @@ pub enum Rejection {
         "no handler takes user events of this name; add on_user_event, or on_any_user_event for all others"
     )]
     UnknownUserEvent,
-    /// An extractor was used where its event is not at hand: 500.
+    /// An extractor was used where its event is not available: 500.
     #[error(transparent)]
     Extract(#[from] ExtractRejection),
-    /// The handler answered something that cannot be sent: 500.
-    #[error("the answer of the event handler cannot be sent: {0}")]
+    /// The response of the handler cannot be sent: 500.
+    #[error("the response of the event handler cannot be sent: {0}")]
     Answer(#[from] AnswerError),
     /// The handler panicked: 500.
     #[error("the event handler panicked")]
@@ -48,45 +48,45 @@ pub enum Rejection {
     ShuttingDown,
 }
 
-/// What a request lacks to be for this handler. Ordered by how far it got.
+/// Why a request is not for this handler, ordered by how close it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotOurs {
-    /// It goes to another path.
+    /// It has another path.
     #[error("no event handler listens on this path")]
     Path,
     /// Its method is neither OPTIONS nor POST.
     #[error("event handlers take OPTIONS and POST only")]
     Method,
-    /// It lacks the header by which the service is known.
+    /// It lacks the header `ce-awpsversion`, which identifies the service.
     #[error("the header ce-awpsversion is missing: only Web PubSub calls this path")]
     NotWebPubSub,
-    /// An event without origin.
+    /// It is an event without an origin.
     #[error("the header WebHook-Request-Origin is missing")]
     Origin,
-    /// An event of a kind that the service does not know.
+    /// It is an event of an unknown type.
     #[error("the header ce-type is missing, or names no event of Web PubSub")]
     EventType,
-    /// An event of another hub.
+    /// It is an event of another hub.
     #[error("the header ce-hub is missing, or names a hub that this path does not serve")]
     Hub,
 }
 
-/// Why a signature is refused.
+/// Why a signature was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureRejection {
-    /// There is none.
+    /// The request has no signature.
     #[error("the header ce-signature is missing: the request does not come from Web PubSub")]
     Missing,
-    /// It was made with none of the keys.
+    /// None of the access keys produces this signature.
     #[error(
         "the signature fits none of the access keys: compare them with the keys of the resource"
     )]
     Wrong,
 }
 
-/// A header that an event cannot have. Never shows its value.
+/// A header of an event is not valid. The error never contains the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the header {name} {problem}")]
 #[non_exhaustive]
@@ -104,31 +104,31 @@ pub enum HeaderProblem {
     /// It is absent or empty.
     #[error("is missing")]
     Missing,
-    /// It stands more than once.
-    #[error("stands more than once")]
+    /// It appears more than once.
+    #[error("appears more than once")]
     Repeated,
     /// It is not UTF-8.
     #[error("is not UTF-8")]
     NotUtf8,
-    /// It holds control characters.
-    #[error("holds control characters")]
+    /// It contains control characters.
+    #[error("contains control characters")]
     ControlCharacter,
-    /// The connection state is not what it should be.
+    /// The connection state is not the base64 of a JSON object.
     #[error("is not base64 of a JSON object")]
     NotState,
 }
 
-/// Why a body cannot be taken. Never shows the body.
+/// Why a body was refused. The error never contains the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyRejection {
-    /// It is encoded, so that a limit on its bytes would mean nothing: 415.
+    /// It has a content encoding, which would make the size limit meaningless: 415.
     #[error("bodies with a Content-Encoding are not taken; send them as they are")]
     ContentEncoding,
-    /// A user event without content type: 415.
+    /// It is a user event without a content type: 415.
     #[error("the header Content-Type is missing: the kind of the payload is unknown")]
     MissingContentType,
-    /// A user event with a content type that the service does not send: 415.
+    /// It is a user event with a content type that the service never sends: 415.
     #[error(
         "the Content-Type is none of text/plain, application/json, application/octet-stream and application/x-protobuf"
     )]
@@ -139,44 +139,45 @@ pub enum BodyRejection {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The connection failed while it was read: 400.
+    /// The connection failed while the body was being read: 400.
     #[error("the body could not be read to its end")]
     Incomplete,
-    /// Text that is not UTF-8: 400.
+    /// It is text, but not UTF-8: 400.
     #[error("the body is not UTF-8")]
     NotUtf8,
-    /// Not JSON: 400.
+    /// It is not JSON: 400.
     #[error("the body is not valid JSON (line {line}, column {column})")]
     Json {
-        /// Where it stops being JSON.
+        /// The position of the error, counted from 1.
         line: usize,
-        /// Where it stops being JSON.
+        /// The position of the error, counted from 1.
         column: usize,
     },
-    /// JSON, but not the body of this event: 400.
+    /// It is JSON, but not the body of this kind of event: 400.
     #[error("the body does not fit the event (line {line}, column {column})")]
     Shape {
-        /// Where it stops to fit.
+        /// The position of the error, counted from 1.
         line: usize,
-        /// Where it stops to fit.
+        /// The position of the error, counted from 1.
         column: usize,
     },
-    /// `connect` of an MQTT client without the part that says so: 400.
+    /// It is a `connect` event of an MQTT client that lacks the member `mqtt`: 400.
     #[error("the body of an MQTT connect lacks `mqtt`")]
     NoMqtt,
-    /// Not a serialised `google.protobuf.Any`: 400.
+    /// It is not a serialised `google.protobuf.Any`: 400.
     #[error("the body is not a serialised google.protobuf.Any")]
     NotProtobuf,
 }
 
-/// The payload of a user event is not what the handler wants: 400. Never shows the payload.
+/// The payload of a user event cannot be read as the type that the handler expects: 400. The error never contains the
+/// payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the handler of this event cannot take its {found} payload{}", At(*.position))]
 #[non_exhaustive]
 pub struct PayloadRejection {
-    /// The kind of payload that came: `text`, `json`, `binary` or `protobuf`.
+    /// The data type of the payload: `text`, `json`, `binary` or `protobuf`.
     pub found: &'static str,
-    /// Line and column where JSON stops to fit.
+    /// Line and column of the error in a JSON payload, counted from 1.
     pub position: Option<(usize, usize)>,
 }
 
@@ -200,50 +201,50 @@ impl std::fmt::Display for At {
     }
 }
 
-/// An extractor was used where its event is not at hand: a mistake in the program, 500.
+/// An extractor was used where its event is not available: a mistake in the program, 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractRejection {
     /// The function is not registered with an event handler.
     #[error("{extractor} works only in functions that a WebPubSubEventHandler calls")]
     NoEvent {
-        /// The extractor's name.
+        /// The name of the extractor.
         extractor: &'static str,
     },
     /// The function is registered for another event.
     #[error("{extractor} was used in the handler of another event")]
     OtherEvent {
-        /// The extractor's name.
+        /// The name of the extractor.
         extractor: &'static str,
     },
 }
 
-/// Why an answer cannot be sent: a mistake in the program, 500. Never shows what was to be sent.
+/// Why a response cannot be sent: a mistake in the program, 500. The error never contains values of the response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// The user id holds control characters.
-    #[error("the user id holds control characters")]
+    /// The user id contains control characters.
+    #[error("the user id contains control characters")]
     UserId,
-    /// The metadata breaks the rules.
+    /// The metadata is not valid.
     #[error(transparent)]
     Metadata(#[from] InvalidMetadata),
-    /// A value of the connection state cannot be written as JSON, or the name holds control characters.
+    /// A value of the connection state cannot be serialised as JSON, or its name contains control characters.
     #[error("the value `{name}` of the connection state cannot be written")]
     State {
-        /// The name of the value; empty when the whole state was to be set and is no object.
+        /// The name of the value. Empty if the whole state was set to something other than an object.
         name: String,
     },
-    /// The payload cannot be written as JSON.
+    /// The payload cannot be serialised as JSON.
     #[error("the payload cannot be written as JSON")]
     Json,
-    /// A failure needs a status from 400 to 599.
+    /// A failure has a status outside 400 to 599.
     #[error("a failure needs a status from 400 to 599")]
     Status,
 }
 
 impl Rejection {
-    /// The status of the answer.
+    /// The status of the HTTP response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {

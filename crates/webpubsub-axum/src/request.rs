@@ -1,4 +1,4 @@
-//! System events, as extractors.
+//! Extractors for system events.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,8 @@ use crate::{
     rejection::ExtractRejection,
 };
 
-/// A client wants to connect. `Debug` shows the names of claims, query parameters and headers, not their values.
+/// The `connect` event: a client wants to connect. `Debug` shows the names of claims, query parameters and headers, but not
+/// their values.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ConnectRequest {
@@ -23,7 +24,7 @@ pub struct ConnectRequest {
     data: Arc<ConnectData>,
 }
 
-/// A connection was established.
+/// The `connected` event: a connection was established.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectedRequest {
@@ -31,19 +32,19 @@ pub struct ConnectedRequest {
     pub context: ConnectionContext,
 }
 
-/// A connection ended.
+/// The `disconnected` event: a connection ended.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DisconnectedRequest {
     /// The connection.
     pub context: ConnectionContext,
-    /// Why, in the service's words; may be empty.
+    /// The reason that the service gives. May be empty.
     pub reason: Option<String>,
-    /// MQTT only: how the session ended.
+    /// How the session ended; MQTT clients only.
     pub mqtt: Option<MqttDisconnectedData>,
 }
 
-/// A connection became the member of a group.
+/// The `joined` event: a connection joined a group.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GroupJoinedRequest {
@@ -53,7 +54,7 @@ pub struct GroupJoinedRequest {
     pub group: String,
 }
 
-/// A connection is no longer the member of a group.
+/// The `left` event: a connection left a group.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GroupLeftRequest {
@@ -64,7 +65,7 @@ pub struct GroupLeftRequest {
 }
 
 impl ConnectRequest {
-    /// The claims of the client's token, by their JWT names.
+    /// The claims of the client's token, by their names in the JWT.
     #[must_use]
     pub fn claims(&self) -> &Lists {
         &self.data.claims
@@ -76,7 +77,7 @@ impl ConnectRequest {
         first(self.claims(), name)
     }
 
-    /// The query of the client's request, without its token.
+    /// The query parameters of the client's request, except its access token.
     #[must_use]
     pub fn queries(&self) -> &Lists {
         &self.data.query
@@ -88,13 +89,13 @@ impl ConnectRequest {
         first(self.queries(), name)
     }
 
-    /// The headers of the client's request, without its token.
+    /// The headers of the client's request, except its access token.
     #[must_use]
     pub fn headers(&self) -> &Lists {
         &self.data.headers
     }
 
-    /// The first value of a header of the client; names are compared without case.
+    /// The first value of a header of the client's request. Names are compared without regard to case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers().iter();
@@ -102,19 +103,19 @@ impl ConnectRequest {
         values.first().map(String::as_str)
     }
 
-    /// The subprotocols that the client offers, in its order.
+    /// The subprotocols that the client offers, in the order of its preference.
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         &self.data.subprotocols
     }
 
-    /// The certificates that the client showed.
+    /// The certificates that the client presented.
     #[must_use]
     pub fn client_certificates(&self) -> &[Certificate] {
         &self.data.client_certificates
     }
 
-    /// MQTT only: what the CONNECT packet says.
+    /// The contents of the CONNECT packet; MQTT clients only.
     #[must_use]
     pub fn mqtt(&self) -> Option<&MqttConnectData> {
         self.data.mqtt.as_ref()
@@ -202,7 +203,7 @@ impl GroupLeftRequest {
     }
 }
 
-/// Reads the extensions only, so that these stand anywhere among a handler's arguments.
+/// These extractors read extensions only, so they can be at any position among the arguments of a handler.
 macro_rules! extractors {
     ($($name:ident),*) => {$(
         impl<S: Send + Sync> FromRequestParts<S> for $name {

@@ -1,23 +1,26 @@
-//! Whether a request is for a hub's handler.
+//! Deciding whether a request is for the handler of a hub.
 
 use std::borrow::Cow;
 
 use axum::extract::OriginalUri;
 use http::{HeaderMap, Method, request::Parts};
-use webpubsub_protocol::cloud_event::{EventType, header as names};
+use webpubsub_protocol::cloud_event::EventType;
 
-use crate::{header, rejection::NotOurs};
+use crate::{
+    header::{self, names},
+    rejection::NotOurs,
+};
 
-/// What a request asks of the handler of a hub.
+/// What a request asks the handler of a hub to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Whether it agrees to get events.
+    /// To say whether it accepts events.
     Preflight,
-    /// To take an event.
+    /// To handle an event.
     Event(EventType),
 }
 
-/// The path that a handler listens on, and everything below it.
+/// The path that a handler listens on. It covers everything below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prefix {
     spelled: String,
@@ -25,7 +28,7 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
-    /// Case does not count, nor does a slash at the end.
+    /// Case and a trailing slash make no difference.
     pub(crate) fn new(path: &str) -> Self {
         let spelled = with_slash(path);
         let lower_case = spelled.to_lowercase();
@@ -39,7 +42,7 @@ impl Prefix {
         &self.lower_case
     }
 
-    /// What it covers as routes of axum, as far as those can say: they know one spelling only.
+    /// The covered paths as axum routes, as far as possible: a route has only one spelling.
     pub(crate) fn routes(&self) -> impl Iterator<Item = String> {
         [&self.spelled, &self.lower_case]
             .into_iter()
@@ -64,12 +67,12 @@ impl Prefix {
     }
 }
 
-/// Whether the header is there that only the service sends. Costs next to nothing.
+/// Whether the request has the header that only the service sends. This check is very cheap.
 pub(crate) fn may_be_ours(headers: &HeaderMap) -> bool {
-    headers.contains_key(names::CE_AWPS_VERSION)
+    headers.contains_key(&names::CE_AWPS_VERSION)
 }
 
-/// Decides in the order of the official handler, which passes on what it does not know.
+/// Makes the decisions in the same order as the official handler, which passes on requests that it does not know.
 pub(crate) fn task(prefix: &Prefix, hub: &str, parts: &Parts) -> Result<Task, NotOurs> {
     let nested_in = parts.extensions.get::<OriginalUri>();
     let full_path = nested_in.map_or(parts.uri.path(), |OriginalUri(uri)| uri.path());
@@ -90,13 +93,13 @@ pub(crate) fn task(prefix: &Prefix, hub: &str, parts: &Parts) -> Result<Task, No
 }
 
 fn event(hub: &str, headers: &HeaderMap) -> Result<EventType, NotOurs> {
-    if !headers.contains_key(names::WEBHOOK_REQUEST_ORIGIN) {
+    if !headers.contains_key(&names::WEBHOOK_REQUEST_ORIGIN) {
         return Err(NotOurs::Origin);
     }
-    let ce_type = header::joined(headers, names::CE_TYPE);
+    let ce_type = header::joined(headers, &names::CE_TYPE);
     let event = ce_type.and_then(|ce_type| EventType::from_ce_type(&ce_type));
     let event = event.ok_or(NotOurs::EventType)?;
-    match header::joined(headers, names::CE_HUB) {
+    match header::joined(headers, &names::CE_HUB) {
         Some(found) if found.eq_ignore_ascii_case(hub) => Ok(event),
         _ => Err(NotOurs::Hub),
     }

@@ -1,4 +1,4 @@
-//! The handler in tower: as a service of its own, and in front of another.
+//! The handler as a tower service, and as a layer in front of another service.
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 use crate::{body::BoxError, handler::WebPubSubEventHandler, route};
 
-/// Answers 404 to what is not for it, with a text that says what is missing.
+/// Requests that are not for the handler are answered with 404 and a text that names what is missing.
 impl<B> Service<Request<B>> for WebPubSubEventHandler
 where
     B: http_body::Body + Send + 'static,
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// Passes on what is not for it.
+/// Requests that are not for the handler are passed on to the inner service.
 impl<S> Layer<S> for WebPubSubEventHandler {
     type Service = WebPubSubEventService<S>;
 
@@ -52,7 +52,7 @@ impl<S> Layer<S> for WebPubSubEventHandler {
     }
 }
 
-/// A service behind a [`WebPubSubEventHandler`], which is its [`Layer`].
+/// A service with a [`WebPubSubEventHandler`] in front of it: the result of using the handler as a [`Layer`].
 #[derive(Debug, Clone)]
 pub struct WebPubSubEventService<S> {
     handler: WebPubSubEventHandler,
@@ -76,7 +76,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // All requests of the application come by, and most are none of ours.
+        // Every request of the application passes through here, and most of them are not events.
         let request = if route::may_be_ours(request.headers()) {
             let (parts, body) = request.into_parts();
             if let Ok((hub, task)) = self.handler.find(&parts) {

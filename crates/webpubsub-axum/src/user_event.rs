@@ -1,4 +1,4 @@
-//! User events: what clients send to their server, typed.
+//! User events, with a typed payload.
 
 use std::fmt;
 
@@ -15,20 +15,20 @@ use crate::{
     rejection::{ExtractRejection, PayloadRejection, Rejection},
 };
 
-/// A client sent something to its server.
+/// A user event: a client sent something to its server.
 ///
-/// `T` says what the handler takes; anything else is refused with 400 before it runs. [`FromPayload`] lists the types.
-/// Without `T` it is the payload as it came. `Debug` does not show the payload.
+/// `T` is the type of the payload; [`FromPayload`] lists the possible types. A payload that cannot be read as `T` is refused
+/// with 400, and the handler does not run. The default, [`Payload`], accepts any payload. `Debug` does not show the payload.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UserEventRequest<T = Payload> {
     /// The connection.
     pub context: ConnectionContext,
-    /// What the client sent.
+    /// The payload that the client sent.
     pub data: T,
-    /// The kind of payload that it was sent as.
+    /// The data type of the payload.
     pub data_type: DataType,
-    /// The content type. Interesting for MQTT clients, whose publishers choose it.
+    /// The content type of the request. For MQTT clients this is the one that the publisher chose.
     pub content_type: Option<String>,
     /// The metadata of the message.
     pub metadata: Metadata,

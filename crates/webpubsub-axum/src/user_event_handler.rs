@@ -1,13 +1,12 @@
-//! Which axum handlers can take a user event of a given type.
+//! The axum handlers that accept a user event of a given type.
 
 use axum::handler::Handler;
 
 use crate::user_event::UserEventRequest;
 
-/// An axum handler whose first argument is `UserEventRequest<T>`; others may follow. A handler without arguments is one,
-/// too.
+/// An axum handler whose first argument is a `UserEventRequest<T>`, or which has no arguments. More extractors may follow.
 ///
-/// Implemented for all of them; there is nothing to implement by hand.
+/// All such functions implement this trait; you never implement it yourself.
 #[diagnostic::on_unimplemented(
     message = "this is no handler for a user event with the payload `{T}`",
     note = "its first argument must be `UserEventRequest<{T}>`, and the others axum extractors"
@@ -17,7 +16,7 @@ pub trait UserEventHandler<T, M, S>: Handler<M, S> + sealed::Sealed<T, M, S> {}
 impl<H, T, M, S> UserEventHandler<T, M, S> for H where H: Handler<M, S> + sealed::Sealed<T, M, S> {}
 
 mod sealed {
-    /// Says that the first of the arguments `M` carries `T`.
+    /// States that the first of the arguments `M` contains a `T`.
     #[expect(
         unnameable_types,
         reason = "sealed: nobody else may implement the trait above"
@@ -27,7 +26,7 @@ mod sealed {
     impl<H, T, M: super::First<T>, S> Sealed<T, M, S> for H {}
 }
 
-/// Arguments of an axum handler, as its marker type lists them, whose first is `UserEventRequest<T>`.
+/// The arguments of an axum handler, as listed by its marker type, the first of which is a `UserEventRequest<T>`.
 trait First<T> {}
 
 impl First<()> for ((),) {}

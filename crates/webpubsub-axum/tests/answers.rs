@@ -52,7 +52,7 @@ async fn answers_that_cannot_be_sent_are_named() {
         )
     };
     for (call, reason) in [
-        (ask("user"), "the user id holds control characters"),
+        (ask("user"), "the user id contains control characters"),
         (
             ask("name"),
             "the value `a\\nb` of the connection state cannot be written",
@@ -79,7 +79,7 @@ async fn answers_that_cannot_be_sent_are_named() {
         assert_eq!(answer.status, 500);
         assert_eq!(
             answer.text(),
-            format!("the answer of the event handler cannot be sent: {reason}")
+            format!("the response of the event handler cannot be sent: {reason}")
         );
         assert_eq!(answer.header("ce-connectionstate"), None);
     }

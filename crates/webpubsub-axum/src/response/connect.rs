@@ -1,4 +1,4 @@
-//! The answer to `connect`.
+//! The response to `connect`.
 
 use axum::{
     body::Body,
@@ -14,7 +14,7 @@ use webpubsub_protocol::cloud_event::{
 use super::{failure, json, state::StateChanges};
 use crate::rejection::AnswerError;
 
-/// Whether a client may connect, and as whom.
+/// The response to a `connect` event: whether the client may connect, and as which user.
 ///
 /// ```
 /// use http::StatusCode;
@@ -24,8 +24,8 @@ use crate::rejection::AnswerError;
 /// let refused = ConnectResponse::fail(StatusCode::UNAUTHORIZED, "log in first");
 /// ```
 ///
-/// What is set on a failure has no effect. A value that cannot be sent (see [`AnswerError`]) makes the answer a 500,
-/// which refuses the client.
+/// Values that are set on a failure have no effect. If a value cannot be sent, the response becomes a 500 with an
+/// [`AnswerError`], which refuses the client.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ConnectResponse {
@@ -48,20 +48,20 @@ impl Default for ConnectResponse {
 }
 
 impl ConnectResponse {
-    /// Lets the client in, with what its token says unless something is set.
+    /// Accepts the client. User, groups and roles are those of its token, unless you set others.
     pub fn accept() -> Self {
         Self::new(Decision::Accept(ConnectOverrides::default()))
     }
 
-    /// Refuses the client, which learns the status (400 to 599) but not the detail. An MQTT client learns both, the status
-    /// as the code of its CONNACK. The service repeats a request that is answered with 408 or 5xx.
+    /// Refuses the client with a status from 400 to 599. A WebSocket client sees the status but not the detail. An MQTT
+    /// client sees both, the status as the code of its CONNACK packet. For 408 and 5xx the service sends the event again.
     pub fn fail(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self::new(Decision::Fail { status, detail })
     }
 
-    /// Refuses an MQTT client with the code of its CONNACK, in words, and with user properties (both MQTT 5.0 only). The
-    /// status is the one that goes with the code.
+    /// Refuses an MQTT client with a CONNACK code and, for MQTT 5.0, a reason and user properties. The HTTP status follows
+    /// from the code.
     pub fn fail_with(
         code: impl Into<MqttConnectCode>,
         reason: Option<&str>,
@@ -75,7 +75,7 @@ impl ConnectResponse {
         }))
     }
 
-    /// Sets the user, in place of the token's. An empty one makes the connection anonymous.
+    /// Sets the user id, in place of the one in the token. An empty id makes the connection anonymous.
     pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
         let user_id = user_id.into();
         if user_id.chars().any(char::is_control) {
@@ -84,25 +84,27 @@ impl ConnectResponse {
         self.change(|overrides| overrides.user_id = Some(user_id))
     }
 
-    /// Sets the groups that the connection joins at once, in place of the token's. No group at all changes nothing.
+    /// Sets the groups that the connection joins when it opens, in place of those in the token. An empty list changes
+    /// nothing.
     pub fn groups<G: Into<String>>(self, groups: impl IntoIterator<Item = G>) -> Self {
         let groups = groups.into_iter().map(Into::into).collect();
         self.change(|overrides| overrides.groups = Some(groups))
     }
 
-    /// Sets the roles, in place of the token's, for example `webpubsub.sendToGroup.room-7`. No role takes all away.
+    /// Sets the roles, for example `webpubsub.sendToGroup.room-7`, in place of those in the token. An empty list removes all
+    /// roles.
     pub fn roles<R: Into<String>>(self, roles: impl IntoIterator<Item = R>) -> Self {
         let roles = roles.into_iter().map(Into::into).collect();
         self.change(|overrides| overrides.roles = Some(roles))
     }
 
-    /// Chooses one of the subprotocols that the client offers.
+    /// Selects one of the subprotocols that the client offers.
     pub fn subprotocol(self, subprotocol: impl Into<String>) -> Self {
         let subprotocol = subprotocol.into();
         self.change(|overrides| overrides.subprotocol = Some(subprotocol))
     }
 
-    /// Adds a user property to the CONNACK of an MQTT 5.0 client.
+    /// Adds a user property to the CONNACK packet of an MQTT 5.0 client.
     pub fn mqtt_user_property(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.change(|overrides| {
@@ -111,7 +113,7 @@ impl ConnectResponse {
         })
     }
 
-    /// Remembers a value about the connection; others that it has stay.
+    /// Stores a value with the connection, under a name. Values stored under other names are kept.
     pub fn state<T: Serialize + ?Sized>(mut self, name: impl Into<String>, value: &T) -> Self {
         if let Err(error) = self.state.set(name.into(), value) {
             self.error.get_or_insert(error);
@@ -119,7 +121,8 @@ impl ConnectResponse {
         self
     }
 
-    /// Remembers each member of a value that serialises to a JSON object; others stay.
+    /// Stores each member of a value that serialises to a JSON object with the connection. Values stored under other names
+    /// are kept.
     pub fn states<T: Serialize + ?Sized>(mut self, values: &T) -> Self {
         if let Err(error) = self.state.set_all(values) {
             self.error.get_or_insert(error);

@@ -1,4 +1,4 @@
-//! What an answer needs that only the caller of the handler knows: the state so far, and the kind of client.
+//! Completes the response of a handler with what only its caller knows: the state so far, and the kind of client.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
@@ -14,10 +14,10 @@ use crate::{
     rejection::Rejection,
 };
 
-/// The longest reason that an MQTT client is told, in bytes.
+/// The maximum length of the reason for an MQTT client, in bytes.
 const LONGEST_REASON: usize = 16 * 1024;
 
-/// Makes a handler's answer what the official library would send for it.
+/// Turns the response of a handler into the one that the official library would send.
 pub(crate) async fn finish(event: &Event, mut response: Response) -> Response {
     if !response.status().is_success() {
         return match &event.data {
@@ -67,7 +67,7 @@ fn content_type_of_user_event(response: &mut Response) {
         }
         Some(value) if value.to_str().ok().and_then(data_type).is_none() => {
             tracing::warn!(
-                "the service takes no answer with the content type {value:?}: the event will fail"
+                "the service does not accept a response with the content type {value:?}: the event will fail"
             );
         }
         Some(_) => {}
@@ -81,14 +81,14 @@ fn complete_json(response: &mut Response) {
     }
 }
 
-/// Any failure becomes one that an MQTT client understands, unless it is one already.
+/// Turns a failure into one that an MQTT client understands, unless it already is.
 async fn refuse_mqtt(protocol_version: u8, response: Response) -> Response {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     if content_type.is_some_and(|value| *value == JSON) {
         return response;
     }
     let (parts, body) = response.into_parts();
-    // What this crate found wrong with an answer is for the server's log, not for the client.
+    // If this crate rejected the response, the reason is for the log of the server, not for the client.
     let reason = match parts.extensions.get::<Rejection>() {
         Some(_) => None,
         None => text(body).await,

@@ -1,4 +1,4 @@
-//! Answers to the events that wait for one.
+//! Responses to blocking events.
 
 mod connect;
 mod finish;
@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::rejection::AnswerError;
 
-/// As the official library writes it.
+/// In the spelling of the official library.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -28,7 +28,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
 }
 
-/// A failure as the official library sends it: the detail as body, without content type.
+/// A failure in the form of the official library: the detail as body, without a content type.
 fn failure(status: StatusCode, detail: String) -> Response {
     if !status.is_client_error() && !status.is_server_error() {
         return AnswerError::Status.into_response();

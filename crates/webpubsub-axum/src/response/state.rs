@@ -1,4 +1,4 @@
-//! What an answer remembers about the connection.
+//! The changes that a response makes to the state of the connection.
 
 use axum::response::Response;
 use serde::Serialize;
@@ -6,8 +6,8 @@ use webpubsub_protocol::cloud_event::ConnectionState;
 
 use crate::rejection::AnswerError;
 
-/// Values to set. They travel in the extensions of the response, since only the caller of the handler knows the state
-/// that they are merged into.
+/// The values to set. They are passed in the extensions of the response, because only the caller of the handler knows the
+/// state that they are merged into.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct StateChanges(pub(super) ConnectionState);
 

@@ -1,4 +1,4 @@
-//! The answer to a user event.
+//! The response to a user event.
 
 use axum::{
     body::Body,
@@ -16,7 +16,7 @@ use webpubsub_protocol::{
 use super::{JSON, failure, state::StateChanges};
 use crate::{header::metadata_name, rejection::AnswerError};
 
-/// What a client gets back for its event.
+/// The response to a user event, which may send a payload to the client.
 ///
 /// ```
 /// use http::StatusCode;
@@ -28,8 +28,9 @@ use crate::{header::metadata_name, rejection::AnswerError};
 /// let refused = UserEventResponse::fail(StatusCode::BAD_REQUEST, "no such room");
 /// ```
 ///
-/// A handler may also answer `()` for nothing, a `String` or `&'static str` for text, [`axum::Json`] or [`Bytes`]. What
-/// is set on a failure has no effect. A value that cannot be sent (see [`AnswerError`]) makes the answer a 500.
+/// Instead of this type, a handler may return `()` for nothing, a `String` or `&'static str` for text, [`axum::Json`] or
+/// [`Bytes`]. Values that are set on a failure have no effect. If a value cannot be sent, the response becomes a 500 with an
+/// [`AnswerError`].
 #[derive(Clone)]
 #[must_use]
 pub struct UserEventResponse {
@@ -47,13 +48,13 @@ enum Answer {
 }
 
 impl UserEventResponse {
-    /// Nothing is sent to the client, but for the acknowledgement that it may have asked for.
+    /// Accepts the event without sending a payload. A client that asked for an acknowledgement still receives it.
     pub fn empty() -> Self {
         Self::new(Answer::Empty)
     }
 
-    /// Sends a payload: a string as text, bytes as binary, [`payload::Json`](crate::payload::Json) as JSON; see
-    /// [`IntoPayload`].
+    /// Accepts the event and sends a payload to the client: a string as text, bytes as binary,
+    /// [`payload::Json`](crate::payload::Json) as JSON. [`IntoPayload`] lists all types.
     pub fn success(payload: impl IntoPayload) -> Self {
         match payload.into_payload() {
             Ok(payload) => Self::new(Answer::Payload(payload)),
@@ -64,21 +65,21 @@ impl UserEventResponse {
         }
     }
 
-    /// The event failed, with a status from 400 to 599. A client that asked for an acknowledgement gets an error, a simple
-    /// WebSocket client is closed; none learns the detail. The service repeats an event that is answered with 408 or 5xx.
+    /// Refuses the event with a status from 400 to 599. A client that asked for an acknowledgement receives an error, and a
+    /// simple WebSocket client is closed. Neither sees the detail. For 408 and 5xx the service sends the event again.
     pub fn fail(status: StatusCode, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self::new(Answer::Fail { status, detail })
     }
 
-    /// Adds metadata to the message that the client gets. Keys lose their case on the way.
+    /// Adds a metadata entry to the message that the client receives. The key is lower-cased.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let key: String = key.into();
         self.metadata.push((key.to_ascii_lowercase(), value.into()));
         self
     }
 
-    /// Remembers a value about the connection; others that it has stay.
+    /// Stores a value with the connection, under a name. Values stored under other names are kept.
     pub fn state<T: Serialize + ?Sized>(mut self, name: impl Into<String>, value: &T) -> Self {
         if let Err(error) = self.state.set(name.into(), value) {
             self.error.get_or_insert(error);
@@ -86,7 +87,8 @@ impl UserEventResponse {
         self
     }
 
-    /// Remembers each member of a value that serialises to a JSON object; others stay.
+    /// Stores each member of a value that serialises to a JSON object with the connection. Values stored under other names
+    /// are kept.
     pub fn states<T: Serialize + ?Sized>(mut self, values: &T) -> Self {
         if let Err(error) = self.state.set_all(values) {
             self.error.get_or_insert(error);

@@ -1,9 +1,9 @@
 //! `ce-signature`: the proof that a request comes from the service.
 //!
-//! It is the HMAC-SHA256 of the **connection id only**, once per access key. It does not cover the body, the other
-//! headers, or the time: whoever saw one request of a connection can make others for that connection. Use HTTPS.
+//! It is the HMAC-SHA256 of the **connection id only**, once for each access key. It does not cover the body, the other
+//! headers or the time, so whoever has seen one request of a connection can forge others for that connection. Use HTTPS.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use aws_lc_rs::hmac;
 
@@ -28,20 +28,52 @@ pub fn sign(keys: &[AccessKey], connection_id: &str) -> String {
     header
 }
 
-/// Whether any signature in the header was made with any of the keys. The time it takes tells nothing about them.
+/// Whether any signature in the header was made with any of the keys. How long this takes reveals nothing about the keys.
+/// To check many headers, make a [`Verifier`] once.
 #[must_use]
 pub fn verify(header: &str, keys: &[AccessKey], connection_id: &str) -> bool {
-    // The service writes two values. More than a few are not its own, and each costs a computation per key.
-    const MOST: usize = 8;
-    let mut valid = false;
-    let listed = header.split([',', ' ']).filter(|value| !value.is_empty());
-    for tag in listed.take(MOST).filter_map(tag) {
-        for key in keys {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
-            valid |= hmac::verify(&key, connection_id.as_bytes(), &tag).is_ok();
-        }
+    Verifier::new(keys).verify(header, connection_id)
+}
+
+/// Checks signatures with the same keys again and again. `Debug` shows how many keys there are, never the keys.
+#[derive(Clone)]
+pub struct Verifier {
+    /// Half of the work of a signature depends on the key alone; these hold it.
+    keys: Vec<hmac::Key>,
+}
+
+impl Verifier {
+    /// Prepares the keys. Without any, no signature is valid.
+    #[must_use]
+    pub fn new(keys: &[AccessKey]) -> Self {
+        let keys = keys
+            .iter()
+            .map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()))
+            .collect();
+        Self { keys }
     }
-    valid
+
+    /// Whether any signature in the header was made with any of the keys. Only the first 8 signatures are looked at; the
+    /// service writes one for each key, so two at most.
+    #[must_use]
+    pub fn verify(&self, header: &str, connection_id: &str) -> bool {
+        // Each one costs a computation per key, and anybody can send a long list.
+        const MOST: usize = 8;
+        let mut valid = false;
+        let listed = header.split([',', ' ']).filter(|value| !value.is_empty());
+        for tag in listed.take(MOST).filter_map(tag) {
+            for key in &self.keys {
+                valid |= hmac::verify(key, connection_id.as_bytes(), &tag).is_ok();
+            }
+        }
+        valid
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier({} keys)", self.keys.len())
+    }
 }
 
 /// The 32 bytes of one value; hexadecimal digits of either case.
