@@ -1,46 +1,46 @@
-//! Message metadata: a small map of strings that travels with a message.
+//! Message metadata: a small map of strings that is delivered along with a message.
 //!
-//! Clients send it in the `metadata` member of a frame, servers as REST headers
-//! `X-WebPubSub-Metadata-<key>`. Simple WebSocket clients never see it.
+//! Clients send it in the `metadata` member of a frame, servers in REST headers named
+//! `X-WebPubSub-Metadata-<key>`. Clients without a subprotocol never receive it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::limits;
 
-/// The header prefix that carries metadata on REST sends, in lower case. The key follows it.
+/// The prefix of the headers that carry metadata in REST sends, in lower case. The key follows it.
 pub const HEADER_PREFIX: &str = "x-webpubsub-metadata-";
 
-/// A checked set of metadata entries, ordered by key. Cloning it copies nothing.
+/// A valid set of metadata entries, ordered by key. Cloning it is cheap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata(Option<Arc<BTreeMap<String, String>>>);
 
-/// Why an entry, or a set of entries, cannot be metadata.
+/// Why metadata is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMetadata {
-    /// The key is empty, or holds a character that an HTTP header name cannot.
+    /// A key is empty, or contains a character that is not allowed in the name of an HTTP header.
     #[error("Metadata key is invalid. Use 1 to 256 letters, digits or any of !#$%&'*+-.^_`|~")]
     Key,
-    /// The key is longer than 256 bytes.
+    /// A key is longer than 256 bytes.
     #[error("Metadata key exceeds {} bytes.", limits::METADATA_KEY_BYTES)]
     KeyTooLong,
-    /// The value holds something other than printable ASCII.
+    /// A value contains something other than printable ASCII.
     #[error("Metadata value contains characters other than printable ASCII.")]
     Value,
-    /// The value is longer than 1,024 bytes.
+    /// A value is longer than 1,024 bytes.
     #[error("Metadata value exceeds {} bytes.", limits::METADATA_VALUE_BYTES)]
     ValueTooLong,
-    /// A key stands twice.
+    /// A key appears twice.
     #[error("Metadata contains a duplicate key.")]
     Duplicate,
-    /// Keys and values together are longer than 8,192 bytes.
+    /// All keys and values together are longer than 8,192 bytes.
     #[error("Metadata exceeds {} bytes.", limits::METADATA_TOTAL_BYTES)]
     TooLarge,
 }
 
 impl Metadata {
-    /// Checks the entries and takes them.
+    /// Creates metadata from entries.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Metadata {
         Ok(Self((!map.is_empty()).then(|| Arc::new(map))))
     }
 
-    /// Whether there is no entry.
+    /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -80,7 +80,7 @@ impl Metadata {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The value under `key`, compared with regard to case.
+    /// The value for a key, which is case-sensitive.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&str> {
         self.0.as_ref()?.get(key).map(String::as_str)

@@ -1,7 +1,7 @@
-//! Names and ids: strings that were checked once, where they entered.
+//! Names and ids: strings that are checked when they are created, so that a value of these types is always valid.
 //!
-//! Group names, user ids and connection ids compare with regard to case. Hub names do not: they
-//! are lower-cased when made, so `CHAT` and `chat` are one hub.
+//! Group names, user ids and connection ids are case-sensitive. Hub names are not: they are
+//! lower-cased, so `CHAT` and `chat` are the same hub.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,23 +11,23 @@ use bytestring::ByteString;
 
 use crate::limits;
 
-/// Why a string is not a name of the given kind. Never quotes the string.
+/// Why a name is not valid. The error never contains the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// Not a hub name.
+    /// It is not a valid hub name.
     #[error("invalid hub name: use a letter, then up to 127 letters, digits or any of _ ` , . [ ]")]
     Hub,
-    /// Not a group name.
+    /// It is not a valid group name.
     #[error("invalid group name: use 1 to 1024 characters, not only blanks")]
     Group,
-    /// Not a user id.
+    /// It is not a valid user id.
     #[error("invalid user id: use at least one character that is not a blank")]
     User,
-    /// Not a connection id.
+    /// It is not a valid connection id.
     #[error("invalid connection id: use at least one character that is not a blank")]
     Connection,
-    /// Not an event name.
+    /// It is not a valid name of a user event.
     #[error("invalid event name: use a letter, then up to 127 letters, digits or any of _ . -")]
     Event,
 }
@@ -39,7 +39,7 @@ macro_rules! name {
         pub struct $name(ByteString);
 
         impl $name {
-            /// Checks `text` and takes it as a name.
+            /// Creates a name from a text that follows its rules.
             ///
             /// # Errors
             ///
@@ -56,7 +56,7 @@ macro_rules! name {
                 &self.0
             }
 
-            /// The name as shared text: cloning it copies no characters.
+            /// The name as shared text, which is cheap to clone.
             #[must_use]
             pub fn as_shared(&self) -> &ByteString {
                 &self.0
@@ -121,27 +121,27 @@ macro_rules! verbatim {
 }
 
 name! {
-    /// A hub: a letter, then up to 127 of ``A-Z a-z 0-9 _ ` , . [ ]``. Lower-cased when made.
+    /// The name of a hub: a letter, then up to 127 of ``A-Z a-z 0-9 _ ` , . [ ]``. It is lower-cased.
     HubName, Hub, |text| is_hub_name(text)
 }
 
 name! {
-    /// A group: 1 to 1024 UTF-16 units, not only blanks. Any other character is allowed.
+    /// The name of a group: 1 to 1,024 UTF-16 code units of any text that is not blank.
     GroupName, Group, |text| !is_blank(text) && text.encode_utf16().count() <= limits::GROUP_NAME_UNITS
 }
 
 name! {
-    /// A user: any text that is not only blanks.
+    /// The id of a user: any text that is not blank.
     UserId, User, |text| !is_blank(text)
 }
 
 name! {
-    /// A connection: opaque, made by the service; any text that is not only blanks.
+    /// The id of a connection, which the service assigns: opaque, any text that is not blank.
     ConnectionId, Connection, |text| !is_blank(text)
 }
 
 name! {
-    /// A user event: a letter, then up to 127 of `A-Z a-z 0-9 _ . -`.
+    /// The name of a user event: a letter, then up to 127 of `A-Z a-z 0-9 _ . -`.
     EventName, Event, |text| is_event_name(text)
 }
 

@@ -14,7 +14,7 @@ pub enum Subprotocol {
 }
 
 impl Subprotocol {
-    /// All of them.
+    /// All subprotocols.
     pub const ALL: [Self; 4] = [
         Self::Json,
         Self::ReliableJson,
@@ -33,7 +33,7 @@ impl Subprotocol {
         }
     }
 
-    /// The subprotocol with this name; names compare without regard to case.
+    /// The subprotocol with this name, which is compared without regard to case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
@@ -41,7 +41,7 @@ impl Subprotocol {
             .find(|protocol| protocol.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// Whether messages carry sequence ids and the connection can be recovered.
+    /// Whether messages carry sequence ids, so that the connection can be recovered.
     #[must_use]
     pub const fn is_reliable(self) -> bool {
         matches!(self, Self::ReliableJson | Self::ReliableProtobuf)

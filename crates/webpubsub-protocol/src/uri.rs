@@ -1,9 +1,9 @@
-//! How names are written into URLs.
+//! Escaping of names in URLs.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
-/// What JavaScript's `encodeURIComponent` encodes: everything but letters, digits and `- _ . ! ~ * ' ( )`. The official
-/// packages write names with it, so a name never becomes another part of a URL, but for `.` and `..`.
+/// The characters that JavaScript's `encodeURIComponent` escapes: all but letters, digits and `- _ . ! ~ * ' ( )`. The
+/// official packages escape names with it, so that a name other than `.` and `..` never becomes another part of a URL.
 pub const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::limits::CLIENT_TOKEN_LIFETIME;
 
-/// What a client access token grants, and for how long.
+/// What a client access token grants, and how long it is valid.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,14 +32,14 @@ use crate::limits::CLIENT_TOKEN_LIFETIME;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientTokenOptions {
-    /// The user; none for an anonymous client. An empty text counts as none.
+    /// The id of the user; `None` or empty for an anonymous client.
     pub user_id: Option<String>,
     /// Roles, for example `webpubsub.sendToGroup.room-7`.
     pub roles: Vec<String>,
-    /// Groups that the connection is in from its start.
+    /// Groups that the connection joins when it opens.
     pub groups: Vec<String>,
-    /// How long the token can be used to connect, in whole seconds (a fraction is dropped). 60 minutes by default. A
-    /// connection made with it lives on after that.
+    /// How long the token can be used to connect, in whole seconds; fractions are dropped. 60 minutes by default.
+    /// Connections stay open when their token expires.
     pub lifetime: Duration,
     /// The kind of client.
     pub protocol: ClientProtocol,
@@ -72,14 +72,14 @@ impl ClientTokenOptions {
         self
     }
 
-    /// Adds a group that the connection joins at its start.
+    /// Adds a group that the connection joins when it opens.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.groups.push(group.into());
         self
     }
 
-    /// Sets the time during which the token can be used to connect.
+    /// Sets how long the token can be used to connect.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
@@ -94,7 +94,7 @@ impl ClientTokenOptions {
     }
 }
 
-/// A client access token and the URLs that go with it. `Debug` hides the token.
+/// A client access token and the URLs for it. `Debug` hides the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientAccessToken {
     token: Token,
@@ -103,7 +103,7 @@ pub struct ClientAccessToken {
 }
 
 impl ClientAccessToken {
-    /// Combines a token with the URL it is for.
+    /// Combines a token with the URL that it is for.
     #[must_use]
     pub fn new(token: Token, base_url: String) -> Self {
         let url = format!("{base_url}?access_token={}", token.as_str());
@@ -126,7 +126,7 @@ impl ClientAccessToken {
         &self.base_url
     }
 
-    /// The URL to connect to: [`base_url`](Self::base_url) and `?access_token=`. Holds the token: never log it.
+    /// The URL to connect to: [`base_url`](Self::base_url), `?access_token=` and the token. Never log it.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -142,8 +142,8 @@ impl fmt::Debug for ClientAccessToken {
     }
 }
 
-/// Signs a client access token. It carries what the official JavaScript package puts there: `iat`, `exp`, `aud`, and
-/// `sub`, `role` and `webpubsub.group` when they are set.
+/// Signs a client access token with the claims that the official JavaScript package uses: `iat`, `exp`, `aud`, and `sub`,
+/// `role` and `webpubsub.group` if they are set.
 #[must_use]
 pub fn sign_client_token(
     endpoint: &Url,
@@ -180,23 +180,23 @@ pub fn sign_client_token(
     )
 }
 
-/// What a client access token says about its bearer.
+/// The claims of a client access token.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClientClaims {
-    /// `sub`; none when absent or empty.
+    /// The user id, from `sub`; `None` if it is absent or empty.
     pub user_id: Option<String>,
-    /// `role`, written as a list or as one string.
+    /// The roles, from `role`, which may be a list or one string.
     pub roles: Vec<String>,
-    /// `webpubsub.group` followed by what `group` adds to it; not checked for validity.
+    /// The groups, from `webpubsub.group` and then `group`. They may be invalid.
     pub groups: Vec<String>,
-    /// Every claim as it stands in the token, the standard ones included.
+    /// Every claim of the token, including the standard ones.
     pub claims: Map<String, Value>,
 }
 
 impl ClientClaims {
-    /// All claims in the form of the `connect` event: lists of strings. Numbers, booleans and objects are written as
-    /// JSON; null gives an empty list.
+    /// All claims in the form of the `connect` event: lists of strings. Numbers, booleans and objects are written as JSON;
+    /// null becomes an empty list.
     #[must_use]
     pub fn event_claims(&self) -> BTreeMap<String, Vec<String>> {
         fn text(value: &Value) -> String {
@@ -216,12 +216,13 @@ impl ClientClaims {
     }
 }
 
-/// Checks the token of a connecting client: signature by one of `keys`, lifetime (with 5 minutes of skew when only the time is given), and an `aud`
-/// that is a client URL and that `audience` accepts (called with each value that has the right form).
+/// Checks the token of a client that connects: the signature by one of `keys`; the lifetime, with 5 minutes of skew if only
+/// the time is given; and that `aud` contains a client URL that `audience` accepts. It is called with each value that has
+/// the form of a client URL.
 ///
 /// # Errors
 ///
-/// The check that failed. REST and reconnection tokens fail the audience check whatever `audience` says.
+/// The check that failed. REST and reconnection tokens fail the audience check, whatever `audience` returns.
 pub fn verify_client_token(
     token: &str,
     keys: &[AccessKey],

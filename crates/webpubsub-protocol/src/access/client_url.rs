@@ -1,10 +1,10 @@
-//! The URLs that clients connect to, one per kind of client, and the audiences that stand for them in tokens.
+//! The URLs that clients connect to, one for each kind of client, and the audiences of their tokens.
 
 use std::str::FromStr;
 
 use url::Url;
 
-/// The kind of client that an access URL is for; each has its own path.
+/// The kind of client that a client access URL is for. Each has its own path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ClientProtocol {
     /// WebSocket clients, simple or with one of the PubSub subprotocols: `/client/hubs/{hub}`.
@@ -17,7 +17,7 @@ pub enum ClientProtocol {
 }
 
 impl ClientProtocol {
-    /// The value of `clientType` in `:generateToken`, as the official package sends it.
+    /// The value of `clientType` in `:generateToken`, in the spelling of the official package.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl ClientProtocol {
 impl FromStr for ClientProtocol {
     type Err = UnknownClientProtocol;
 
-    /// Compares without case, as the service does.
+    /// Compared without regard to case, as by the service.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         [Self::Default, Self::Mqtt, Self::SocketIo]
             .into_iter()
@@ -54,7 +54,7 @@ impl FromStr for ClientProtocol {
     }
 }
 
-/// A client type other than `default`, `mqtt` and `socketio`.
+/// The client type is not `default`, `mqtt` or `socketio`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown client type; expected `default`, `mqtt` or `socketio`")]
 pub struct UnknownClientProtocol;
@@ -75,8 +75,8 @@ pub fn client_audience(endpoint: &Url, hub: &str, protocol: ClientProtocol) -> S
     format!("{base}{slash}{}{hub}", protocol.path_prefix())
 }
 
-/// Whether an audience names a client endpoint, so that tokens for REST calls never open a connection. The endpoint may
-/// have a path of its own, behind a proxy.
+/// Whether an audience is a client endpoint, so that tokens for REST calls never open a connection. Behind a proxy, the
+/// endpoint may have a path of its own.
 #[cfg(feature = "tokens")]
 pub(super) fn is_client_url(audience: &str) -> bool {
     let Some((scheme, rest)) = audience.split_once("://") else {

@@ -1,4 +1,4 @@
-//! `Endpoint=https://<host>;AccessKey=<key>;Version=1.0;`
+//! Connection strings: `Endpoint=https://<host>;AccessKey=<key>;Version=1.0;`
 
 use std::{fmt, str::FromStr};
 
@@ -8,9 +8,9 @@ use super::key::AccessKey;
 
 /// A parsed connection string: the endpoint and an access key. `Debug` shows the endpoint only.
 ///
-/// Segments `name=value` are separated by `;` and may come in any order; names are compared without case, blanks around
-/// names and values are dropped, unknown names are ignored. Stricter than the official JavaScript package, which ignores
-/// what it does not understand: a repeated name, a segment without `=`, and a `Version` other than `1.x` are errors.
+/// It consists of segments `name=value` in any order, separated by `;`. Names are compared without regard to case, white
+/// space around names and values is ignored, and so are unknown names. Unlike in the official JavaScript package, a repeated
+/// name, a segment without `=`, and a `Version` other than `1.x` are errors.
 ///
 /// ```
 /// use webpubsub_protocol::access::ConnectionString;
@@ -26,7 +26,7 @@ pub struct ConnectionString {
 }
 
 impl ConnectionString {
-    /// Builds one from its two parts. The endpoint is used as [`parse_endpoint`] leaves it.
+    /// Creates a connection string from an endpoint, as returned by [`parse_endpoint`], and an access key.
     #[must_use]
     pub fn new(endpoint: Url, access_key: AccessKey) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl ConnectionString {
         }
     }
 
-    /// The endpoint; its path ends with `/`.
+    /// The endpoint. Its path ends with `/`.
     #[must_use]
     pub fn endpoint(&self) -> &Url {
         &self.endpoint
@@ -47,7 +47,7 @@ impl ConnectionString {
         &self.access_key
     }
 
-    /// The connection string with its key, as it is copied into configuration. Named so that each use shows in a review.
+    /// The connection string with its key, as used in configuration. The name makes every use visible in a review.
     #[must_use]
     pub fn expose(&self) -> String {
         let endpoint = self.endpoint.as_str().trim_end_matches('/');
@@ -102,12 +102,12 @@ impl fmt::Debug for ConnectionString {
     }
 }
 
-/// Reads an endpoint: `http` or `https` (`https` when there is no scheme), a host, an optional port and path. The
-/// result's path ends with `/`.
+/// Parses an endpoint: `http` or `https` (`https` if there is no scheme), a host, and optionally a port and a path. The path
+/// of the result ends with `/`.
 ///
 /// # Errors
 ///
-/// When it is not a URL, has another scheme, or carries a user name, query or fragment.
+/// If it is not a URL, has another scheme, or contains a user name, query or fragment.
 pub fn parse_endpoint(text: &str) -> Result<Url, ConnectionStringError> {
     let invalid = ConnectionStringError::InvalidEndpoint;
     let mut url = match text.contains("://") {
@@ -132,11 +132,11 @@ pub fn parse_endpoint(text: &str) -> Result<Url, ConnectionStringError> {
     Ok(url)
 }
 
-/// What is wrong with a connection string. Names the segment and never quotes its value, except a bad endpoint's reason.
+/// Why a connection string is not valid. The error names the segment but never contains its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionStringError {
-    /// A required segment is absent or empty.
+    /// A required segment is missing or empty.
     #[error(
         "the connection string has no `{0}`; expected `Endpoint=https://<host>;AccessKey=<key>;Version=1.0;`"
     )]

@@ -16,7 +16,7 @@ use super::{
 /// Signs the token that `:generateToken` answers with: the claims of [`sign_client_token`](super::sign_client_token)
 /// and, as recorded from the live service, `nbf` and the issuer [`SERVICE_ISSUER`].
 ///
-/// `hub` goes into the audience as it stands; the service lower-cases it first.
+/// `hub` becomes part of the audience unchanged; the service lower-cases it first.
 #[must_use]
 pub fn issue_client_token(
     endpoint: &Url,

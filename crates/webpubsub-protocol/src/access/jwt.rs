@@ -1,7 +1,7 @@
-//! The one way tokens are written and read here: HS256, pinned, with the time given by the caller.
+//! Writing and reading tokens: always HS256, and always with a time that the caller provides.
 //!
-//! `jsonwebtoken` does the cryptography. Its `decode` is not used: it reads the clock, knows one audience rule, and
-//! refuses headers whose unknown-to-us members have unexpected types, which the service accepts.
+//! `jsonwebtoken` does the cryptography. Its `decode` is not used, because it reads the clock, has a single rule for
+//! audiences, and refuses headers in which unknown members have unexpected types, which the service accepts.
 
 use std::{
     sync::Once,
@@ -16,17 +16,17 @@ use serde_json::{Map, Value};
 use super::key::{AccessKey, Token};
 use crate::limits::TOKEN_SKEW;
 
-/// When a token is checked, and how far the clock of its maker may be off.
+/// The time at which a token is checked, and the clock skew to tolerate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckedAt {
     /// The time of the check.
     pub now: SystemTime,
-    /// What is forgiven at either end of the token's life.
+    /// The tolerance at either end of the lifetime of the token.
     pub skew: Duration,
 }
 
 impl From<SystemTime> for CheckedAt {
-    /// As the service: 5 minutes are forgiven.
+    /// Tolerates 5 minutes of clock skew, like the service.
     fn from(now: SystemTime) -> Self {
         Self {
             now,
@@ -35,41 +35,42 @@ impl From<SystemTime> for CheckedAt {
     }
 }
 
-/// Which check a token failed. Carries nothing of the token, so it may be logged and sent in a `WWW-Authenticate` header.
+/// The check that a token failed. It contains nothing of the token, so it can be logged, and sent in a `WWW-Authenticate`
+/// header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// Not three base64url parts separated by dots, or the parts are not JSON objects.
+    /// It does not consist of three base64url parts separated by dots, or the parts are not JSON objects.
     #[error("the token is not a JWT")]
     Malformed,
-    /// The header asks for another algorithm than HS256; `none` included.
+    /// The header names an algorithm other than HS256, which includes `none`.
     #[error("the token is not signed with HS256")]
     Algorithm,
-    /// The header lists critical extensions; none are supported.
+    /// The header lists critical extensions, none of which are supported.
     #[error("the token header requires an extension that is not supported")]
     CriticalHeader,
     /// No access key produces this signature.
     #[error("the signature matches no access key")]
     Signature,
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     #[error("the claim `{0}` is missing")]
     MissingClaim(&'static str),
-    /// A claim has another type than it should.
+    /// A claim has the wrong type.
     #[error("the claim `{0}` has the wrong type")]
     InvalidClaim(&'static str),
-    /// `exp` lies in the past, by more than the allowed skew.
+    /// `exp` is in the past by more than the tolerated skew.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` lies in the future, by more than the allowed skew.
+    /// `nbf` is in the future by more than the tolerated skew.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// No `aud` value fits what is being asked for.
+    /// No value of `aud` matches the request.
     #[error("the audience does not match")]
     Audience,
-    /// `iss` is not the one this kind of token has.
+    /// `iss` is not the issuer of this kind of token.
     #[error("the issuer does not match")]
     Issuer,
-    /// A Microsoft Entra ID token where those are not accepted.
+    /// It is a Microsoft Entra ID token, and those are not accepted.
     #[error("Microsoft Entra ID tokens are not accepted here")]
     EntraRefused,
 }
@@ -93,7 +94,7 @@ pub(super) fn sign(claims: &impl Serialize, key: &AccessKey) -> Token {
     Token::new(token)
 }
 
-/// Reads the claims of a token whose header and signature are right. Time and audience are checked by the caller.
+/// Reads the claims of a token after checking its header and signature. The caller checks time and audience.
 pub(super) fn verified_claims(token: &str, keys: &[AccessKey]) -> Result<Claims, TokenError> {
     let parts = Parts::split(token)?;
     parts.check_header()?;
@@ -101,7 +102,7 @@ pub(super) fn verified_claims(token: &str, keys: &[AccessKey]) -> Result<Claims,
     parts.claims()
 }
 
-/// Reads the claims of a token without looking at its signature.
+/// Reads the claims of a token without checking its signature.
 pub(super) fn unverified_claims(token: &str) -> Result<Claims, TokenError> {
     Parts::split(token)?.claims()
 }

@@ -14,7 +14,7 @@ pub struct AccessKey(Arc<Inner>);
 
 struct Inner {
     text: String,
-    // Kept beside the text because every call of the REST client signs, and every request to a server verifies.
+    // Prepared once, because every call of the REST client signs, and every request to a server is verified.
     #[cfg(feature = "tokens")]
     encoding: EncodingKey,
     #[cfg(feature = "tokens")]
@@ -22,7 +22,7 @@ struct Inner {
 }
 
 impl AccessKey {
-    /// Takes the key as it stands after `AccessKey=` in a connection string.
+    /// Creates a key from its text, as found after `AccessKey=` in a connection string.
     pub fn new(key: impl Into<String>) -> Self {
         let text = key.into();
         Self(Arc::new(Inner {
@@ -34,7 +34,7 @@ impl AccessKey {
         }))
     }
 
-    /// The key itself. Named so that each use shows in a review: never log or print it.
+    /// The text of the key. The name makes every use visible in a review: never log or print the key.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0.text
@@ -70,7 +70,7 @@ impl fmt::Debug for AccessKey {
 pub struct Token(String);
 
 impl Token {
-    /// Wraps a token that came from elsewhere, for example from the service.
+    /// Wraps a token that was created elsewhere, for example by the service.
     pub fn new(token: impl Into<String>) -> Self {
         Self(token.into())
     }
@@ -81,7 +81,7 @@ impl Token {
         &self.0
     }
 
-    /// Takes the compact form out.
+    /// Returns the compact form.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0

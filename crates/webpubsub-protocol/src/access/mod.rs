@@ -1,4 +1,4 @@
-//! Who may talk to the service: connection strings, access keys, and the three kinds of tokens.
+//! Authentication: connection strings, access keys, and the three kinds of tokens.
 //!
 //! | kind | signed by | `aud` | skew | functions |
 //! |---|---|---|---|---|
@@ -6,12 +6,12 @@
 //! | REST | the service client, per try | the URL of the call | 5 min | [`sign_rest_token`], [`verify_rest_token`] |
 //! | reconnection | the service | the connection id | none | [`sign_reconnection_token`], [`verify_reconnection_token`] |
 //!
-//! All are JWTs signed with HS256 over the UTF-8 bytes of the access key exactly as it stands in the connection string:
-//! it looks like base64 but is not decoded. Every function that looks at time takes `now`; nothing here reads a clock.
-//! A token of one kind is refused where another is expected, also when the caller's own audience check would let it pass.
+//! All tokens are JWTs, signed with HS256. The key is the UTF-8 bytes of the access key exactly as in the connection string:
+//! it looks like base64 but is not decoded. Functions that depend on the time take it as the argument `now`. A token of one
+//! kind is refused where another is expected, even if the audience check of the caller would accept it.
 //!
-//! Nothing in this module prints a key or a token: their `Debug` is redacted, they have no `Display`, and errors name the
-//! failed check only.
+//! Nothing in this module prints a key or a token: `Debug` is redacted, there is no `Display`, and errors name only the
+//! check that failed.
 
 #[cfg(feature = "tokens")]
 mod client_token;

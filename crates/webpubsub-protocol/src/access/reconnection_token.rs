@@ -1,4 +1,4 @@
-//! Reconnection tokens: proof that whoever recovers a reliable connection is who had it.
+//! Reconnection tokens, which prove that a client may recover a reliable connection.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,9 +12,9 @@ use super::{
 use crate::limits::RECONNECTION_TOKEN_LIFETIME;
 
 /// Signs the reconnection token of a connection: issuer [`SERVICE_ISSUER`], audience the connection id, valid for 7 days
-/// from `now`. `jti` makes tokens of one connection differ; it should be random.
+/// from `now`. `jti` distinguishes the tokens of a connection and should be random.
 ///
-/// Clients treat the token as opaque. `now` must come from the clock that checks it, for there is no skew.
+/// Clients treat the token as opaque. `now` must come from the same clock as the later check, which tolerates no skew.
 #[must_use]
 pub fn sign_reconnection_token(
     connection_id: &str,
@@ -49,7 +49,7 @@ pub fn sign_reconnection_token(
 ///
 /// # Errors
 ///
-/// The check that failed. Client and REST tokens fail, for they have another audience and no `jti`.
+/// The check that failed. Client and REST tokens fail, because they have another audience and no `jti`.
 pub fn verify_reconnection_token(
     token: &str,
     keys: &[AccessKey],

@@ -13,8 +13,7 @@ use super::{
 
 /// Signs the token of one REST call with the claims of the official JavaScript package: `iat`, `exp`, `aud`.
 ///
-/// `audience` is the full URL of the request as the service is known to its callers: before any reverse proxy, query
-/// included. The official packages use lifetimes of 1 hour (JavaScript), 5 minutes (.NET) and 1 minute (Python).
+/// `audience` is the full URL of the request with its query, as it was before any reverse proxy changed it. The official packages use lifetimes of 1 hour (JavaScript), 5 minutes (.NET) and 1 minute (Python).
 #[must_use]
 pub fn sign_rest_token(
     audience: &str,
@@ -46,21 +45,21 @@ pub enum EntraTokens {
     /// Refuse them.
     #[default]
     Refuse,
-    /// Accept every token with the service's Entra audience whose lifetime is right. **Neither signature, issuer nor
-    /// roles are looked at**: only for development on a machine of one's own.
+    /// Accept every token that has the Entra audience of the service and has not expired. **Signature, issuer and roles are
+    /// not checked**: use this for development on your own machine only.
     AcceptUnvalidated,
 }
 
 /// Checks the token of a REST call.
 ///
-/// - `hosts`: the names under which the server is known, each with its port as in a `Host` header: that header, and any
-///   public endpoint.
-/// - `path`: the request path after the server's own decoding (percent escapes decoded once, `%2F` kept).
+/// - `hosts`: the names of the server, each with its port as in a `Host` header: the value of that header, and any public
+///   endpoint.
+/// - `path`: the path of the request as the server decodes it: percent escapes decoded once, except `%2F`.
 ///
-/// One `aud` value must fit, as it stands or percent-decoded once (with or without `%2F`): any of the schemes `http`,
-/// `https`, `ws` and `wss`, then without regard to case a host and the path without trailing slash, then the end, `/` or
-/// `?`. So a longer audience is accepted, and the query never matters. Lifetime with 5 minutes of skew when only the time
-/// is given.
+/// One value of `aud` must match, either unchanged or percent-decoded once (with or without `%2F`): one of the schemes
+/// `http`, `https`, `ws` and `wss`; then, without regard to case, one of `hosts` and the path without its trailing slash;
+/// then the end, `/` or `?`. A longer audience is therefore accepted, and the query never matters. The lifetime is checked
+/// with 5 minutes of skew if only the time is given.
 ///
 /// A token whose audience is [`ENTRA_AUDIENCE`] counts as an Entra token even when it is signed with an access key.
 ///

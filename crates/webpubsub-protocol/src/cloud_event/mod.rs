@@ -1,9 +1,9 @@
 //! What the service sends to event handlers: CloudEvents 1.0 in binary content mode.
 //!
-//! Attributes travel in `ce-` headers ([`header`]), the data is the body. The sender and the receiver share this module:
-//! [`EventType`] names the events, [`signature`] proves where a request comes from, [`allowed_origin`] is the answer to
-//! the probe before the first event, [`ConnectionState`] is what a handler leaves with a connection, and the rest are
-//! the bodies.
+//! The attributes of an event are in `ce-` headers ([`header`]), and its data is the body. Sender and receiver share this
+//! module: [`EventType`] names the events, [`signature`] proves where a request comes from, [`allowed_origin`] reads the
+//! response to the preflight request, [`ConnectionState`] is what a handler stores with a connection, and the remaining
+//! types are bodies.
 
 pub mod header;
 mod origin;
@@ -31,26 +31,26 @@ use crate::payload::DataType;
 /// The value of `ce-specversion`.
 pub const SPEC_VERSION: &str = "1.0";
 
-/// The value of `ce-awpsversion`, by which handlers know the service.
+/// The value of `ce-awpsversion`, which identifies the service to handlers.
 pub const AWPS_VERSION: &str = "1.0";
 
-/// What stands in place of `{event}` in the URL of the probe.
+/// Replaces `{event}` in the URL of a preflight request.
 pub const VALIDATE: &str = "validate";
 
-/// An event, as `ce-type` names it.
+/// The type of an event, as named by `ce-type`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EventType {
-    /// A client wants to connect. Blocking: the answer decides.
+    /// A client wants to connect. Blocking: the response decides.
     Connect,
     /// A connection was established.
     Connected,
     /// A connection ended.
     Disconnected,
-    /// A connection became the member of a group.
+    /// A connection joined a group.
     GroupJoined,
-    /// A connection is no longer the member of a group.
+    /// A connection left a group.
     GroupLeft,
-    /// A client sent something to its server. Blocking: the answer goes to the client.
+    /// A client sent something to its server. Blocking: the response goes to the client.
     User(ByteString),
 }
 
@@ -62,7 +62,7 @@ impl EventType {
     const GROUP_LEFT: &str = "azure.webpubsub.gp.left";
     const USER: &str = "azure.webpubsub.user.";
 
-    /// Reads a `ce-type`, which is compared with regard to case; `None` when it names no event of the service.
+    /// Reads a `ce-type`, which is case-sensitive; `None` if it does not name an event of the service.
     #[must_use]
     pub fn from_ce_type(ce_type: &str) -> Option<Self> {
         Some(match ce_type {
@@ -88,7 +88,7 @@ impl EventType {
         }
     }
 
-    /// The value of `ce-eventName`, and what stands in place of `{event}` in the URL.
+    /// The value of `ce-eventName`, which also replaces `{event}` in the URL.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -101,7 +101,7 @@ impl EventType {
         }
     }
 
-    /// Whether the service waits for the answer and acts on it.
+    /// Whether the service waits for the response and acts on it.
     #[must_use]
     pub const fn is_blocking(&self) -> bool {
         matches!(self, Self::Connect | Self::User(_))
@@ -114,7 +114,7 @@ impl fmt::Display for EventType {
     }
 }
 
-/// The `Content-Type` of a payload in a request of the service.
+/// The `Content-Type` for a payload in a request of the service.
 #[must_use]
 pub const fn content_type(data_type: DataType) -> &'static str {
     match data_type {
@@ -125,8 +125,8 @@ pub const fn content_type(data_type: DataType) -> &'static str {
     }
 }
 
-/// What kind of payload a `Content-Type` announces. Parameters do not count, nor does case; `None` for media types that
-/// the service does not know.
+/// The data type that a `Content-Type` stands for; `None` for media types that the service does not know. Parameters are
+/// ignored, and case makes no difference.
 #[must_use]
 pub fn data_type(content_type: &str) -> Option<DataType> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();

@@ -1,13 +1,13 @@
-//! What MQTT adds to events: codes, user properties, the packet that ended a session.
+//! MQTT: codes, user properties, and the packet that ended a session.
 
 use serde::{Deserialize, Serialize};
 
-/// A user property of an MQTT packet. Names may repeat.
+/// A user property of an MQTT packet. Several properties may have the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MqttUserProperty {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }
 
@@ -17,7 +17,7 @@ pub struct MqttUserProperty {
 pub struct MqttDisconnectPacket {
     /// The reason code; always 0 for MQTT 3.1.1.
     pub code: MqttDisconnectReasonCode,
-    /// User properties, when the packet had some.
+    /// The user properties of the packet, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_properties: Option<Vec<MqttUserProperty>>,
 }
@@ -48,7 +48,7 @@ codes! {
         UNACCEPTABLE_PROTOCOL_VERSION = 1,
         /// The client id is not allowed.
         IDENTIFIER_REJECTED = 2,
-        /// Not now.
+        /// The server is unavailable.
         SERVER_UNAVAILABLE = 3,
         /// Malformed or wrong credentials.
         BAD_USERNAME_OR_PASSWORD = 4,
@@ -60,13 +60,13 @@ codes! {
 codes! {
     /// Why an MQTT 5.0 client is refused: the reason code of the CONNACK.
     MqttV500ConnectReasonCode {
-        /// Nothing is said.
+        /// No reason is given.
         UNSPECIFIED_ERROR = 128,
         /// The packet could not be read.
         MALFORMED_PACKET = 129,
         /// The packet breaks the protocol.
         PROTOCOL_ERROR = 130,
-        /// The packet is fine, but not taken here.
+        /// The packet is valid, but the server does not accept it.
         IMPLEMENTATION_SPECIFIC_ERROR = 131,
         /// The service does not speak this version.
         UNSUPPORTED_PROTOCOL_VERSION = 132,
@@ -76,13 +76,13 @@ codes! {
         BAD_USER_NAME_OR_PASSWORD = 134,
         /// The client may not connect.
         NOT_AUTHORIZED = 135,
-        /// Not now.
+        /// The server is unavailable.
         SERVER_UNAVAILABLE = 136,
-        /// Too much to do.
+        /// The server is busy.
         SERVER_BUSY = 137,
         /// The client was banned.
         BANNED = 138,
-        /// An authentication method that is not supported.
+        /// The authentication method is not supported.
         BAD_AUTHENTICATION_METHOD = 140,
         /// The topic of the will is not allowed.
         TOPIC_NAME_INVALID = 144,
@@ -90,17 +90,17 @@ codes! {
         PACKET_TOO_LARGE = 149,
         /// A limit was reached.
         QUOTA_EXCEEDED = 151,
-        /// The payload of the will is not what it claims.
+        /// The payload of the will does not match its declared format.
         PAYLOAD_FORMAT_INVALID = 153,
         /// Retained messages are not supported.
         RETAIN_NOT_SUPPORTED = 154,
         /// The QoS of the will is not supported.
         QOS_NOT_SUPPORTED = 155,
-        /// Another server should be used for now.
+        /// The client should use another server temporarily.
         USE_ANOTHER_SERVER = 156,
-        /// Another server should be used from now on.
+        /// The client should use another server permanently.
         SERVER_MOVED = 157,
-        /// Too many connections in short time.
+        /// Connections are made too frequently.
         CONNECTION_RATE_EXCEEDED = 159,
     }
 }
@@ -108,25 +108,25 @@ codes! {
 codes! {
     /// How an MQTT session ended: the reason code of the DISCONNECT.
     MqttDisconnectReasonCode {
-        /// Normally.
+        /// The session ended normally.
         NORMAL_DISCONNECTION = 0,
-        /// Normally, but the will shall be published.
+        /// The session ended normally, and the will is to be published.
         DISCONNECT_WITH_WILL_MESSAGE = 4,
-        /// Nothing is said.
+        /// No reason is given.
         UNSPECIFIED_ERROR = 128,
         /// A packet could not be read.
         MALFORMED_PACKET = 129,
         /// A packet broke the protocol.
         PROTOCOL_ERROR = 130,
-        /// A packet was fine, but not taken.
+        /// A packet was valid, but was not accepted.
         IMPLEMENTATION_SPECIFIC_ERROR = 131,
         /// A request was not allowed.
         NOT_AUTHORIZED = 135,
-        /// Too much to do.
+        /// The server is busy.
         SERVER_BUSY = 137,
-        /// The server shuts down.
+        /// The server is shutting down.
         SERVER_SHUTTING_DOWN = 139,
-        /// Nothing was heard of the client for one and a half times the keep-alive time.
+        /// Nothing was received from the client for one and a half times the keep-alive time.
         KEEP_ALIVE_TIMEOUT = 141,
         /// Another connection uses the same client id.
         SESSION_TAKEN_OVER = 142,
@@ -134,33 +134,33 @@ codes! {
         TOPIC_FILTER_INVALID = 143,
         /// A topic is not allowed.
         TOPIC_NAME_INVALID = 144,
-        /// More unacknowledged publications than agreed.
+        /// There were more unacknowledged publications than agreed.
         RECEIVE_MAXIMUM_EXCEEDED = 147,
         /// A topic alias is not allowed.
         TOPIC_ALIAS_INVALID = 148,
         /// A packet was too large.
         PACKET_TOO_LARGE = 149,
-        /// Too much in short time.
+        /// The message rate is too high.
         MESSAGE_RATE_TOO_HIGH = 150,
         /// A limit was reached.
         QUOTA_EXCEEDED = 151,
-        /// Ended by an administrator.
+        /// An administrator ended the session.
         ADMINISTRATIVE_ACTION = 152,
-        /// A payload was not what it claimed.
+        /// A payload did not match its declared format.
         PAYLOAD_FORMAT_INVALID = 153,
         /// Retained messages are not supported.
         RETAIN_NOT_SUPPORTED = 154,
         /// A QoS is not supported.
         QOS_NOT_SUPPORTED = 155,
-        /// Another server should be used for now.
+        /// The client should use another server temporarily.
         USE_ANOTHER_SERVER = 156,
-        /// Another server should be used from now on.
+        /// The client should use another server permanently.
         SERVER_MOVED = 157,
         /// Shared subscriptions are not supported.
         SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 158,
-        /// Too many connections in short time.
+        /// Connections are made too frequently.
         CONNECTION_RATE_EXCEEDED = 159,
-        /// The connection lasted as long as it may.
+        /// The connection reached its maximum duration.
         MAXIMUM_CONNECT_TIME = 160,
         /// Subscription identifiers are not supported.
         SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED = 161,
@@ -181,7 +181,7 @@ impl MqttConnectCode {
         self.0
     }
 
-    /// The HTTP status that goes with the code, as the official library has it.
+    /// The HTTP status for the code, as in the official library.
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self.0 {
@@ -194,8 +194,7 @@ impl MqttConnectCode {
         }
     }
 
-    /// The code that goes with an HTTP status, as the official library has it. `protocol_version` is 4 for MQTT 3.1.1
-    /// and 5 for MQTT 5.0.
+    /// The code for an HTTP status, as in the official library. `protocol_version` is 4 for MQTT 3.1.1 and 5 for MQTT 5.0.
     #[must_use]
     pub const fn from_http_status(status: u16, protocol_version: u8) -> Self {
         Self(match (protocol_version, status) {

@@ -1,18 +1,18 @@
-//! Abuse protection: whether a handler agrees to receive events of this service.
+//! Abuse protection: whether a handler accepts events from a service.
 
-/// What the `WebHook-Allowed-Origin` lines of an answer say about one origin.
+/// What the `WebHook-Allowed-Origin` lines of a response say about an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllowedOrigin {
     /// A line names the origin, or is `*`.
     Yes,
-    /// Only an item in a line of several, split at commas, does. The service does not split lines, so such an answer
-    /// works here and fails there.
+    /// Only a line with several origins, separated by commas, names it. The service does not split lines, so such a
+    /// response does not allow the origin there.
     InList,
-    /// None does.
+    /// No line names the origin.
     No,
 }
 
-/// Reads the lines of an answer to the probe. Hosts compare without regard to case.
+/// Reads the lines of the response to a preflight request. Hosts are compared without regard to case.
 #[must_use]
 pub fn allowed_origin<'a>(lines: impl IntoIterator<Item = &'a str>, origin: &str) -> AllowedOrigin {
     let names = |value: &str| value == "*" || value.eq_ignore_ascii_case(origin);

@@ -1,4 +1,4 @@
-//! The state that a handler leaves with a connection.
+//! The state that a handler stores with a connection.
 
 use std::fmt;
 
@@ -10,36 +10,36 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Padding may be missing, as the official library allows.
+/// Padding is optional, as in the official library.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
 );
 
-/// What a handler remembers about a connection: named JSON values, which the service keeps and sends along with each
-/// event of that connection.
+/// The state of a connection: named JSON values that a handler stores, and that the service sends with each later event of
+/// that connection.
 ///
-/// The service takes it as one opaque string. All official libraries write base64 of a JSON object, and so does this
-/// one. Names keep their order and values their text. `Debug` shows the names only.
+/// To the service the state is one opaque string. The official libraries write a JSON object as base64, and so does this
+/// one. Names keep their order, and values keep their exact text. `Debug` shows the names only.
 #[derive(Clone, Default)]
 pub struct ConnectionState {
     values: Vec<(String, Box<RawValue>)>,
 }
 
-/// Why a header is not a state.
+/// Why a header is not a connection state.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidState {
-    /// Not base64.
+    /// It is not base64.
     #[error("the connection state is not base64")]
     Base64(#[source] base64::DecodeError),
-    /// Not a JSON object.
+    /// It is not a JSON object.
     #[error("the connection state is not a JSON object")]
     Json(#[source] serde_json::Error),
 }
 
-/// Why a value of the state cannot be read or written. Never shows the value.
+/// Why a value of the state cannot be read or written. The error never contains the value.
 #[derive(Debug, thiserror::Error)]
 #[error("the value `{name}` of the connection state cannot be {action}")]
 pub struct StateError {
@@ -53,7 +53,7 @@ impl ConnectionState {
     ///
     /// # Errors
     ///
-    /// When it is not base64 of a JSON object. An empty header is the empty state.
+    /// If it is not the base64 of a JSON object. An empty header is the empty state.
     pub fn from_header(header: &str) -> Result<Self, InvalidState> {
         if header.is_empty() {
             return Ok(Self::default());
@@ -69,22 +69,22 @@ impl ConnectionState {
         STANDARD.encode(json)
     }
 
-    /// Whether nothing is remembered.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// The names, in the order in which they were set first.
+    /// The names of the values, in the order in which they were first set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The value under `name`; `None` when there is none.
+    /// Deserializes the value with this name; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// When the value is not a `T`.
+    /// If the value cannot be deserialized as `T`.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
         let Some((_, raw)) = self.values.iter().find(|(known, _)| known == name) else {
             return Ok(None);
@@ -98,18 +98,18 @@ impl ConnectionState {
             })
     }
 
-    /// The JSON text of the value under `name`.
+    /// The JSON text of the value with this name.
     #[must_use]
     pub fn get_raw(&self, name: &str) -> Option<&str> {
         let (_, raw) = self.values.iter().find(|(known, _)| known == name)?;
         Some(raw.get())
     }
 
-    /// Sets the value under `name`; the others stay.
+    /// Sets the value with this name. Other values are kept.
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON.
+    /// If the value cannot be serialised as JSON.
     pub fn set<T: Serialize + ?Sized>(
         &mut self,
         name: impl Into<String>,
@@ -129,17 +129,17 @@ impl ConnectionState {
         }
     }
 
-    /// The whole state as one value.
+    /// Deserializes the whole state.
     ///
     /// # Errors
     ///
-    /// When the state is not a `T`.
+    /// If the state cannot be deserialized as `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         let json = serde_json::to_vec(self)?;
         serde_json::from_slice(&json)
     }
 
-    /// Takes over all values of the other state; equal names are replaced.
+    /// Adds all values of another state, which replace those with the same names.
     pub fn merge(&mut self, other: Self) {
         for (name, raw) in other.values {
             self.put(name, raw);

@@ -1,4 +1,4 @@
-//! Bodies of system events and of the answers to `connect`.
+//! The bodies of system events, and of the responses to `connect`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::mqtt::{MqttConnectCode, MqttDisconnectPacket, MqttUserProperty};
 
-/// Names with a list of values each, as claims, query parameters and headers are sent.
+/// Names, each with a list of values: the form of claims, query parameters and headers.
 pub type Lists = BTreeMap<String, Vec<String>>;
 
 /// The body of `connect`. `Debug` shows the names of claims, parameters and headers, not their values.
@@ -18,19 +18,19 @@ pub struct ConnectData {
     /// MQTT only, see [`MqttConnectData`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<MqttConnectData>,
-    /// The claims of the client's token, by their JWT names.
+    /// The claims of the client's token, by their names in the JWT.
     #[serde(default, deserialize_with = "or_default")]
     pub claims: Lists,
-    /// The query of the client's request, without its token.
+    /// The query parameters of the client's request, except its access token.
     #[serde(default, deserialize_with = "or_default")]
     pub query: Lists,
-    /// The headers of the client's request, without its token.
+    /// The headers of the client's request, except its access token.
     #[serde(default, deserialize_with = "or_default")]
     pub headers: Lists,
-    /// The subprotocols that the client offers, in its order.
+    /// The subprotocols that the client offers, in the order of its preference.
     #[serde(default, deserialize_with = "or_default")]
     pub subprotocols: Vec<String>,
-    /// The certificates that the client showed.
+    /// The certificates that the client presented.
     #[serde(default, deserialize_with = "or_default")]
     pub client_certificates: Vec<Certificate>,
 }
@@ -45,7 +45,7 @@ pub struct Certificate {
     pub content: Option<String>,
 }
 
-/// What the CONNECT packet of an MQTT client says. `Debug` shows no password.
+/// The contents of the CONNECT packet of an MQTT client. `Debug` hides the password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MqttConnectData {
@@ -54,7 +54,7 @@ pub struct MqttConnectData {
     /// The user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The password: base64 of its bytes.
+    /// The password, as base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// User properties; MQTT 5.0 only.
@@ -66,33 +66,32 @@ pub struct MqttConnectData {
     pub user_properties: Vec<MqttUserProperty>,
 }
 
-/// The answer to `connect`: what it changes. Members that are `None` keep what the client's token says.
+/// The response to `connect`. Members that are `None` leave the values of the client's token unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectOverrides {
-    /// The groups to join at once, in place of the token's. An empty list changes nothing.
+    /// The groups that the connection joins when it opens, in place of those in the token. An empty list changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
-    /// The roles, in place of the token's; an empty list takes all away.
+    /// The roles, in place of those in the token. An empty list removes all roles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<String>>,
-    /// The user, in place of the token's; empty makes the connection anonymous.
+    /// The user id, in place of the one in the token. An empty id makes the connection anonymous.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// The subprotocol to speak. The service ignores case in the name of this member, and other services' samples use
-    /// `subProtocol`.
+    /// The selected subprotocol. The service ignores case in the name of this member, and some samples use `subProtocol`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subprotocol: Option<String>,
-    /// MQTT only: what goes into the CONNACK.
+    /// The contents of the CONNACK packet; MQTT only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<MqttConnectReply>,
 }
 
-/// What an accepted MQTT client learns.
+/// The response to an MQTT client that is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MqttConnectReply {
-    /// User properties of the CONNACK; MQTT 5.0 only.
+    /// The user properties of the CONNACK packet; MQTT 5.0 only.
     #[serde(
         default,
         deserialize_with = "or_default",
@@ -101,16 +100,16 @@ pub struct MqttConnectReply {
     pub user_properties: Vec<MqttUserProperty>,
 }
 
-/// What a refused MQTT client learns.
+/// The response to an MQTT client that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MqttConnectFailure {
-    /// The code of the CONNACK.
+    /// The code of the CONNACK packet.
     pub code: MqttConnectCode,
-    /// The reason, in words; MQTT 5.0 only.
+    /// The reason, as text; MQTT 5.0 only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// User properties of the CONNACK; MQTT 5.0 only.
+    /// The user properties of the CONNACK packet; MQTT 5.0 only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_properties: Option<Vec<MqttUserProperty>>,
 }
@@ -119,7 +118,7 @@ pub struct MqttConnectFailure {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DisconnectedData {
-    /// Why, in the service's words; may be empty.
+    /// The reason that the service gives. May be empty.
     #[serde(default)]
     pub reason: Option<String>,
     /// MQTT only.
@@ -131,10 +130,10 @@ pub struct DisconnectedData {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MqttDisconnectedData {
-    /// Whether the client began it.
+    /// Whether the client ended it.
     #[serde(default)]
     pub initiated_by_client: bool,
-    /// The DISCONNECT packet; `None` when there was none.
+    /// The DISCONNECT packet; `None` if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disconnect_packet: Option<MqttDisconnectPacket>,
 }
@@ -171,7 +170,7 @@ impl fmt::Debug for MqttConnectData {
     }
 }
 
-/// `null` is as good as an absent member.
+/// Treats `null` like an absent member.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,8 +1,8 @@
-//! The OData filter that chooses the connections a call applies to.
+//! OData filters, which select the connections that a call applies to.
 //!
-//! The service takes a filter in the `filter` query parameter of the sends to all, to a group and
-//! to a user, and in the body of `:addToGroups` and `:removeFromGroups`. A connection is a target
-//! when the expression is `true` for it:
+//! The service accepts a filter in the query parameter `filter` of sends to all, to a group and to a
+//! user, and in the body of `:addToGroups` and `:removeFromGroups`. It selects the connections for
+//! which the expression is `true`:
 //!
 //! ```
 //! use webpubsub_protocol::filter::Filter;
@@ -18,27 +18,26 @@
 //! # Ok::<(), webpubsub_protocol::filter::FilterError>(())
 //! ```
 //!
-//! To put values into a filter, use [`odata!`](crate::odata), which quotes them.
+//! To insert values into a filter, use [`odata!`](crate::odata), which quotes them.
 //!
 //! # The language
 //!
 //! - Identifiers, in any case: `userId`, `connectionId`, `groups`, `protocol`. `userId` is null for
 //!   anonymous connections, `protocol` for connections without a subprotocol.
 //! - Literals: `'text'` with `''` for a quote, 32-bit integers, `true`, `false`, `null`.
-//! - `and`, `or`, `not`, parentheses; `eq`, `ne` between anything (values of different types are
-//!   unequal); `gt`, `ge`, `lt`, `le` between integers (false when one is null); `x in (a, b)` and
+//! - `and`, `or`, `not`, parentheses; `eq` and `ne` between any values (those of different types are
+//!   unequal); `gt`, `ge`, `lt` and `le` between integers (false if one is null); `x in (a, b)` and
 //!   `x in groups`. `not` binds tightest, then comparisons and `in`, then `and`, then `or`.
 //! - `length`, `indexof`, `contains`, `startswith`, `endswith`, `tolower`, `toupper`, `trim`,
 //!   `concat`, `substring`. Lengths and positions count UTF-16 code units, as the service does.
 //!
-//! Keywords, literals and function names are lower-case; text compares ordinally, with its case.
+//! Keywords, literals and function names are lower-case. Text is compared ordinally, so case matters.
 //!
 //! # What is checked when
 //!
-//! [`Filter::parse`] also evaluates the expression once against a made-up connection (no user, no
-//! groups, no protocol, an empty connection id), as the service does, and rejects every error of
-//! that run. This run sees only one kind of connection, so a filter can pass it and still be ill
-//! typed for another: `tolower(userId) lt 1` compares null with 1 for an anonymous connection,
+//! Like the service, [`Filter::parse`] also evaluates the expression once for an imaginary connection
+//! without user, groups and protocol and with an empty id, and rejects every error of that run. This
+//! tests only one kind of connection, so a filter can pass and still be ill typed for another: `tolower(userId) lt 1` compares null with 1 for an anonymous connection,
 //! which is allowed, and text with 1 for any other, which is not. Such a filter matches no
 //! connection for which it is ill typed, whatever the rest of it says; both operands of `and` and
 //! `or` always count.
@@ -58,7 +57,7 @@ pub use error::FilterError;
 
 use crate::limits;
 
-/// A filter that was parsed and checked.
+/// A filter that has been parsed and checked.
 ///
 /// Equality compares meaning, not spelling: `a or b` equals `( a ) or b`.
 #[derive(Clone)]
@@ -67,11 +66,11 @@ pub struct Filter {
     expression: syntax::Expr,
 }
 
-/// A connection as a filter sees it.
+/// The properties of a connection that a filter can refer to.
 ///
-/// Nothing is copied for an evaluation; groups are asked for, not listed.
+/// Evaluating a filter copies nothing: it asks for single groups rather than a list.
 pub trait FilterSubject {
-    /// The user; `None` for an anonymous connection.
+    /// The id of the user; `None` for an anonymous connection.
     fn user_id(&self) -> Option<&str>;
     /// The id of the connection.
     fn connection_id(&self) -> &str;
@@ -86,13 +85,12 @@ pub trait FilterSubject {
 impl Filter {
     /// Parses and checks a filter.
     ///
-    /// An empty text is an error here, as are blanks: callers to whom an empty filter means "all"
-    /// decide that first.
+    /// An empty or blank text is an error. Where an empty filter means "all", check for it first.
     ///
     /// # Errors
     ///
-    /// [`FilterError`] with the service's text when the text is no filter, is ill typed, is longer
-    /// than [`limits::FILTER_BYTES`] or nests deeper than [`limits::FILTER_DEPTH`].
+    /// [`FilterError`], with the error text of the service, if the text is not a filter, is ill typed, is
+    /// longer than [`limits::FILTER_BYTES`] or nests deeper than [`limits::FILTER_DEPTH`].
     pub fn parse(text: &str) -> Result<Self, FilterError> {
         if text.len() > limits::FILTER_BYTES {
             return Err(FilterError::too_long(text.len()));
@@ -105,8 +103,8 @@ impl Filter {
         })
     }
 
-    /// Whether the connection is a target. Never fails: see the module's documentation for filters
-    /// that are ill typed for some connections only.
+    /// Whether the filter selects the connection. Never fails; for filters that are ill typed for some
+    /// connections only, see the documentation of the module.
     #[must_use]
     pub fn matches(&self, subject: &dyn FilterSubject) -> bool {
         eval::matches(&self.expression, subject)

@@ -1,11 +1,11 @@
-//! Putting values into a filter: [`odata!`](crate::odata) and what stands behind it.
+//! Inserting values into a filter: [`odata!`](crate::odata) and its parts.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter, Write as _};
 
-/// A value that [`odata!`](crate::odata) can put into a filter.
+/// A value that [`odata!`](crate::odata) can insert into a filter.
 ///
-/// For a type of your own, return the literal of what it stands for: quoting is not its business.
+/// For your own types, return a literal; the macro does the quoting.
 ///
 /// ```
 /// use webpubsub_protocol::filter::quote::{ODataLiteral, ODataValue};
@@ -33,10 +33,9 @@ pub enum ODataLiteral<'a> {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// An integer. Filters know 32 bits; a larger one is written as it is, and the service refuses
-    /// the filter.
+    /// An integer. If it does not fit into 32 bits, the service refuses the filter.
     Int(i128),
-    /// Text, not yet quoted.
+    /// Text, without quotes.
     Text(&'a str),
 }
 
@@ -50,12 +49,12 @@ pub fn quote(text: &str) -> String {
     Quoted(text).to_string()
 }
 
-/// Builds a filter from a template and values, each in the place of a `{}`, as the `odata` template
-/// of the official JavaScript package does. Gives a `String`.
+/// Builds a filter, as a `String`, from a template and a value for each `{}` in it. Works like the
+/// `odata` template tag of the official JavaScript package.
 ///
-/// Text is quoted and its quotes are doubled; `None` becomes `null`; integers and booleans become
-/// their text. When the template opens a quote right before the `{}`, text only has its quotes
-/// doubled. `{{` and `}}` stand for braces. Values are borrowed.
+/// Text is quoted, and quotes inside it are doubled; `None` becomes `null`; integers and booleans are
+/// written as they are. If there is a quote right before the `{}`, the template provides the quotes.
+/// Write `{{` and `}}` for braces. Values are borrowed.
 ///
 /// ```
 /// use webpubsub_protocol::odata;
@@ -69,8 +68,8 @@ pub fn quote(text: &str) -> String {
 /// );
 /// ```
 ///
-/// A template with more or fewer `{}` than values does not compile, nor does one that names values
-/// inside the braces (those could not be quoted):
+/// A template whose number of `{}` differs from the number of values does not compile, and neither does
+/// one that names values inside the braces, because those could not be quoted:
 ///
 /// ```compile_fail
 /// webpubsub_protocol::odata!("userId eq {} or userId eq {}", "ana");

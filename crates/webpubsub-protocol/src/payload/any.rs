@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::{Message as _, Name};
 
-/// The message itself. `prost-types` has it as well, together with everything else that Google defines.
+/// The message. `prost-types` also has it, together with everything else that Google defines.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Any {
     #[prost(string, tag = "1")]
@@ -26,7 +26,7 @@ pub(super) fn pack<M: Name>(message: &M) -> Bytes {
     any.encode_to_vec().into()
 }
 
-/// The message in a serialised `Any`, if it is one of this type.
+/// The message in a serialised `Any`, if it has this type.
 pub(super) fn unpack<M: Name + Default>(any: &Bytes) -> Option<M> {
     let any = Any::decode(any.clone()).ok()?;
     // What stands before the last slash says where a description of the type is found, not which type it is.

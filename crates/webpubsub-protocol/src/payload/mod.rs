@@ -1,17 +1,17 @@
-//! What a message carries: text, JSON, bytes or a protobuf message.
+//! Payloads of messages: text, JSON, bytes or a protobuf message.
 //!
-//! The crates of this workspace share these types. Each re-exports the module as `payload`, so that the wrappers stand
-//! beside `axum::Json` and its like without shadowing them:
+//! The crates of this project share these types. Each re-exports the module as `payload`, so that the wrappers can be used
+//! next to `axum::Json` and the like without shadowing them:
 //!
 //! | you have | you pass | receivers see |
 //! |---|---|---|
 //! | a string | the string itself, or [`Text`] | `text` |
-//! | anything that serialises | [`Json`]; a [`serde_json::Value`] goes as it is | `json` |
+//! | anything that serialises | [`Json`], or a [`serde_json::Value`] itself | `json` |
 //! | bytes | the bytes themselves, or [`Binary`] | `binary` |
 //! | a message that `prost` generated | [`Protobuf`] | `protobuf` |
 //!
-//! Whatever is sent takes [`IntoPayload`]; whatever arrives is a [`Payload`], which [`Payload::read`] turns into any type
-//! that is [`FromPayload`], the wrappers included.
+//! Functions that send accept anything that implements [`IntoPayload`]. What arrives is a [`Payload`], which
+//! [`Payload::read`] converts into any type that implements [`FromPayload`], including the wrappers.
 //!
 //! ```
 //! use webpubsub_protocol::payload::{DataType, IntoPayload as _, Json};
@@ -43,7 +43,7 @@ pub use read::{FromPayload, PayloadMismatch};
 pub use send::{IntoPayload, PayloadError};
 pub use wrapper::{Binary, Json, Protobuf, Text};
 
-/// The kind of a payload, as frames name it in `dataType`.
+/// The data type of a payload, as named in the member `dataType` of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataType {
     /// `text`: a string.
@@ -68,7 +68,7 @@ impl DataType {
         }
     }
 
-    /// The data type with this name; frames compare it without regard to case.
+    /// The data type with this name, which is compared without regard to case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Text, Self::Json, Self::Binary, Self::Protobuf]
@@ -83,12 +83,12 @@ impl fmt::Display for DataType {
     }
 }
 
-/// The payload of a message. Cloning it shares the bytes; `Debug` shows how many there are, never what they say.
+/// The payload of a message. Cloning it is cheap. `Debug` shows its length, but not its content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Payload {
     /// A string.
     Text(ByteString),
-    /// The text of one well-formed JSON value, kept as it was written.
+    /// The text of one well-formed JSON value, exactly as it was written.
     Json(ByteString),
     /// Bytes.
     Binary(Bytes),
@@ -97,37 +97,37 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// A text payload.
+    /// Creates a text payload.
     #[must_use]
     pub fn text(text: impl Into<ByteString>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A JSON payload from anything that serialises.
+    /// Creates a JSON payload from anything that serialises.
     ///
     /// # Errors
     ///
-    /// When `value` cannot be written as JSON.
+    /// If `value` cannot be serialised as JSON.
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
         let text = serde_json::to_string(value).map_err(PayloadError::json)?;
         Ok(Self::Json(text.into()))
     }
 
-    /// A binary payload.
+    /// Creates a binary payload.
     #[must_use]
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Binary(bytes.into())
     }
 
-    /// A protobuf payload from a serialised `google.protobuf.Any`; `None` when the bytes are not one. [`Protobuf`] packs a
-    /// message into an `Any`.
+    /// Creates a protobuf payload from a serialised `google.protobuf.Any`; `None` if the bytes are not one. To pack a message
+    /// into an `Any`, use [`Protobuf`].
     #[must_use]
     pub fn protobuf(any: impl Into<Bytes>) -> Option<Self> {
         let any = any.into();
         any::is_any(&any).then_some(Self::Protobuf(any))
     }
 
-    /// The kind of this payload.
+    /// The data type of this payload.
     #[must_use]
     pub const fn data_type(&self) -> DataType {
         match self {
@@ -138,7 +138,7 @@ impl Payload {
         }
     }
 
-    /// The raw bytes: the UTF-8 of text and JSON, the bytes of the others.
+    /// The raw bytes. For text and JSON, these are UTF-8.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -147,7 +147,7 @@ impl Payload {
         }
     }
 
-    /// The raw bytes, shared rather than copied.
+    /// Converts the payload into its raw bytes, without a copy.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self {
@@ -156,11 +156,11 @@ impl Payload {
         }
     }
 
-    /// Reads the payload as a `T`; [`FromPayload`] lists what can be read as what.
+    /// Converts the payload into a `T`. [`FromPayload`] lists the possible types.
     ///
     /// # Errors
     ///
-    /// When the payload is of a kind that a `T` cannot be read from, or its content does not fit.
+    /// If a `T` cannot be read from a payload of this data type, or the content does not match.
     pub fn read<T: FromPayload>(&self) -> Result<T, PayloadMismatch> {
         T::from_payload(self)
     }

@@ -1,4 +1,4 @@
-//! What can be read from a payload.
+//! The types that a payload can be read as.
 
 use std::{
     any::{Any, TypeId},
@@ -15,33 +15,33 @@ use serde::{
 
 use super::{Binary, DataType, Json, Payload, Protobuf, Text, any};
 
-/// What can be read from a payload.
+/// A type that a payload can be read as.
 ///
-/// | type | takes |
+/// | type | accepts |
 /// |---|---|
 /// | [`Payload`] | everything |
 /// | `T: Deserialize` | JSON |
-/// | `String`, and what else deserialises from a string | text, and JSON strings |
+/// | `String`, and other types that deserialise from a string | text, and JSON strings |
 /// | [`Bytes`] | binary, text, and JSON strings |
 /// | `Vec<u8>` | binary, and JSON arrays of numbers |
-/// | [`Text`], [`Json`], [`Binary`] | text, JSON, binary, and nothing else |
-/// | [`Protobuf`] | an `Any` that holds this message |
+/// | [`Text`], [`Json`], [`Binary`] | only text, JSON or binary, respectively |
+/// | [`Protobuf`] | an `Any` that contains this message |
 pub trait FromPayload: Sized + Send + 'static {
     /// Reads the value.
     ///
     /// # Errors
     ///
-    /// When the payload is of another kind, or its content does not fit.
+    /// If the payload has another data type, or its content does not match.
     fn from_payload(payload: &Payload) -> Result<Self, PayloadMismatch>;
 }
 
-/// A payload is not what it is read as. Never shows the payload.
+/// A payload cannot be read as the requested type. The error never contains the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PayloadMismatch {
-    /// The kind of the payload.
+    /// The data type of the payload.
     pub found: DataType,
-    /// Line and column, from 1, at which JSON stops fitting.
+    /// Line and column of the error in a JSON payload, counted from 1.
     pub position: Option<(usize, usize)>,
 }
 
@@ -139,8 +139,7 @@ impl<M: prost::Name + Default + 'static> FromPayload for Protobuf<M> {
     }
 }
 
-/// The bytes as a `T`, if a `T` is bytes. Serde can hand out bytes only by copying them, and a `Vec<u8>` only one number
-/// at a time.
+/// The bytes as a `T`, if `T` is a type for bytes. Through serde they would be copied, for a `Vec<u8>` even one by one.
 fn bytes_as<T: 'static>(bytes: &Bytes) -> Option<T> {
     let wanted = TypeId::of::<T>();
     if wanted == TypeId::of::<Bytes>() {
@@ -158,7 +157,7 @@ fn cast<T: 'static>(value: impl Any) -> Option<T> {
     value.downcast_mut::<Option<T>>()?.take()
 }
 
-/// Bytes for serde: as bytes to those who ask for bytes, as a sequence to those who ask for one.
+/// Bytes for serde: deserializes as bytes or as a sequence, whichever is requested.
 struct BytesDeserializer<'a>(&'a [u8]);
 
 impl<'de> Deserializer<'de> for BytesDeserializer<'_> {

@@ -1,4 +1,4 @@
-//! What can be sent.
+//! The types that can be sent as a payload.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Binary, Json, Payload, Protobuf, Text, any};
 
-/// Anything that can be sent as the payload of a message.
+/// A type that can be sent as the payload of a message.
 ///
 /// | type | data type |
 /// |---|---|
@@ -18,15 +18,15 @@ use super::{Binary, Json, Payload, Protobuf, Text, any};
 /// | [`Protobuf`] | `protobuf` |
 /// | [`Payload`] | its own |
 pub trait IntoPayload {
-    /// Makes the payload.
+    /// Converts the value into a payload.
     ///
     /// # Errors
     ///
-    /// When a value cannot be written as JSON.
+    /// If the value cannot be serialised as JSON.
     fn into_payload(self) -> Result<Payload, PayloadError>;
 }
 
-/// Why a value cannot be sent: it cannot be written as JSON.
+/// A value cannot be sent, because it cannot be serialised as JSON.
 #[derive(Debug, thiserror::Error)]
 #[error("the payload cannot be written as JSON")]
 pub struct PayloadError(#[source] serde_json::Error);
@@ -37,7 +37,7 @@ impl PayloadError {
     }
 }
 
-/// Payloads that are made without failing.
+/// Types whose conversion cannot fail.
 macro_rules! into_payload {
     ($([$($generics:tt)*] $type:ty: |$value:ident| $payload:expr;)*) => {$(
         impl<$($generics)*> IntoPayload for $type {

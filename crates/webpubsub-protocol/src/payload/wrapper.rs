@@ -1,36 +1,36 @@
-//! Wrappers that name the kind of a payload, for what is sent and for what is read.
+//! Wrappers that name the data type of a payload, for sending and for reading.
 
 use std::fmt;
 
-/// A string. Receivers see the data type `text`.
+/// Text, of the data type `text`.
 ///
-/// Plain strings count as text, so for sending it says only what is clear already. As a type to read it takes text and
-/// nothing else, where `String` takes JSON strings too.
+/// For sending, a plain string means the same. For reading, this type accepts text only, while `String` also accepts JSON
+/// strings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text<T>(pub T);
 
-/// Anything that serialises. Receivers see the data type `json`.
+/// A value that is serialised as JSON, of the data type `json`.
 ///
-/// A failure to serialise is reported by the call that sends it.
+/// If it cannot be serialised, the call that sends it fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-/// Bytes. Receivers see the data type `binary`.
+/// Bytes, of the data type `binary`.
 ///
-/// `Vec<u8>`, [`Bytes`](bytes::Bytes) and slices count as bytes without it. It holds what turns into `Bytes` without a
-/// copy; pass a slice as it is to have it copied.
+/// For sending, a plain `Vec<u8>`, [`Bytes`](bytes::Bytes) or slice means the same. The wrapper accepts what converts into
+/// `Bytes` without a copy; slices are copied, so pass them without it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Binary<T>(pub T);
 
-/// A protobuf message, packed into a `google.protobuf.Any` under the type URL of [`prost::Name`]. Receivers see the data
-/// type `protobuf`.
+/// A protobuf message, of the data type `protobuf`. It is packed into a `google.protobuf.Any` with the type URL of
+/// [`prost::Name`].
 ///
-/// Messages get their names from `prost_build::Config::enable_type_names`. For an `Any` that is serialised already there
-/// is [`Payload::protobuf`](super::Payload::protobuf).
+/// `prost_build::Config::enable_type_names` generates the names of messages. If you have a serialised `Any`, use
+/// [`Payload::protobuf`](super::Payload::protobuf).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Protobuf<M>(pub M);
 
-/// What is wrapped is a payload, which must not reach a log.
+/// Hides the content: a payload must not reach a log.
 macro_rules! debug_without_payload {
     ($($name:ident),*) => {$(
         impl<T> fmt::Debug for $name<T> {

@@ -1,6 +1,6 @@
-//! What a client may do in groups: roles, wildcard patterns, and the permissions of a connection.
+//! What clients may do in groups: roles, wildcard patterns, and the permissions of a connection.
 //!
-//! Roles travel in the `role` claim of the access token and in the answer to the connect event:
+//! Roles are granted by the `role` claim of the access token, or by the response to the `connect` event:
 //!
 //! ```
 //! use webpubsub_protocol::permission::{Permission, PermissionSet, Role, RolePattern};
@@ -19,8 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Only frames that a client sends are checked against them: REST calls and the groups of a token
-//! bypass them, and receiving needs none.
+//! Permissions apply only to frames that a client sends. REST calls and the groups of a token bypass
+//! them, and receiving needs no permission.
 
 mod pattern;
 mod role;
@@ -33,7 +33,7 @@ pub use pattern::{InvalidPattern, RolePattern};
 pub use role::{InvalidRole, Role, RoleAction, RoleScope};
 pub use set::{IgnoredReason, IgnoredRole, PermissionSet, RuleLimit};
 
-/// A permission that REST calls can grant, revoke and check, group by group.
+/// A permission that REST calls can grant, revoke and check for a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
     /// Join and leave the group.
@@ -43,7 +43,7 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// Both, in the order of their names.
+    /// Both permissions, in the order of their names.
     pub const ALL: [Self; 2] = [Self::JoinLeaveGroup, Self::SendToGroup];
 
     /// The name in REST paths and messages.
@@ -62,7 +62,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// As the REST path is read: the names in any case, or the service's numbers `1` (send) and `2`.
+/// Accepts what a REST path may contain: the names in any case, or the numbers `1` (send) and `2` (join and leave).
 impl FromStr for Permission {
     type Err = UnknownPermission;
 
@@ -77,7 +77,7 @@ impl FromStr for Permission {
     }
 }
 
-/// The text is neither `joinLeaveGroup` nor `sendToGroup`.
+/// The permission is neither `joinLeaveGroup` nor `sendToGroup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown permission: use joinLeaveGroup or sendToGroup")]
 pub struct UnknownPermission;

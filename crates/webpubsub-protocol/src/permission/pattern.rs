@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::limits;
 
-/// A pattern that matches whole group names, with regard to case.
+/// A pattern that matches whole group names. It is case-sensitive.
 ///
 /// | Token | Matches |
 /// |---|---|
@@ -32,26 +32,26 @@ pub struct RolePattern {
     tokens: Box<[Token]>,
 }
 
-/// Why a text is no pattern.
+/// Why a pattern is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPattern {
-    /// There is no text.
+    /// The pattern is empty.
     #[error("invalid pattern: it is empty")]
     Empty,
-    /// The text is longer than [`limits::ROLE_PATTERN_UNITS`].
+    /// The pattern is longer than [`limits::ROLE_PATTERN_UNITS`].
     #[error("invalid pattern: {0} characters, the limit is {max}", max = limits::ROLE_PATTERN_UNITS)]
     TooLong(usize),
     /// The last character is an unescaped `\`.
     #[error(r"invalid pattern: it ends in a single backslash, write \\ for the character")]
     LoneBackslash,
-    /// A `\` before a character that needs no escape.
+    /// A `\` stands before a character that needs no escape.
     #[error(r"invalid pattern: {0:?} cannot be escaped, only \, * and ? can")]
     InvalidEscape(char),
-    /// More unescaped `*` than [`limits::ROLE_PATTERN_WILDCARDS`].
+    /// There are more unescaped `*` than [`limits::ROLE_PATTERN_WILDCARDS`].
     #[error("invalid pattern: {0} asterisks, the limit is {max}", max = limits::ROLE_PATTERN_WILDCARDS)]
     TooManyAsterisks(usize),
-    /// More `?`, `*` and `**` than [`limits::ROLE_PATTERN_WILDCARDS`].
+    /// There are more `?`, `*` and `**` than [`limits::ROLE_PATTERN_WILDCARDS`].
     #[error("invalid pattern: {0} wildcards, the limit is {max}", max = limits::ROLE_PATTERN_WILDCARDS)]
     TooManyWildcards(usize),
 }
@@ -68,11 +68,11 @@ enum Token {
 }
 
 impl RolePattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// [`InvalidPattern`] when it breaks the rules above.
+    /// [`InvalidPattern`] if it breaks the rules above.
     pub fn new(pattern: &str) -> Result<Self, InvalidPattern> {
         let units = pattern.encode_utf16().count();
         if units > limits::ROLE_PATTERN_UNITS {
@@ -99,7 +99,7 @@ impl RolePattern {
 
     /// Whether the pattern matches the whole group name.
     ///
-    /// Takes at most time in proportion to the length of the pattern times that of the name.
+    /// The time is at most proportional to the length of the pattern times that of the name.
     #[must_use]
     pub fn matches(&self, group: &str) -> bool {
         let (group, tokens) = match self.tokens.split_first() {
@@ -123,7 +123,7 @@ impl RolePattern {
         &self.source
     }
 
-    /// The one group name that a pattern without wildcards matches.
+    /// The group name that a pattern without wildcards matches.
     #[must_use]
     pub fn as_literal(&self) -> Option<&str> {
         match &*self.tokens {

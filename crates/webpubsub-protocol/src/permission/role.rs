@@ -6,10 +6,10 @@ use std::str::FromStr;
 use super::pattern::{InvalidPattern, RolePattern};
 use crate::name::{GroupName, InvalidName};
 
-/// A role that gives a client something to do in groups. `Display` and `FromStr` speak the wire
-/// form, which access tokens and connect answers carry.
+/// A role, which allows a client to act in groups. `Display` and `FromStr` use the text form of access
+/// tokens and of responses to `connect`.
 ///
-/// | Made by | Wire form |
+/// | Constructor | Text form |
 /// |---|---|
 /// | [`Role::join_leave_all_groups`] | `webpubsub.joinLeaveGroup` |
 /// | [`Role::join_leave_group`] | `webpubsub.joinLeaveGroup.<group>` |
@@ -35,7 +35,7 @@ pub struct Role {
 pub enum RoleAction {
     /// Join and leave groups.
     JoinLeave,
-    /// Send to groups, also by streams.
+    /// Send to groups, including by streams.
     Send,
     /// Subscribe to the state of groups.
     GetState,
@@ -43,7 +43,7 @@ pub enum RoleAction {
     SetState,
 }
 
-/// In which groups a role allows it.
+/// The groups that a role applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoleScope {
@@ -55,17 +55,17 @@ pub enum RoleScope {
     Matching(RolePattern),
 }
 
-/// Why a text is no [`Role`]. The service ignores such roles.
+/// Why a text is not a [`Role`]. The service ignores such roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRole {
-    /// Not one of the service's roles. Event handlers see it in the claims all the same.
+    /// It is not a role of the service. Event handlers still see it in the claims.
     #[error("not a role of the service")]
     Unknown,
-    /// The group after the second dot is no group name.
+    /// The text after the second dot is not a valid group name.
     #[error("role with an invalid group")]
     Group(#[source] InvalidName),
-    /// The pattern after the second dot is no pattern.
+    /// The text after the second dot is not a valid pattern.
     #[error("role with an invalid pattern")]
     Pattern(#[source] InvalidPattern),
 }
@@ -84,7 +84,7 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// [`InvalidName::Group`] when that is no group name.
+    /// [`InvalidName::Group`] if `group` is not a valid name.
     pub fn join_leave_group(group: &str) -> Result<Self, InvalidName> {
         Self::of_group(RoleAction::JoinLeave, group)
     }
@@ -111,7 +111,7 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// [`InvalidName::Group`] when that is no group name.
+    /// [`InvalidName::Group`] if `group` is not a valid name.
     pub fn send_to_group(group: &str) -> Result<Self, InvalidName> {
         Self::of_group(RoleAction::Send, group)
     }
@@ -138,7 +138,7 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// [`InvalidName::Group`] when that is no group name.
+    /// [`InvalidName::Group`] if `group` is not a valid name.
     pub fn get_state_of_group(group: &str) -> Result<Self, InvalidName> {
         Self::of_group(RoleAction::GetState, group)
     }
@@ -156,7 +156,7 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// [`InvalidName::Group`] when that is no group name.
+    /// [`InvalidName::Group`] if `group` is not a valid name.
     pub fn set_state_of_group(group: &str) -> Result<Self, InvalidName> {
         Self::of_group(RoleAction::SetState, group)
     }
@@ -167,7 +167,7 @@ impl Role {
         self.action
     }
 
-    /// Where the role allows it.
+    /// The groups that the role applies to.
     #[must_use]
     pub fn scope(&self) -> &RoleScope {
         &self.scope
@@ -188,7 +188,7 @@ impl Role {
 impl RoleAction {
     const ALL: [Self; 4] = [Self::JoinLeave, Self::Send, Self::GetState, Self::SetState];
 
-    /// The word in roles for all groups or one.
+    /// The word in roles for all groups, or for one.
     fn word(self) -> &'static str {
         match self {
             Self::JoinLeave => "joinLeaveGroup",

@@ -1,4 +1,4 @@
-//! The permissions of one connection: what its roles gave, and what REST calls changed since.
+//! The permissions of a connection: those that its roles grant, and the changes by REST calls.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,14 +8,14 @@ use super::pattern::RolePattern;
 use super::role::{InvalidRole, Role, RoleAction, RoleScope};
 use crate::limits;
 
-/// The permissions of one connection.
+/// The permissions of a connection.
 ///
-/// For each permission there is a default (nothing, or everything after a role for all groups),
-/// patterns from roles, and single groups that are allowed or denied. A single group counts before
-/// patterns, and patterns before the default. So the last call wins for its group: a revoke beats
-/// every role until the group is granted again.
+/// Each permission has a default (no groups, or all groups if there is a role for all of them), patterns
+/// from roles, and single groups that are allowed or denied. Single groups take precedence over
+/// patterns, and patterns over the default. So the last REST call for a group wins: after a revoke, no
+/// role allows the group until it is granted again.
 ///
-/// Nothing is allocated for a connection without roles, or with roles for all groups only.
+/// A connection without roles, or with roles for all groups only, needs no allocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PermissionSet {
     join_leave: Rules,
@@ -24,10 +24,10 @@ pub struct PermissionSet {
     set_state: Rules,
 }
 
-/// A role that gave no permission.
+/// A role that had no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IgnoredRole {
-    /// The role as it came.
+    /// The role, unchanged.
     pub role: String,
     /// Why it was ignored.
     pub reason: IgnoredReason,
@@ -37,29 +37,29 @@ pub struct IgnoredRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IgnoredReason {
-    /// It is no role of the service, or an invalid one.
+    /// It is not a valid role of the service.
     #[error(transparent)]
     Invalid(#[from] InvalidRole),
-    /// There were [`limits::ROLE_PATTERNS`] patterns for its permission before.
+    /// There already were [`limits::ROLE_PATTERNS`] patterns for its permission.
     #[error("more than {max} patterns for one permission", max = limits::ROLE_PATTERNS)]
     TooManyPatterns,
-    /// There were [`limits::LITERAL_PERMISSIONS`] groups for its permission before.
+    /// There already were [`limits::LITERAL_PERMISSIONS`] groups for its permission.
     #[error("more than {max} groups for one permission", max = limits::LITERAL_PERMISSIONS)]
     TooManyGroups,
 }
 
-/// The connection holds [`limits::LITERAL_PERMISSIONS`] single groups for the permission already:
-/// answered with 409. Nothing was changed.
+/// The connection already has [`limits::LITERAL_PERMISSIONS`] single groups for the permission. Nothing
+/// was changed. The service responds with 409.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the limit of {max} literal permissions for {0} is reached", max = limits::LITERAL_PERMISSIONS)]
 pub struct RuleLimit(pub Permission);
 
 impl PermissionSet {
-    /// The permissions that roles give, and the roles that gave none.
+    /// The permissions that roles grant, and the roles that had no effect.
     ///
-    /// Roles apply in the order of their bytes, repeated ones each time: first the role for all
-    /// groups, then single groups, then patterns. A later one drops the single groups that it
-    /// covers.
+    /// Roles are applied in the order of their bytes: first those for all groups, then those for single
+    /// groups, then patterns. Repeated roles are applied each time. A role replaces the single groups
+    /// that it covers.
     #[must_use = "the ignored roles are for the log"]
     pub fn from_roles<R: AsRef<str>>(roles: &[R]) -> (Self, Vec<IgnoredRole>) {
         let mut sorted: Vec<&str> = roles.iter().map(AsRef::as_ref).collect();
@@ -77,7 +77,7 @@ impl PermissionSet {
         (set, ignored)
     }
 
-    /// Whether the connection holds the permission for `group`.
+    /// Whether the connection has the permission for `group`.
     #[must_use]
     pub fn allows(&self, permission: Permission, group: &str) -> bool {
         self.rules(permission.into()).allow(group)
@@ -95,23 +95,23 @@ impl PermissionSet {
         self.set_state.allow(group)
     }
 
-    /// Gives the permission for one group. Giving what is held already stores nothing.
+    /// Grants the permission for one group. Granting it again stores nothing.
     ///
     /// # Errors
     ///
-    /// [`RuleLimit`] when one more group would have to be stored.
+    /// [`RuleLimit`] if one more group would have to be stored.
     pub fn grant(&mut self, permission: Permission, group: &str) -> Result<(), RuleLimit> {
         self.rules_mut(permission.into())
             .set(group, true)
             .map_err(|Full| RuleLimit(permission))
     }
 
-    /// Takes the permission for one group, also when a role gives it. Groups that the client has
-    /// joined stay joined.
+    /// Revokes the permission for one group, even if a role grants it. The connection stays in groups that
+    /// it has joined.
     ///
     /// # Errors
     ///
-    /// [`RuleLimit`] when one more group would have to be stored.
+    /// [`RuleLimit`] if one more group would have to be stored.
     pub fn revoke(&mut self, permission: Permission, group: &str) -> Result<(), RuleLimit> {
         self.rules_mut(permission.into())
             .set(group, false)
@@ -153,8 +153,8 @@ impl PermissionSet {
 }
 
 impl IgnoredReason {
-    /// Whether the service logs it. It is silent about roles that are not its own, about invalid
-    /// groups, and about groups above the limit.
+    /// Whether the service logs it. It logs neither unknown roles, nor invalid groups, nor groups above the
+    /// limit.
     #[must_use]
     pub fn is_logged(self) -> bool {
         matches!(
