@@ -179,7 +179,7 @@ async fn errors_end_the_stream() {
     let error = list.into_stream().try_next().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the list of connections is not what the service should send"
+        "the list of connections does not have the expected form"
     );
 
     let recorder = Recorder::always(200);
