@@ -19,7 +19,7 @@ pub(crate) const SUPPORTED_VERSIONS: &str = "2021-10-01, 2022-11-01, 2023-07-01,
 pub(crate) const NEWEST_VERSION: &str = "2024-12-01";
 
 operations! {
-    /// Is the service up?
+    /// Check whether the service is up.
     GetServiceStatus = "HealthApi_GetServiceStatus": HEAD "/api/health" => 200 Anyone {
     }
     /// Add the connections that match a filter to groups.
@@ -32,7 +32,7 @@ operations! {
         excluded: Vec<String> = EXCLUDED,
         reason: Option<String> = REASON,
     }
-    /// Make an access token for a client.
+    /// Create an access token for a client.
     GenerateClientToken = "WebPubSub_GenerateClientToken": POST "/api/hubs/{hub}/:generateToken" => 200 Token {
         hub: HubName = HUB,
         user_id: Option<String> = USER_ID_IN_QUERY,
@@ -58,7 +58,7 @@ operations! {
         connection_id: ConnectionId = CONNECTION_ID,
         reason: Option<String> = REASON,
     }
-    /// Does a connection exist?
+    /// Check whether a connection exists.
     ConnectionExists = "WebPubSub_ConnectionExists": HEAD "/api/hubs/{hub}/connections/{connectionId}" => 200 Token {
         hub: HubName = HUB,
         connection_id: ConnectionId = CONNECTION_ID,
@@ -74,7 +74,7 @@ operations! {
         hub: HubName = HUB,
         connection_id: ConnectionId = CONNECTION_ID,
     }
-    /// Does a group exist?
+    /// Check whether a group exists.
     GroupExists = "WebPubSub_GroupExists": HEAD "/api/hubs/{hub}/groups/{group}" => 200 Token {
         hub: HubName = HUB,
         group: GroupName = GROUP,
@@ -121,7 +121,7 @@ operations! {
         connection_id: ConnectionId = CONNECTION_ID,
         target_name: GroupName = TARGET_NAME,
     }
-    /// Revoke a permission of a connection.
+    /// Revoke a permission from a connection.
     RevokePermission = "WebPubSub_RevokePermission": DELETE "/api/hubs/{hub}/permissions/{permission}/connections/{connectionId}" => 204 Token {
         hub: HubName = HUB,
         permission: Permission = PERMISSION,
@@ -173,13 +173,13 @@ operations! {
     }
 }
 
-/// The version of this API. Required of clients, optional to servers.
+/// The version of this API. Clients must send it; servers accept requests without it.
 pub(super) const API_VERSION: Parameter<()> = Parameter {
     rules: Rules::refusing("api-version", Repeated::Refuse, "api-version", "The specified API version is not supported."),
     read: |input, rules| input.one_of(rules, API_VERSIONS),
 };
 
-/// The kind of client endpoint that the token is for. Compared without regard to case.
+/// The kind of client that the token is for. Compared without regard to case.
 pub(super) const CLIENT_TYPE: Parameter<ClientType> = Parameter {
     rules: Rules::refusing("clientType", Repeated::First, "clientType", "Invalid clientType."),
     read: |input, rules| Ok(input.optional(rules)?.unwrap_or(ClientType::Default)),
@@ -191,19 +191,19 @@ pub(super) const CONNECTION_ID: Parameter<ConnectionId> = Parameter {
     read: |input, rules| input.captured(rules),
 };
 
-/// Where to go on, from an earlier page of the same group. Opaque.
+/// An opaque token from an earlier page of the same group. The listing continues after that page.
 pub(super) const CONTINUATION_TOKEN: Parameter<Option<String>> = Parameter {
     rules: Rules::refusing("continuationToken", Repeated::Refuse, "continuationToken", "Invalid continuationToken."),
     read: |input, rules| input.sized_text(rules, 1..=2048),
 };
 
-/// Connections that stay open; one parameter for each. Unknown ids do no harm.
+/// Connections to leave open; one parameter for each. Unknown ids are ignored.
 pub(super) const EXCLUDED: Parameter<Vec<String>> = Parameter {
     rules: Rules::any("excluded"),
     read: |input, rules| input.texts(rules),
 };
 
-/// OData expression that chooses among the receivers. Empty chooses all; blanks are an error.
+/// An OData expression that selects the receivers. Empty selects all; blank is an error.
 pub(super) const FILTER: Parameter<Option<String>> = Parameter {
     rules: Rules::any("filter"),
     read: |input, rules| input.text(rules),
@@ -215,7 +215,7 @@ pub(super) const GROUP: Parameter<GroupName> = Parameter {
     read: |input, rules| input.captured(rules),
 };
 
-/// Groups that the client is in from the start; one parameter for each.
+/// Groups that the connection joins when it opens; one parameter for each.
 pub(super) const GROUPS: Parameter<Vec<GroupName>> = Parameter {
     rules: Rules::refusing("group", Repeated::First, "group", "Invalid group name. Valid group name should be in between 1 and 1024 characters long."),
     read: |input, rules| input.list(rules),
@@ -227,37 +227,37 @@ pub(super) const HUB: Parameter<HubName> = Parameter {
     read: |input, rules| input.captured(rules),
 };
 
-/// Most members on one page.
+/// The maximum number of connections on one page.
 pub(super) const MAX_PAGE_SIZE: Parameter<u32> = Parameter {
     rules: Rules::refusing("maxpagesize", Repeated::Refuse, "maxpagesize", "Invalid maxpagesize."),
     read: |input, rules| Ok(input.number(rules, 1..=200)?.unwrap_or(200)),
 };
 
-/// Seconds after which an undelivered message is dropped; 0 is never.
+/// Time to live of the message in seconds; 0 means that it does not expire.
 pub(super) const MESSAGE_TTL_SECONDS: Parameter<u32> = Parameter {
     rules: Rules::refusing("messageTtlSeconds", Repeated::First, "Request", "Invalid messageTtlSeconds."),
     read: |input, rules| Ok(input.number(rules, 0..=300)?.unwrap_or(0)),
 };
 
-/// Minutes for which the token can be used to connect.
+/// How long the token can be used to connect, in minutes.
 pub(super) const MINUTES_TO_EXPIRE: Parameter<u32> = Parameter {
     rules: Rules::refusing("minutesToExpire", Repeated::First, "minutesToExpire", "Invalid minutesToExpire."),
     read: |input, rules| Ok(input.number(rules, 1..=2147483647)?.unwrap_or(60)),
 };
 
-/// What the connection may do. Compared without regard to case.
+/// The permission. Compared without regard to case.
 pub(super) const PERMISSION: Parameter<Permission> = Parameter {
     rules: Rules::refusing("permission", Repeated::First, "Request", "Invalid permission."),
     read: |input, rules| input.captured(rules),
 };
 
-/// Why, in words for the client. Part of its `disconnected` frame.
+/// The reason, as free text. Clients receive it in their `disconnected` frame.
 pub(super) const REASON: Parameter<Option<String>> = Parameter {
     rules: Rules::any("reason"),
     read: |input, rules| input.text(rules),
 };
 
-/// What the client may do; one parameter for each.
+/// Roles of the client; one parameter for each.
 pub(super) const ROLES: Parameter<Vec<String>> = Parameter {
     rules: Rules::any("role"),
     read: |input, rules| input.texts(rules),
@@ -269,7 +269,7 @@ pub(super) const TARGET_NAME: Parameter<GroupName> = Parameter {
     read: |input, rules| input.required(rules),
 };
 
-/// Most members on all pages together; all when left out.
+/// The maximum number of connections on all pages together. All connections if absent.
 pub(super) const TOP: Parameter<Option<u32>> = Parameter {
     rules: Rules::refusing("top", Repeated::Refuse, "top", "Invalid top."),
     read: |input, rules| input.number(rules, 1..=2147483647),
@@ -281,7 +281,7 @@ pub(super) const USER_ID: Parameter<UserId> = Parameter {
     read: |input, rules| input.captured(rules),
 };
 
-/// Who the client is; empty is nobody.
+/// The id of the user; empty for an anonymous client.
 pub(super) const USER_ID_IN_QUERY: Parameter<Option<String>> = Parameter {
     rules: Rules::any("userId"),
     read: |input, rules| input.text(rules),

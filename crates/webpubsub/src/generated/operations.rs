@@ -8,7 +8,7 @@ use crate::operation::{Operation, Target};
 /// The version of the REST API that these operations are of.
 pub(crate) const API_VERSION: &str = "2024-12-01";
 
-/// Is the service up?
+/// Check whether the service is up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GetServiceStatus {}
 impl Operation for GetServiceStatus {
@@ -47,9 +47,9 @@ impl Operation for AddConnectionsToGroups<'_> {
 pub(crate) struct CloseAllConnections<'a> {
     /// The hub.
     pub(crate) hub: &'a str,
-    /// Connections that stay open; one parameter for each. Unknown ids do no harm.
+    /// Connections to leave open; one parameter for each. Unknown ids are ignored.
     pub(crate) excluded: &'a [String],
-    /// Why, in words for the client. Part of its `disconnected` frame.
+    /// The reason, as free text. Clients receive it in their `disconnected` frame.
     pub(crate) reason: Option<&'a str>,
 }
 
@@ -68,20 +68,20 @@ impl Operation for CloseAllConnections<'_> {
     }
 }
 
-/// Make an access token for a client.
+/// Create an access token for a client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GenerateClientToken<'a> {
     /// The hub.
     pub(crate) hub: &'a str,
-    /// Who the client is; empty is nobody.
+    /// The id of the user; empty for an anonymous client.
     pub(crate) user_id: Option<&'a str>,
-    /// What the client may do; one parameter for each.
+    /// Roles of the client; one parameter for each.
     pub(crate) roles: &'a [String],
-    /// Minutes for which the token can be used to connect.
+    /// How long the token can be used to connect, in minutes.
     pub(crate) minutes_to_expire: Option<u32>,
-    /// Groups that the client is in from the start; one parameter for each.
+    /// Groups that the connection joins when it opens; one parameter for each.
     pub(crate) groups: &'a [String],
-    /// The kind of client endpoint that the token is for. Compared without regard to case.
+    /// The kind of client that the token is for. Compared without regard to case.
     pub(crate) client_type: Option<&'a str>,
 }
 
@@ -128,11 +128,11 @@ impl Operation for RemoveConnectionsFromGroups<'_> {
 pub(crate) struct SendToAll<'a> {
     /// The hub.
     pub(crate) hub: &'a str,
-    /// Connections that do not get the message; one parameter for each. Unknown ids do no harm.
+    /// Connections that do not receive the message; one parameter for each. Unknown ids are ignored.
     pub(crate) excluded: &'a [String],
-    /// OData expression that chooses among the receivers. Empty chooses all; blanks are an error.
+    /// An OData expression that selects the receivers. Empty selects all; blank is an error.
     pub(crate) filter: Option<&'a str>,
-    /// Seconds after which an undelivered message is dropped; 0 is never.
+    /// Time to live of the message in seconds; 0 means that it does not expire.
     pub(crate) message_ttl_seconds: Option<u32>,
 }
 
@@ -159,7 +159,7 @@ pub(crate) struct CloseConnection<'a> {
     pub(crate) hub: &'a str,
     /// The connection.
     pub(crate) connection_id: &'a str,
-    /// Why, in words for the client. Part of its `disconnected` frame.
+    /// The reason, as free text. Clients receive it in their `disconnected` frame.
     pub(crate) reason: Option<&'a str>,
 }
 
@@ -178,7 +178,7 @@ impl Operation for CloseConnection<'_> {
     }
 }
 
-/// Does a connection exist?
+/// Check whether a connection exists.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionExists<'a> {
     /// The hub.
@@ -208,7 +208,7 @@ pub(crate) struct SendToConnection<'a> {
     pub(crate) hub: &'a str,
     /// The connection.
     pub(crate) connection_id: &'a str,
-    /// Seconds after which an undelivered message is dropped; 0 is never.
+    /// Time to live of the message in seconds; 0 means that it does not expire.
     pub(crate) message_ttl_seconds: Option<u32>,
 }
 
@@ -252,7 +252,7 @@ impl Operation for RemoveConnectionFromAllGroups<'_> {
     }
 }
 
-/// Does a group exist?
+/// Check whether a group exists.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GroupExists<'a> {
     /// The hub.
@@ -282,9 +282,9 @@ pub(crate) struct CloseGroupConnections<'a> {
     pub(crate) hub: &'a str,
     /// The group.
     pub(crate) group: &'a str,
-    /// Connections that stay open; one parameter for each. Unknown ids do no harm.
+    /// Connections to leave open; one parameter for each. Unknown ids are ignored.
     pub(crate) excluded: &'a [String],
-    /// Why, in words for the client. Part of its `disconnected` frame.
+    /// The reason, as free text. Clients receive it in their `disconnected` frame.
     pub(crate) reason: Option<&'a str>,
 }
 
@@ -312,11 +312,11 @@ pub(crate) struct SendToGroup<'a> {
     pub(crate) hub: &'a str,
     /// The group.
     pub(crate) group: &'a str,
-    /// Connections that do not get the message; one parameter for each. Unknown ids do no harm.
+    /// Connections that do not receive the message; one parameter for each. Unknown ids are ignored.
     pub(crate) excluded: &'a [String],
-    /// OData expression that chooses among the receivers. Empty chooses all; blanks are an error.
+    /// An OData expression that selects the receivers. Empty selects all; blank is an error.
     pub(crate) filter: Option<&'a str>,
-    /// Seconds after which an undelivered message is dropped; 0 is never.
+    /// Time to live of the message in seconds; 0 means that it does not expire.
     pub(crate) message_ttl_seconds: Option<u32>,
 }
 
@@ -345,11 +345,11 @@ pub(crate) struct ListConnectionsInGroup<'a> {
     pub(crate) hub: &'a str,
     /// The group.
     pub(crate) group: &'a str,
-    /// Most members on one page.
+    /// The maximum number of connections on one page.
     pub(crate) max_page_size: Option<u32>,
-    /// Most members on all pages together; all when left out.
+    /// The maximum number of connections on all pages together. All connections if absent.
     pub(crate) top: Option<u32>,
-    /// Where to go on, from an earlier page of the same group. Opaque.
+    /// An opaque token from an earlier page of the same group. The listing continues after that page.
     pub(crate) continuation_token: Option<&'a str>,
 }
 
@@ -430,7 +430,7 @@ impl Operation for RemoveConnectionFromGroup<'_> {
 pub(crate) struct GrantPermission<'a> {
     /// The hub.
     pub(crate) hub: &'a str,
-    /// What the connection may do. Compared without regard to case.
+    /// The permission. Compared without regard to case.
     pub(crate) permission: &'a str,
     /// The connection.
     pub(crate) connection_id: &'a str,
@@ -455,12 +455,12 @@ impl Operation for GrantPermission<'_> {
     }
 }
 
-/// Revoke a permission of a connection.
+/// Revoke a permission from a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RevokePermission<'a> {
     /// The hub.
     pub(crate) hub: &'a str,
-    /// What the connection may do. Compared without regard to case.
+    /// The permission. Compared without regard to case.
     pub(crate) permission: &'a str,
     /// The connection.
     pub(crate) connection_id: &'a str,
@@ -490,7 +490,7 @@ impl Operation for RevokePermission<'_> {
 pub(crate) struct CheckPermission<'a> {
     /// The hub.
     pub(crate) hub: &'a str,
-    /// What the connection may do. Compared without regard to case.
+    /// The permission. Compared without regard to case.
     pub(crate) permission: &'a str,
     /// The connection.
     pub(crate) connection_id: &'a str,
@@ -545,9 +545,9 @@ pub(crate) struct CloseUserConnections<'a> {
     pub(crate) hub: &'a str,
     /// The user.
     pub(crate) user_id: &'a str,
-    /// Connections that stay open; one parameter for each. Unknown ids do no harm.
+    /// Connections to leave open; one parameter for each. Unknown ids are ignored.
     pub(crate) excluded: &'a [String],
-    /// Why, in words for the client. Part of its `disconnected` frame.
+    /// The reason, as free text. Clients receive it in their `disconnected` frame.
     pub(crate) reason: Option<&'a str>,
 }
 
@@ -575,9 +575,9 @@ pub(crate) struct SendToUser<'a> {
     pub(crate) hub: &'a str,
     /// The user.
     pub(crate) user_id: &'a str,
-    /// OData expression that chooses among the receivers. Empty chooses all; blanks are an error.
+    /// An OData expression that selects the receivers. Empty selects all; blank is an error.
     pub(crate) filter: Option<&'a str>,
-    /// Seconds after which an undelivered message is dropped; 0 is never.
+    /// Time to live of the message in seconds; 0 means that it does not expire.
     pub(crate) message_ttl_seconds: Option<u32>,
 }
 
