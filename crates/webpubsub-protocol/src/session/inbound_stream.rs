@@ -111,6 +111,9 @@ pub(super) struct InboundStreams {
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     last_id: u64,
     last_key: u64,
+    /// When to see whether a stream is silent, in order. A fragment moves its stream's time-out but not this, so it may be
+    /// too early; then the stream is looked at again.
+    checks: BTreeMap<(Instant, StreamKey), (SubscriptionId, Name)>,
 }
 
 #[derive(Debug)]
@@ -128,6 +131,8 @@ struct Active {
     next: u64,
     /// `None` = never.
     idle_at: Option<Instant>,
+    /// When it is looked at.
+    check_at: Option<Instant>,
 }
 
 impl InboundStreams {
@@ -145,6 +150,8 @@ impl InboundStreams {
 
     pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
         self.subscriptions.remove(&id);
+        self.checks
+            .retain(|_, (subscription, _)| *subscription != id);
     }
 
     /// A message; nothing happens unless it is a fragment.
@@ -194,6 +201,7 @@ impl InboundStreams {
                     key: stream,
                     next: number,
                     idle_at: None,
+                    check_at: None,
                 };
                 subscription.active.insert(name.clone(), active);
                 events.push_back(Event::StreamOpened {
@@ -208,6 +216,11 @@ impl InboundStreams {
             };
             active.idle_at = now.checked_add(subscription.options.idle_timeout);
             let stream = active.key;
+            if active.check_at.is_none() {
+                active.check_at = active.idle_at;
+                let check = active.idle_at.map(|at| ((at, stream), (*id, name.clone())));
+                self.checks.extend(check);
+            }
             let missing = number.saturating_sub(active.next);
             // The last frame of a stream takes a number, and usually has an empty payload.
             let is_payload = !info.end_of_stream || !message.payload.as_bytes().is_empty();
@@ -222,7 +235,13 @@ impl InboundStreams {
                 events.push_back(Event::StreamFragment { stream, fragment });
             }
             if info.end_of_stream {
-                subscription.active.remove(&name);
+                if let Some(at) = subscription
+                    .active
+                    .remove(&name)
+                    .and_then(|active| active.check_at)
+                {
+                    self.checks.remove(&(at, stream));
+                }
                 let end = match &info.error {
                     Some(error) => StreamEnd::Failed(error.clone()),
                     None if missing > 0 && !is_payload => StreamEnd::Incomplete { missing },
@@ -234,22 +253,35 @@ impl InboundStreams {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let active = self.subscriptions.values().flat_map(|s| s.active.values());
-        active.filter_map(|active| active.idle_at).min()
+        self.checks.first_key_value().map(|((at, _), _)| *at)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<Event>) {
-        for subscription in self.subscriptions.values_mut() {
-            subscription.active.retain(|_, active| {
-                let is_alive = active.idle_at.is_none_or(|at| now < at);
-                if !is_alive {
+        while let Some(check) = self
+            .checks
+            .first_entry()
+            .filter(|check| check.key().0 <= now)
+        {
+            let ((_, stream), (id, name)) = check.remove_entry();
+            let Some(subscription) = self.subscriptions.get_mut(&id) else {
+                continue;
+            };
+            let Some(active) = subscription.active.get_mut(&name) else {
+                continue;
+            };
+            active.check_at = active.idle_at;
+            match active.idle_at {
+                Some(at) if at > now => {
+                    self.checks.insert((at, stream), (id, name));
+                }
+                _ => {
+                    subscription.active.remove(&name);
                     events.push_back(Event::StreamEnded {
-                        stream: active.key,
+                        stream,
                         end: StreamEnd::IdleTimeout,
                     });
                 }
-                is_alive
-            });
+            }
         }
     }
 
@@ -264,6 +296,7 @@ impl InboundStreams {
             }
             subscription.ignored.clear();
         }
+        self.checks.clear();
     }
 }
 

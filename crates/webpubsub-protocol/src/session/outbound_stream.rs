@@ -2,7 +2,7 @@
 
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ const PAUSE_MOST: Duration = Duration::from_secs(5);
 pub(super) struct OutboundStreams {
     streams: BTreeMap<RequestId, Outbound>,
     by_id: BTreeMap<ByteString, RequestId>,
+    /// When each stream that waits goes on, or is overdue.
+    deadlines: BTreeSet<(Instant, RequestId)>,
     /// Who wrote last, so that streams take turns.
     last: Option<RequestId>,
     /// Streams that the service has not heard of.
@@ -108,6 +110,7 @@ impl OutboundStreams {
             rewound_to: None,
             refusals: 0,
             paused_until: None,
+            deadline: None,
         };
         self.streams.insert(request, stream);
         self.unwritten += 1;
@@ -222,9 +225,24 @@ impl OutboundStreams {
         stream.end.is_none()
     }
 
-    fn remove(&mut self, stream: RequestId) -> Option<Outbound> {
-        let stream = self.streams.remove(&stream)?;
+    /// Follows a change of when this stream goes on, or is overdue.
+    fn schedule(&mut self, request: RequestId) {
+        let Some(stream) = self.streams.get_mut(&request) else {
+            return;
+        };
+        let deadline = stream.paused_until.or(stream.answered_until());
+        if let Some(before) = std::mem::replace(&mut stream.deadline, deadline) {
+            self.deadlines.remove(&(before, request));
+        }
+        self.deadlines.extend(deadline.map(|at| (at, request)));
+    }
+
+    fn remove(&mut self, request: RequestId) -> Option<Outbound> {
+        let stream = self.streams.remove(&request)?;
         self.by_id.remove(&stream.id);
+        if let Some(at) = stream.deadline {
+            self.deadlines.remove(&(at, request));
+        }
         self.unwritten -= usize::from(matches!(stream.start, Start::Waiting(_)));
         self.freed += 1;
         Some(stream)
@@ -256,7 +274,11 @@ impl OutboundStreams {
                     self.unwritten -= usize::from(is_start);
                     let is_less = is_start || stream.keep_alives.len() < keep_alives;
                     self.freed += u64::from(is_less);
-                    self.last = Some(*request);
+                    let request = *request;
+                    self.last = Some(request);
+                    if is_start {
+                        self.schedule(request);
+                    }
                     return Some(frame);
                 }
             }
@@ -266,8 +288,7 @@ impl OutboundStreams {
 
     /// When a paused stream goes on, or the answer to a start is overdue.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = |stream: &Outbound| stream.paused_until.or(stream.answered_until());
-        self.streams.values().filter_map(deadlines).min()
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
     /// Ends the pauses that are over, and fails the streams whose start was not answered in time.
@@ -277,15 +298,15 @@ impl OutboundStreams {
         now: Instant,
         events: &mut VecDeque<Event>,
     ) -> Vec<ByteString> {
-        for stream in self.streams.values_mut() {
-            stream.paused_until.take_if(|until| *until <= now);
-        }
-        let is_overdue = |stream: &Outbound| stream.answered_until().is_some_and(|at| at <= now);
-        let overdue = self.streams.iter().filter(|(_, stream)| is_overdue(stream));
-        let overdue: Vec<_> = overdue.map(|(request, _)| *request).collect();
         let mut ids = Vec::new();
-        for request in overdue {
-            if let Some(stream) = self.remove(request) {
+        while let Some(&(at, request)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
+            let Some(stream) = self.streams.get_mut(&request) else {
+                self.deadlines.remove(&(at, request));
+                continue;
+            };
+            if stream.paused_until.take().is_some() {
+                self.schedule(request);
+            } else if let Some(stream) = self.remove(request) {
                 ids.push(stream.id.clone());
                 stream.fail(request, &Failure::TimedOut, events);
             }
@@ -313,6 +334,7 @@ impl OutboundStreams {
                 let outcome = Outcome::Accepted { ack_id: None };
                 events.push_back(Event::Settled { request, outcome });
             }
+            self.schedule(request);
             return Ok(true);
         }
         if let Err(violation) = stream.trim(expected) {
@@ -358,6 +380,7 @@ impl OutboundStreams {
             let factor = 1_u32.checked_shl(stream.refusals).unwrap_or(u32::MAX);
             stream.refusals = stream.refusals.saturating_add(1);
             stream.paused_until = now.checked_add(PAUSE.saturating_mul(factor).min(PAUSE_MOST));
+            self.schedule(request);
         }
         self.freed += 1;
         Ok(true)
@@ -433,8 +456,11 @@ impl OutboundStreams {
         self.fail_where(cause, events, |stream| {
             matches!(stream.start, Start::Written { .. })
         });
-        for stream in self.streams.values_mut() {
-            stream.paused_until = None;
+        for (_, request) in std::mem::take(&mut self.deadlines) {
+            if let Some(stream) = self.streams.get_mut(&request) {
+                stream.paused_until = None;
+                stream.deadline = None;
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Outbound {
     pub(super) refusals: u32,
     /// Nothing is written before this time.
     pub(super) paused_until: Option<Instant>,
+    /// Where it stands among the deadlines of all streams.
+    pub(super) deadline: Option<Instant>,
 }
 
 #[derive(Debug)]

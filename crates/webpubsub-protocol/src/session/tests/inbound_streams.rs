@@ -268,3 +268,45 @@ fn streams_with_overlong_ids_are_not_kept() {
         [Event::Ignored(Ignored::StreamIdTooLong), Event::Message(_)]
     ));
 }
+
+#[test]
+fn a_fragment_moves_the_time_out_of_its_stream_and_of_no_other() {
+    let options = StreamOptions::default().idle_timeout(10 * SECOND);
+    let mut w = subscribed(options);
+    part(&mut w, "g", "kept", 1, "a");
+    part(&mut w, "g", "silent", 1, "a");
+    w.advance(6 * SECOND);
+    part(&mut w, "g", "kept", 2, "b");
+    w.events();
+    w.advance(4 * SECOND);
+    assert_eq!(seen(&mut w), ["IdleTimeout"]);
+    part(&mut w, "g", "kept", 3, "c");
+    assert_eq!(seen(&mut w), ["3 missing 0"]);
+    w.advance(10 * SECOND);
+    assert_eq!(seen(&mut w), ["IdleTimeout"]);
+    let ping = SessionConfig::default().keep_alive_interval;
+    assert!(w.session.poll_timeout() <= Some(w.now.mono + ping));
+}
+
+/// The ratio is some thousand when all streams are looked at.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time that calls take is what this is about"
+)]
+fn the_next_deadline_is_found_as_fast_among_many_streams() {
+    let asking = |streams: usize| {
+        let mut w = subscribed(StreamOptions::default());
+        for n in 0..streams {
+            part(&mut w, "g", &format!("s{n}"), 1, "a");
+        }
+        w.events();
+        let begin = Instant::now();
+        for _ in 0..20_000 {
+            std::hint::black_box(w.session.poll_timeout());
+        }
+        begin.elapsed()
+    };
+    let (one, many) = (asking(1), asking(10_000));
+    assert!(many < 200 * one, "{many:?} in place of {one:?}");
+}
