@@ -198,7 +198,7 @@ impl WebPubSubClientBuilder {
     /// The largest message to send, in bytes as it travels, frame included. A larger one is refused with
     /// [`SendError::TooLarge`](crate::SendError::TooLarge). Default: 1 MiB, the most that the service accepts.
     pub const fn max_send_message_bytes(mut self, bytes: usize) -> Self {
-        self.config.max_message_bytes = bytes;
+        self.config.max_send_message_bytes = bytes;
         self
     }
 

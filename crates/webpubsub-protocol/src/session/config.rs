@@ -61,7 +61,7 @@ pub struct SessionConfig {
     /// last request that finds room may exceed it.
     pub outbox_bytes: usize,
     /// Largest frame to send, in bytes. Default: 1 MiB, what the service accepts.
-    pub max_message_bytes: usize,
+    pub max_send_message_bytes: usize,
     /// How often a request that the service refused for a passing reason is tried again. Default: 3.
     pub request_retries: u32,
     /// Delays between these tries. Default: exponential, 1 s up to 30 s.
@@ -112,7 +112,7 @@ setters! {
     max_in_flight: usize,
     outbox_frames: usize,
     outbox_bytes: usize,
-    max_message_bytes: usize,
+    max_send_message_bytes: usize,
     request_retries: u32,
     request_backoff: Backoff,
     sequence_ack_delay: Duration,
@@ -145,7 +145,7 @@ impl Default for SessionConfig {
             max_in_flight: limits::REMEMBERED_ACK_IDS,
             outbox_frames: 1000,
             outbox_bytes: 16 * 1024 * 1024,
-            max_message_bytes: limits::MESSAGE_BYTES,
+            max_send_message_bytes: limits::MESSAGE_BYTES,
             request_retries: 3,
             request_backoff: exponential(1000, 30_000),
             sequence_ack_delay: Duration::from_secs(1),

@@ -297,7 +297,7 @@ impl Session {
     /// The socket is gone. The connection may live on.
     fn lost(&mut self, now: Now, cause: Loss) {
         self.clear_socket();
-        self.judge_socket(now);
+        self.count_short_lived(now);
         let is_recoverable = self.protocol.is_reliable() && !cause.is_final();
         let link = self.link.as_mut().filter(|_| is_recoverable);
         let Some(link) = link.filter(|link| link.reconnection_token.is_some()) else {
@@ -321,8 +321,8 @@ impl Session {
         self.retry_recovery(now);
     }
 
-    /// Takes into account how long the lost socket lasted.
-    fn judge_socket(&mut self, now: Now) {
+    /// Counts the lost socket when it was short-lived, or ends the count when it was not.
+    fn count_short_lived(&mut self, now: Now) {
         let lasted = self
             .connected_at
             .take()
@@ -337,7 +337,7 @@ impl Session {
     /// The service broke the protocol so that the connection cannot go on.
     pub(super) fn give_up_connection(&mut self, now: Now, cause: Loss) {
         self.hang_up(Some(PROTOCOL_ERROR));
-        self.judge_socket(now);
+        self.count_short_lived(now);
         self.replace(now, cause);
     }
 

@@ -248,7 +248,7 @@ impl Session {
     /// The frame on the wire, when the service would not close the connection on it.
     fn encode(&self, frame: &ClientFrame) -> Result<WireFrame, SubmitError> {
         let encoded = self.protocol.encode(frame);
-        let (bytes, limit) = (encoded.len(), self.config.max_message_bytes);
+        let (bytes, limit) = (encoded.len(), self.config.max_send_message_bytes);
         if bytes > limit {
             return Err(SubmitError::TooLarge { bytes, limit });
         }
