@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use webpubsub_client::{ClientState, Event, Overflow, SendError};
 
-use crate::fake::{Socket, connected, connected_frame, settle};
+use crate::fake::{Socket, connected, connected_frame, pass, settle};
 
 /// Messages of a kilobyte, numbered from 1.
 fn flood(socket: &Socket, numbers: std::ops::RangeInclusive<u32>) {
@@ -105,7 +105,7 @@ async fn a_paused_connection_is_not_given_up_as_silent() {
     drop(events);
     let mut slow = client.events_with(2_000, Overflow::Pause);
     flood(&socket, 1..=50);
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    pass(Duration::from_secs(600)).await;
     for n in 1..=50 {
         assert_eq!(number(&slow.next().await.expect("an event")), n);
     }
@@ -124,7 +124,7 @@ async fn a_slow_consumer_does_not_cost_a_recovery() {
     again.say(&connected_frame("c1", "t2"));
     client.wait_for(ClientState::Connected).await;
     again.say(r#"{"type":"pong"}"#);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert!(service.try_dialled().is_none(), "the connection stands");
     assert!(matches!(full.next().await, Some(Event::Recovering { .. })));
     let recovered = full.next().await;

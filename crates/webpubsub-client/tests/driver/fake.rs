@@ -248,7 +248,12 @@ impl Socket {
 /// Lets all tasks run until they wait. The clock of the test is paused, so it costs no time; it moves by a
 /// millisecond.
 pub(crate) async fn settle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(1)).await;
+}
+
+/// Lets so much time pass on the paused clock of a test, with everything that happens meanwhile.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 /// The client's end of a socket.

@@ -101,28 +101,28 @@ impl User {
     async fn run(mut self) {
         while !self.is_over.load(Ordering::SeqCst) {
             let choice = self.rng.random_range(0..10);
-            let patience = Duration::from_micros(self.rng.random_range(0..3_000));
+            let limit = Duration::from_micros(self.rng.random_range(0..3_000));
             // What fails has been stopped or lost; what hangs is what this is about.
             match choice {
                 0 => soon("a stop", self.client.stop()).await,
                 1 => drop(soon("a start", self.client.start()).await),
-                2 => drop(tokio::time::timeout(patience, self.client.stop()).await),
-                3 => drop(tokio::time::timeout(patience, self.client.start()).await),
+                2 => drop(tokio::time::timeout(limit, self.client.stop()).await),
+                3 => drop(tokio::time::timeout(limit, self.client.start()).await),
                 4 => {
                     let send = self.client.send_to_group("storm", "x");
                     drop(soon("a request", send).await);
                 }
                 5 => {
                     let send = self.client.send_to_group("storm", "x");
-                    drop(tokio::time::timeout(patience, send).await);
+                    drop(tokio::time::timeout(limit, send).await);
                 }
                 6 => {
                     let send = self.client.send_to_group("storm", "x");
                     drop(soon("a message without answer", send.fire_and_forget()).await);
                 }
-                7 => self.publish(patience).await,
-                8 => self.subscribe(patience).await,
-                _ => self.listen(patience).await,
+                7 => self.publish(limit).await,
+                8 => self.subscribe(limit).await,
+                _ => self.listen(limit).await,
             }
             self.done.fetch_add(1, Ordering::SeqCst);
             // Somebody has to start it again.
@@ -132,12 +132,12 @@ impl User {
         }
     }
 
-    async fn publish(&mut self, patience: Duration) {
+    async fn publish(&mut self, limit: Duration) {
         let open = soon("a stream", self.client.open_group_stream("storm")).await;
         let Ok(mut writer) = open else { return };
         for n in 0..3 {
             if n == 1 {
-                drop(tokio::time::timeout(patience, writer.write("x")).await);
+                drop(tokio::time::timeout(limit, writer.write("x")).await);
             } else {
                 drop(soon("a fragment", writer.write("x")).await);
             }
@@ -147,20 +147,20 @@ impl User {
         }
     }
 
-    async fn subscribe(&mut self, patience: Duration) {
+    async fn subscribe(&mut self, limit: Duration) {
         let mut streams = self.client.group_streams().subscribe();
-        let Ok(Some(mut stream)) = tokio::time::timeout(patience * 10, streams.next()).await else {
+        let Ok(Some(mut stream)) = tokio::time::timeout(limit * 10, streams.next()).await else {
             return;
         };
         let reader = tokio::spawn(async move { while stream.next().await.is_some() {} });
-        tokio::time::sleep(patience).await;
+        tokio::time::sleep(limit).await;
         drop(streams);
         soon("the reader of a dropped subscription", reader)
             .await
             .unwrap();
     }
 
-    async fn listen(&mut self, patience: Duration) {
+    async fn listen(&mut self, limit: Duration) {
         let overflow = match self.rng.random_range(0..3) {
             0 => Overflow::Pause,
             1 => Overflow::DropOldest,
@@ -168,8 +168,8 @@ impl User {
         };
         let mut events = self.client.events_with(500, overflow);
         let listening = async { while events.next().await.is_some() {} };
-        drop(tokio::time::timeout(patience, listening).await);
+        drop(tokio::time::timeout(limit, listening).await);
         // Now it blocks the others for a while, perhaps.
-        tokio::time::sleep(patience).await;
+        tokio::time::sleep(limit).await;
     }
 }
