@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: the simulation, with more seeds than a test run has, or with planted bugs.
+//! `cargo xtask soak`: the simulation, with more seeds than a test run has, or with planted bugs; and the stress
+//! tests of the real-time client, for longer.
 
 use anyhow::{Result, bail};
 
@@ -36,13 +37,16 @@ pub(crate) struct Args {
     /// With `--planted`: only the few whose turn it is today.
     #[arg(long, requires = "planted")]
     today: bool,
+    /// Afterwards, run each stress test of the real-time client for so many seconds, on real threads and sockets.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", conflicts_with = "planted")]
+    stress: Option<u64>,
 }
 
 /// Builds the simulation and runs it.
 ///
 /// # Errors
 ///
-/// Fails when a seed failed, or when a planted bug was not found.
+/// Fails when a seed or a stress test failed, or when a planted bug was not found.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.planted {
         Some(Some(name)) => return planted::run(&planted::Choice::Named(name)),
@@ -73,5 +77,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !finished.status.success() {
         bail!("the simulation failed: {}", finished.status);
     }
-    Ok(())
+    args.stress.map_or(Ok(()), stress)
+}
+
+fn stress(seconds: u64) -> Result<()> {
+    let mut command = Tools::default().cargo();
+    command.args(["test", "--package", "webpubsub-client", "--test", "stress"]);
+    command.env("WEBPUBSUB_STRESS_SECONDS", seconds.to_string());
+    process::run_ok(&mut command)
 }
