@@ -1,5 +1,7 @@
-//! The WebSocket connector on its own: TLS, proxies, and what it makes of answers that are no WebSocket.
+//! The WebSocket connector on its own: TLS, proxies, and what it makes of answers that are no WebSocket. With whichever
+//! feature encrypts: CONTRIBUTING.md has the commands for all of them.
 
+#![cfg(any(feature = "rustls", feature = "native-tls"))]
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use std::env;
@@ -9,15 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{RootCertStore, ServerConfig};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use webpubsub_client::connector::{Connector as _, Dial, WebSocketTransport};
+use webpubsub_client::connector::{
+    Connector as _, Dial, WebSocketConnectorBuilder, WebSocketTransport,
+};
 use webpubsub_client::{DialFailure, Subprotocol, WebPubSubClient, WebSocketConnector};
 use webpubsub_emulator::Emulator;
 use webpubsub_protocol::access::{ClientTokenOptions, ConnectionString, sign_client_token};
@@ -257,8 +261,8 @@ async fn a_message_that_is_too_large_ends_the_socket() {
     assert!(closure.error.expect("the reason").contains("too long"));
 }
 
-/// The emulator behind TLS on `localhost`, a URL to it, and the certificate to trust.
-async fn encrypted(emulator: &Emulator, listener: TcpListener) -> (String, RootCertStore) {
+/// What a server on `localhost` needs, and the certificate that its clients must trust.
+fn certified() -> (TlsAcceptor, CertificateDer<'static>) {
     let certified =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let certificate = certified.cert.der().clone();
@@ -270,7 +274,33 @@ async fn encrypted(emulator: &Emulator, listener: TcpListener) -> (String, RootC
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .expect("a configuration");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (TlsAcceptor::from(Arc::new(config)), certificate)
+}
+
+/// A connector that trusts this certificate.
+#[cfg(feature = "rustls")]
+fn trusting(certificate: CertificateDer<'static>) -> WebSocketConnectorBuilder {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    WebSocketConnector::builder().root_certificates(roots)
+}
+
+/// A connector that trusts this certificate.
+#[cfg(not(feature = "rustls"))]
+fn trusting(certificate: CertificateDer<'static>) -> WebSocketConnectorBuilder {
+    use webpubsub_client::native_tls::{Certificate, TlsConnector};
+    let certificate = Certificate::from_der(&certificate).expect("a certificate");
+    let mut tls = TlsConnector::builder();
+    tls.add_root_certificate(certificate);
+    WebSocketConnector::builder().native_tls(tls.build().expect("settings"))
+}
+
+/// The emulator behind TLS on `localhost`, a URL to it, and the certificate to trust.
+async fn encrypted(
+    emulator: &Emulator,
+    listener: TcpListener,
+) -> (String, CertificateDer<'static>) {
+    let (acceptor, certificate) = certified();
     let port = listener.local_addr().expect("bound").port();
     let target = emulator.addresses()[0];
     tokio::spawn(async move {
@@ -290,9 +320,7 @@ async fn encrypted(emulator: &Emulator, listener: TcpListener) -> (String, RootC
     let options = ClientTokenOptions::default();
     let now = std::time::SystemTime::now();
     let token = sign_client_token(&endpoint, "chat", connection.access_key(), &options, now);
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).expect("a root");
-    (token.url().to_owned(), roots)
+    (token.url().to_owned(), certificate)
 }
 
 #[tokio::test]
@@ -303,13 +331,10 @@ async fn wss_needs_a_certificate_that_is_trusted() {
         .start()
         .await;
     let emulator = emulator.expect("an emulator");
-    let (url, roots) = encrypted(&emulator, listener).await;
+    let (url, certificate) = encrypted(&emulator, listener).await;
     assert!(url.starts_with("wss://localhost:"));
 
-    let trusting = WebSocketConnector::builder()
-        .root_certificates(roots)
-        .no_proxy()
-        .build();
+    let trusting = trusting(certificate).no_proxy().build();
     let client = WebPubSubClient::builder(url.as_str())
         .protocol(Subprotocol::Json)
         .connector(trusting.expect("a connector"))
@@ -332,21 +357,69 @@ async fn tunnelling(service: SocketAddr) -> (u16, oneshot::Receiver<String>) {
     let (listener, port) = listener().await;
     let (asked, request) = oneshot::channel();
     tokio::spawn(async move {
-        let (mut client, _) = listener.accept().await.expect("a client");
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(client.read_u8().await.expect("a request"));
-        }
-        let request = String::from_utf8(request).expect("text");
-        asked.send(request).expect("the test waits");
-        let mut service = TcpStream::connect(service).await.expect("the emulator");
-        client
-            .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
-            .await
-            .expect("answered");
-        let _ = copy_bidirectional(&mut client, &mut service).await;
+        let (client, _) = listener.accept().await.expect("a client");
+        tunnel(client, service, asked).await;
     });
     (port, request)
+}
+
+async fn tunnel(
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    service: SocketAddr,
+    asked: oneshot::Sender<String>,
+) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(client.read_u8().await.expect("a request"));
+    }
+    let request = String::from_utf8(request).expect("text");
+    asked.send(request).expect("the test waits");
+    let mut service = TcpStream::connect(service).await.expect("the emulator");
+    client
+        .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+        .await
+        .expect("answered");
+    let _ = copy_bidirectional(&mut client, &mut service).await;
+}
+
+#[tokio::test]
+async fn a_proxy_behind_tls_is_asked_for_a_tunnel_when_its_certificate_is_trusted() {
+    let emulator = Emulator::start().await.expect("an emulator");
+    let service = emulator.addresses()[0];
+    let url = emulator.client_access_url("chat", "ana", &[]);
+    let (acceptor, certificate) = certified();
+    let (listener, port) = listener().await;
+    let proxy = format!("https://localhost:{port}");
+    let (asked, request) = oneshot::channel();
+    tokio::spawn(async move {
+        let (client, _) = listener.accept().await.expect("a client");
+        let refused = acceptor.accept(client).await;
+        assert!(refused.is_err(), "the client does not trust the proxy");
+        let (client, _) = listener.accept().await.expect("a client");
+        let client = acceptor.accept(client).await.expect("encrypted");
+        tunnel(client, service, asked).await;
+    });
+
+    let suspicious = WebSocketConnector::builder().proxy(&proxy).build();
+    let failure = dial(&suspicious.expect("a connector"), &url)
+        .await
+        .expect_err("nobody vouches for the proxy");
+    let text = failure.to_string();
+    assert!(text.contains("certificate"), "{text}");
+
+    let connector = trusting(certificate).proxy(&proxy).build();
+    let client = WebPubSubClient::builder(url)
+        .connector(connector.expect("a connector"))
+        .connect()
+        .await
+        .expect("connected");
+    assert_eq!(client.user_id().as_deref(), Some("ana"));
+    let request = request.await.expect("asked");
+    assert!(
+        request.starts_with(&format!("CONNECT {service} HTTP/1.1\r\n")),
+        "{request}"
+    );
+    assert!(!request.contains("access_token"), "{request}");
 }
 
 #[tokio::test]
