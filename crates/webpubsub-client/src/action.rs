@@ -1,211 +1,142 @@
-//! What clients can ask of the service. The types here name the parameter of [`Call`]; the methods of
+//! The kinds of requests. Its types name the parameter of [`Call`]; the methods of
 //! [`WebPubSubClient`](crate::WebPubSubClient) make them.
 
 use std::time::Duration;
 
 use bytestring::ByteString;
 use webpubsub_protocol::limits;
-use webpubsub_protocol::metadata::Metadata;
-use webpubsub_protocol::name::{EventName, GroupName};
-use webpubsub_protocol::payload::{Payload, PayloadError};
-use webpubsub_protocol::session::Request;
+use webpubsub_protocol::session::Outcome;
 
+use crate::acknowledged::Acknowledged;
 use crate::call::Call;
+use crate::call::ended::Ended;
 use crate::error::SendError;
 use crate::invoke::InvokeEventResult;
-use crate::send::Acknowledged;
+use crate::outbound::GroupStreamWriter;
 
-/// Something that can be asked of the service. Implemented by the types of this module, and closed to others.
-pub trait Action: Sized + Send + 'static {
-    /// What the call gives when it succeeds.
-    type Output: answer::Answer + Send + 'static;
+pub use crate::call::{Action, Message};
 
-    #[doc(hidden)]
-    fn into_request(self) -> Result<Request, SendError>;
+macro_rules! acknowledged {
+    ($($(#[$doc:meta])* $name:ident,)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        #[non_exhaustive]
+        pub struct $name;
+
+        impl Action for $name {
+            type Output = Acknowledged;
+
+            fn finish(self, ended: Ended<'_>) -> Result<Acknowledged, SendError> {
+                Acknowledged::of(ended.settled.outcome)
+            }
+        }
+    )*};
 }
 
-/// A request that carries data, and metadata with it.
-pub trait Message: Action {
-    #[doc(hidden)]
-    fn metadata_mut(&mut self) -> &mut Vec<(String, String)>;
+acknowledged! {
+    /// Joins a group: [`join_group`](crate::WebPubSubClient::join_group).
+    JoinGroup,
+    /// Leaves a group: [`leave_group`](crate::WebPubSubClient::leave_group).
+    LeaveGroup,
+    /// Publishes to a group: [`send_to_group`](crate::WebPubSubClient::send_to_group).
+    SendToGroup,
+    /// Sends a user event: [`send_event`](crate::WebPubSubClient::send_event).
+    SendEvent,
+    /// Replaces or clears this connection's state in a group:
+    /// [`set_group_state`](crate::WebPubSubClient::set_group_state),
+    /// [`clear_group_state`](crate::WebPubSubClient::clear_group_state).
+    SetGroupState,
+    /// Starts to receive the states of a group's members:
+    /// [`subscribe_group_state`](crate::WebPubSubClient::subscribe_group_state).
+    SubscribeGroupState,
+    /// Stops receiving them: [`unsubscribe_group_state`](crate::WebPubSubClient::unsubscribe_group_state).
+    UnsubscribeGroupState,
 }
 
-/// Joins a group: [`join_group`](crate::WebPubSubClient::join_group).
+/// Sends a user event and waits for its answer: [`invoke_event`](crate::WebPubSubClient::invoke_event).
 #[derive(Debug)]
-pub struct JoinGroup {
-    pub(crate) group: ByteString,
+#[non_exhaustive]
+pub struct InvokeEvent;
+
+/// Opens a stream to a group: [`open_group_stream`](crate::WebPubSubClient::open_group_stream).
+#[derive(Debug)]
+pub struct OpenGroupStream {
+    pub(crate) write_timeout: Option<Duration>,
 }
 
-/// Leaves a group: [`leave_group`](crate::WebPubSubClient::leave_group).
-#[derive(Debug)]
-pub struct LeaveGroup {
-    pub(crate) group: ByteString,
+impl Message for SendToGroup {}
+impl Message for SendEvent {}
+impl Message for InvokeEvent {}
+
+impl Action for InvokeEvent {
+    type Output = InvokeEventResult;
+
+    fn finish(self, ended: Ended<'_>) -> Result<InvokeEventResult, SendError> {
+        match (ended.settled.outcome, ended.settled.answer) {
+            (Outcome::Accepted { .. }, Some(answer)) => Ok(InvokeEventResult {
+                payload: answer.payload,
+                metadata: answer.metadata,
+            }),
+            (outcome, _) => Err(SendError::of_outcome(outcome)),
+        }
+    }
 }
 
-/// Publishes to a group: [`send_to_group`](crate::WebPubSubClient::send_to_group).
-#[derive(Debug)]
-pub struct SendToGroup {
-    pub(crate) group: ByteString,
-    pub(crate) payload: Result<Payload, PayloadError>,
-    pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) no_echo: bool,
-    pub(crate) ttl: Duration,
-}
+impl Action for OpenGroupStream {
+    type Output = GroupStreamWriter;
 
-/// Raises an event: [`send_event`](crate::WebPubSubClient::send_event).
-#[derive(Debug)]
-pub struct SendEvent {
-    pub(crate) event: ByteString,
-    pub(crate) payload: Result<Payload, PayloadError>,
-    pub(crate) metadata: Vec<(String, String)>,
-}
-
-/// Raises an event and waits for its answer: [`invoke_event`](crate::WebPubSubClient::invoke_event).
-#[derive(Debug)]
-pub struct InvokeEvent {
-    pub(crate) event: ByteString,
-    pub(crate) payload: Result<Option<Payload>, PayloadError>,
-    pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) invocation_id: Option<ByteString>,
-}
-
-/// Replaces or clears this connection's state in a group: [`set_group_state`](crate::WebPubSubClient::set_group_state),
-/// [`clear_group_state`](crate::WebPubSubClient::clear_group_state).
-#[derive(Debug)]
-pub struct SetGroupState {
-    pub(crate) group: ByteString,
-    pub(crate) state: Option<Vec<(String, String)>>,
-}
-
-/// Receives the states of a group's members: [`subscribe_group_state`](crate::WebPubSubClient::subscribe_group_state).
-#[derive(Debug)]
-pub struct SubscribeGroupState {
-    pub(crate) group: ByteString,
-}
-
-/// Stops receiving them: [`unsubscribe_group_state`](crate::WebPubSubClient::unsubscribe_group_state).
-#[derive(Debug)]
-pub struct UnsubscribeGroupState {
-    pub(crate) group: ByteString,
+    fn finish(self, ended: Ended<'_>) -> Result<GroupStreamWriter, SendError> {
+        match ended.settled.outcome {
+            Outcome::Accepted { .. } => {
+                GroupStreamWriter::new(ended.shared, ended.request, self.write_timeout)
+            }
+            outcome => Err(SendError::of_outcome(outcome)),
+        }
+    }
 }
 
 impl Call<'_, SendToGroup> {
     /// Does not send the message back to this connection.
-    pub const fn no_echo(mut self) -> Self {
-        self.action.no_echo = true;
-        self
+    pub fn no_echo(self) -> Self {
+        self.with(|request| Ok(request.no_echo()))
     }
 
     /// Drops the message where it could not be delivered within this time: whole seconds, at most 300. Zero, the
     /// default, means never. Other values are reported when the call is awaited, as [`SendError::InvalidValue`].
-    pub const fn ttl(mut self, ttl: Duration) -> Self {
-        self.action.ttl = ttl;
-        self
+    pub fn ttl(self, ttl: Duration) -> Self {
+        self.with(|request| Ok(request.ttl_seconds(ttl_seconds(ttl)?)))
     }
 }
 
 impl Call<'_, InvokeEvent> {
     /// Uses this id, which must be unique among the invocations that are waiting. Default: the client counts.
-    pub fn invocation_id(mut self, id: impl Into<ByteString>) -> Self {
-        self.action.invocation_id = Some(id.into());
+    pub fn invocation_id(self, id: impl Into<ByteString>) -> Self {
+        self.with(|request| Ok(request.invocation_id(id)))
+    }
+}
+
+impl Call<'_, OpenGroupStream> {
+    /// Uses this id, unique among the open streams of the connection. Default: a random UUID.
+    pub fn stream_id(self, id: impl Into<ByteString>) -> Self {
+        self.with(|request| Ok(request.stream_id(id)))
+    }
+
+    /// Does not send the stream back to this connection.
+    pub fn no_echo(self) -> Self {
+        self.with(|request| Ok(request.no_echo()))
+    }
+
+    /// The service ends the stream after this long without a fragment or a keep-alive: whole milliseconds, not zero.
+    /// Default: the service's, 5 minutes.
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        self.with(|request| Ok(request.idle_timeout(timeout)))
+    }
+
+    /// A write that finds no room for this long fails, and so does an end that is not confirmed. Default:
+    /// [`request_timeout`](crate::WebPubSubClientBuilder::request_timeout).
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.action.write_timeout = Some(timeout);
         self
-    }
-}
-
-impl Action for JoinGroup {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        Ok(Request::join_group(GroupName::new(self.group)?))
-    }
-}
-
-impl Action for LeaveGroup {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        Ok(Request::leave_group(GroupName::new(self.group)?))
-    }
-}
-
-impl Action for SendToGroup {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        let request = Request::send_to_group(GroupName::new(self.group)?, self.payload?)
-            .ttl_seconds(ttl_seconds(self.ttl)?)
-            .metadata(Metadata::new(self.metadata)?);
-        Ok(match self.no_echo {
-            true => request.no_echo(),
-            false => request,
-        })
-    }
-}
-
-impl Action for SendEvent {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        let request = Request::send_event(EventName::new(self.event)?, self.payload?);
-        Ok(request.metadata(Metadata::new(self.metadata)?))
-    }
-}
-
-impl Action for InvokeEvent {
-    type Output = InvokeEventResult;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        let request = Request::invoke(EventName::new(self.event)?, self.payload?)
-            .metadata(Metadata::new(self.metadata)?);
-        Ok(match self.invocation_id {
-            Some(id) => request.invocation_id(id),
-            None => request,
-        })
-    }
-}
-
-impl Action for SetGroupState {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        let group = GroupName::new(self.group)?;
-        Ok(Request::set_group_state(group, self.state))
-    }
-}
-
-impl Action for SubscribeGroupState {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        Ok(Request::subscribe_group_state(GroupName::new(self.group)?))
-    }
-}
-
-impl Action for UnsubscribeGroupState {
-    type Output = Acknowledged;
-
-    fn into_request(self) -> Result<Request, SendError> {
-        Ok(Request::unsubscribe_group_state(GroupName::new(
-            self.group,
-        )?))
-    }
-}
-
-impl Message for SendToGroup {
-    fn metadata_mut(&mut self) -> &mut Vec<(String, String)> {
-        &mut self.metadata
-    }
-}
-
-impl Message for SendEvent {
-    fn metadata_mut(&mut self) -> &mut Vec<(String, String)> {
-        &mut self.metadata
-    }
-}
-
-impl Message for InvokeEvent {
-    fn metadata_mut(&mut self) -> &mut Vec<(String, String)> {
-        &mut self.metadata
     }
 }
 
@@ -218,21 +149,5 @@ fn ttl_seconds(ttl: Duration) -> Result<u32, SendError> {
         _ => Err(SendError::InvalidValue(
             "the message's time to live must be whole seconds from 0 to 300",
         )),
-    }
-}
-
-/// What the service can answer, read from how a request ended.
-pub(crate) mod answer {
-    use webpubsub_protocol::session::Outcome;
-
-    use crate::error::SendError;
-    use crate::invoke::InvokeEventResult;
-
-    #[expect(
-        unnameable_types,
-        reason = "nobody else can implement what nobody else can name"
-    )]
-    pub trait Answer: Sized {
-        fn read(outcome: Outcome, answer: Option<InvokeEventResult>) -> Result<Self, SendError>;
     }
 }

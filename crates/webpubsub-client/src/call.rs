@@ -1,20 +1,21 @@
-//! A request that has not been sent yet.
+//! Requests: the builder that describes one, and the future that sends it.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use webpubsub_protocol::frame::AckId;
-use webpubsub_protocol::session::Acknowledge;
+use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::session::{Acknowledge, Request};
 
-use crate::action::answer::Answer as _;
-use crate::action::{Action, Message};
+use crate::acknowledged::Acknowledged;
 use crate::error::SendError;
-use crate::invoke::InvokeEventResult;
-use crate::pending;
-use crate::send::Acknowledged;
-use crate::shared::Shared;
+use crate::pending::Pending;
+use crate::shared::{Lane, Shared};
+use ended::Ended;
 
 /// A request to the service, which is sent when it is awaited. Options are methods; which ones there are depends on the
 /// request, that is, on `A`: see [`action`](crate::action).
@@ -40,17 +41,36 @@ use crate::shared::Shared;
 pub struct Call<'a, A> {
     shared: &'a Arc<Shared>,
     timeout: Option<Duration>,
-    pub(crate) acknowledge: Acknowledge,
+    /// As the session takes it, or why it never will.
+    request: Result<Request, SendError>,
+    metadata: Vec<(String, String)>,
     pub(crate) action: A,
 }
 
+/// A kind of request. Implemented by the types of the module [`action`](crate::action), and closed to others.
+pub trait Action: Sized + Send + Unpin + 'static {
+    /// What the call returns when it succeeds.
+    type Output: Send + 'static;
+
+    #[doc(hidden)]
+    fn finish(self, ended: Ended<'_>) -> Result<Self::Output, SendError>;
+}
+
+/// A request that carries data, and metadata with it.
+pub trait Message: Action {}
+
 impl<'a, A: Action> Call<'a, A> {
-    pub(crate) const fn new(shared: &'a Arc<Shared>, timeout: Option<Duration>, action: A) -> Self {
-        let acknowledge = Acknowledge::Auto;
+    pub(crate) const fn new(
+        shared: &'a Arc<Shared>,
+        timeout: Option<Duration>,
+        request: Result<Request, SendError>,
+        action: A,
+    ) -> Self {
         Self {
             shared,
             timeout,
-            acknowledge,
+            request,
+            metadata: Vec::new(),
             action,
         }
     }
@@ -62,33 +82,29 @@ impl<'a, A: Action> Call<'a, A> {
         self
     }
 
-    async fn send(self) -> Result<A::Output, SendError> {
-        let request = self.action.into_request()?;
-        let request = request.acknowledge(self.acknowledge);
-        let (_, settled) = pending::submit_within(self.shared, self.timeout, request).await?;
-        let answer = settled.answer.map(|answer| InvokeEventResult {
-            payload: answer.payload,
-            metadata: answer.metadata,
-        });
-        A::Output::read(settled.outcome, answer)
+    /// Changes the request; a mistake is reported when the call is awaited.
+    pub(crate) fn with(
+        mut self,
+        change: impl FnOnce(Request) -> Result<Request, SendError>,
+    ) -> Self {
+        self.request = self.request.and_then(change);
+        self
     }
 }
 
 impl<A: Action<Output = Acknowledged>> Call<'_, A> {
     /// Sends the request under this id. The service executes an id once per connection, so repeating a request under
     /// its id cannot do it twice. Default: the client counts.
-    pub const fn ack_id(mut self, id: u64) -> Self {
-        self.acknowledge = Acknowledge::Id(AckId(id));
-        self
+    pub fn ack_id(self, id: u64) -> Self {
+        self.with(|request| Ok(request.acknowledge(Acknowledge::Id(AckId(id)))))
     }
 }
 
 impl<A: Message<Output = Acknowledged>> Call<'_, A> {
     /// Asks for no acknowledgement: completes when the request was written. A failure goes unnoticed, and so does a
     /// message that is lost with its socket.
-    pub const fn fire_and_forget(mut self) -> Self {
-        self.acknowledge = Acknowledge::Forget;
-        self
+    pub fn fire_and_forget(self) -> Self {
+        self.with(|request| Ok(request.acknowledge(Acknowledge::Forget)))
     }
 }
 
@@ -97,17 +113,85 @@ impl<A: Message> Call<'_, A> {
     /// ``!#$%&'*+-.^_`|~``, each at most once; values are up to 1,024 printable ASCII characters; 8,192 bytes in all.
     /// What breaks these rules is reported when the call is awaited, as [`SendError::InvalidMetadata`].
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        let entry = (key.into(), value.into());
-        self.action.metadata_mut().push(entry);
+        self.metadata.push((key.into(), value.into()));
         self
     }
 }
 
 impl<'a, A: Action> IntoFuture for Call<'a, A> {
     type Output = Result<A::Output, SendError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Sending<'a, A>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
+    fn into_future(self) -> Sending<'a, A> {
+        let request = self.request.and_then(|request| {
+            if self.metadata.is_empty() {
+                return Ok(request);
+            }
+            Ok(request.metadata(Metadata::new(self.metadata)?))
+        });
+        let (shared, timeout) = (self.shared, self.timeout);
+        let pending = |request| Pending::new(shared, Lane::Outbox, timeout, request);
+        Sending {
+            shared,
+            pending: request.map(pending).map_err(Some),
+            action: Some(self.action),
+        }
+    }
+}
+
+/// A request under way: what awaiting a [`Call`] awaits.
+#[must_use = "nothing is sent until it is awaited"]
+pub struct Sending<'a, A> {
+    shared: &'a Arc<Shared>,
+    /// Or why there is nothing to send.
+    pending: Result<Pending<'a>, Option<SendError>>,
+    /// Until it has completed.
+    action: Option<A>,
+}
+
+impl<A: Action> Future for Sending<'_, A> {
+    type Output = Result<A::Output, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match &mut self.pending {
+            Ok(pending) => ready!(Pin::new(pending).poll(cx)),
+            Err(error) => Err(error.take().unwrap_or(SendError::NotStarted)),
+        };
+        let action = self.action.take().ok_or(SendError::NotStarted);
+        let shared = self.shared;
+        Poll::Ready(action.and_then(|action| {
+            let (request, settled) = result?;
+            action.finish(Ended {
+                shared,
+                request,
+                settled,
+            })
+        }))
+    }
+}
+
+impl<A> fmt::Debug for Sending<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}
+
+/// How a request ended, for those who read its answer.
+pub(crate) mod ended {
+    use std::sync::Arc;
+
+    use webpubsub_protocol::session::RequestId;
+
+    use crate::shared::{Settled, Shared};
+
+    #[expect(
+        unnameable_types,
+        reason = "nobody else can implement what nobody else can name"
+    )]
+    #[derive(Debug)]
+    pub struct Ended<'a> {
+        pub(crate) shared: &'a Arc<Shared>,
+        pub(crate) request: RequestId,
+        pub(crate) settled: Settled,
     }
 }

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
+use webpubsub_protocol::name::{EventName, GroupName, InvalidName};
 use webpubsub_protocol::payload::{IntoPayload, Payload, PayloadError};
-use webpubsub_protocol::session::{State, StopReason};
+use webpubsub_protocol::session::{Request, State, StopReason};
 
-use crate::action::{Action, InvokeEvent, JoinGroup, LeaveGroup, SendEvent, SendToGroup};
+use crate::action::{
+    Action, InvokeEvent, JoinGroup, LeaveGroup, OpenGroupStream, SendEvent, SendToGroup,
+};
 use crate::call::Call;
 use crate::driver::{self, Link};
-use crate::error::StartError;
+use crate::error::{SendError, StartError};
 use crate::inbound::SubscribeGroupStreams;
 use crate::inbox::{Events, Inbox, Overflow};
-use crate::outbound::OpenGroupStream;
 use crate::shared::{Run, Shared};
 
 /// What an inbox holds unless you say otherwise.
@@ -81,8 +83,23 @@ impl WebPubSubClient {
         &self.handle.shared
     }
 
-    fn call<A: Action>(&self, action: A) -> Call<'_, A> {
-        Call::new(self.shared(), self.handle.request_timeout, action)
+    fn call<A: Action, E: Into<SendError>>(
+        &self,
+        request: Result<Request, E>,
+        action: A,
+    ) -> Call<'_, A> {
+        let request = request.map_err(Into::into);
+        Call::new(self.shared(), self.handle.request_timeout, request, action)
+    }
+
+    /// A request that is about a group.
+    fn call_for_group<A: Action>(
+        &self,
+        group: impl Into<ByteString>,
+        request: impl FnOnce(GroupName) -> Request,
+        action: A,
+    ) -> Call<'_, A> {
+        self.call(GroupName::new(group).map(request), action)
     }
 
     // Life.
@@ -186,14 +203,12 @@ impl WebPubSubClient {
 
     /// Joins a group. Needs the role `webpubsub.joinLeaveGroup`. New connections join it again.
     pub fn join_group(&self, group: impl Into<ByteString>) -> Call<'_, JoinGroup> {
-        let group = group.into();
-        self.call(JoinGroup { group })
+        self.call_for_group(group, Request::join_group, JoinGroup)
     }
 
     /// Leaves a group. Needs the role `webpubsub.joinLeaveGroup`.
     pub fn leave_group(&self, group: impl Into<ByteString>) -> Call<'_, LeaveGroup> {
-        let group = group.into();
-        self.call(LeaveGroup { group })
+        self.call_for_group(group, Request::leave_group, LeaveGroup)
     }
 
     /// Publishes to a group. Needs the role `webpubsub.sendToGroup`, but not membership of the group.
@@ -213,13 +228,10 @@ impl WebPubSubClient {
         group: impl Into<ByteString>,
         payload: impl IntoPayload,
     ) -> Call<'_, SendToGroup> {
-        self.call(SendToGroup {
-            group: group.into(),
-            payload: payload.into_payload(),
-            metadata: Vec::new(),
-            no_echo: false,
-            ttl: Duration::ZERO,
-        })
+        let group = GroupName::new(group).map_err(SendError::from);
+        let request =
+            group.and_then(|group| Ok(Request::send_to_group(group, payload.into_payload()?)));
+        self.call(request, SendToGroup)
     }
 
     /// Sends a user event to the server. Needs no role.
@@ -228,11 +240,10 @@ impl WebPubSubClient {
         event: impl Into<ByteString>,
         payload: impl IntoPayload,
     ) -> Call<'_, SendEvent> {
-        self.call(SendEvent {
-            event: event.into(),
-            payload: payload.into_payload(),
-            metadata: Vec::new(),
-        })
+        let event = EventName::new(event).map_err(SendError::from);
+        let request =
+            event.and_then(|event| Ok(Request::send_event(event, payload.into_payload()?)));
+        self.call(request, SendEvent)
     }
 
     /// Sends a user event to the server and waits for its answer. Fails when the connection is lost in the meantime, and
@@ -253,25 +264,22 @@ impl WebPubSubClient {
         event: impl Into<ByteString>,
         payload: impl IntoPayload,
     ) -> Call<'_, InvokeEvent> {
-        self.invoke(event.into(), payload.into_payload().map(Some))
+        self.invoke(EventName::new(event), payload.into_payload().map(Some))
     }
 
     /// As [`invoke_event`](Self::invoke_event), without data.
     pub fn invoke_event_without_data(&self, event: impl Into<ByteString>) -> Call<'_, InvokeEvent> {
-        self.invoke(event.into(), Ok(None))
+        self.invoke(EventName::new(event), Ok(None))
     }
 
     fn invoke(
         &self,
-        event: ByteString,
+        event: Result<EventName, InvalidName>,
         payload: Result<Option<Payload>, PayloadError>,
     ) -> Call<'_, InvokeEvent> {
-        self.call(InvokeEvent {
-            event,
-            payload,
-            metadata: Vec::new(),
-            invocation_id: None,
-        })
+        let event = event.map_err(SendError::from);
+        let request = event.and_then(|event| Ok(Request::invoke(event, payload?)));
+        self.call(request, InvokeEvent)
     }
 
     /// Opens a stream to a group: fragments that arrive once and in order. Needs the role `webpubsub.sendToGroup`.
@@ -285,8 +293,10 @@ impl WebPubSubClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn open_group_stream(&self, group: impl Into<ByteString>) -> OpenGroupStream<'_> {
-        OpenGroupStream::new(self.shared(), self.handle.request_timeout, group.into())
+    pub fn open_group_stream(&self, group: impl Into<ByteString>) -> Call<'_, OpenGroupStream> {
+        let write_timeout = self.handle.request_timeout;
+        let action = OpenGroupStream { write_timeout };
+        self.call_for_group(group, Request::open_stream, action)
     }
 }
 

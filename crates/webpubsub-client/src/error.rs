@@ -4,7 +4,7 @@ use webpubsub_protocol::frame::{AckId, DecodeError, FrameError};
 use webpubsub_protocol::metadata::InvalidMetadata;
 use webpubsub_protocol::name::InvalidName;
 use webpubsub_protocol::payload::PayloadError;
-use webpubsub_protocol::session::{Loss, StopReason, SubmitError};
+use webpubsub_protocol::session::{Loss, Outcome, StopReason, SubmitError};
 
 /// The client could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,6 +141,18 @@ impl SendError {
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Stalled | Self::TimedOut)
+    }
+
+    /// Any outcome but a success.
+    pub(crate) fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Rejected { error, ack_id } => Self::Rejected { error, ack_id },
+            Outcome::Lost(loss) => Self::Lost(loss),
+            Outcome::Stalled => Self::Stalled,
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Unreadable(error) => Self::UnreadableAnswer(error),
+            _ => Self::NotStarted,
+        }
     }
 
     pub(crate) fn of(error: SubmitError) -> Self {

@@ -198,7 +198,7 @@ impl Inbox {
 
     /// The next event, and whether taking it made reading possible again.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> (Poll<Option<Event>>, bool) {
-        self.note_reader();
+        self.mark_as_read();
         let mut unblocked = false;
         let polled = self.queue.read(cx, |items| {
             let was_over = items.bytes() > self.limit;
@@ -211,7 +211,7 @@ impl Inbox {
 
     /// The next event, which counts as waiting until [`release`](Self::release).
     fn poll_held(&self, cx: &Context<'_>) -> Poll<Option<Event>> {
-        self.note_reader();
+        self.mark_as_read();
         self.queue.read(cx, |items| {
             let event = next(items)?;
             items.hold(event.cost());
@@ -232,7 +232,7 @@ impl Inbox {
         self.overflow == Overflow::Pause && was_over && items.bytes() <= self.limit
     }
 
-    fn note_reader(&self) {
+    fn mark_as_read(&self) {
         if !self.was_read.load(Ordering::Relaxed) {
             self.was_read.store(true, Ordering::Relaxed);
         }

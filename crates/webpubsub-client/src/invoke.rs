@@ -3,11 +3,6 @@
 use serde::de::DeserializeOwned;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
-use webpubsub_protocol::session::Outcome;
-
-use crate::action::answer::Answer;
-use crate::error::SendError;
-use crate::send;
 
 /// What the handler answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +12,6 @@ pub struct InvokeEventResult {
     pub payload: Option<Payload>,
     /// Entries that travel with it.
     pub metadata: Metadata,
-}
-
-impl Answer for InvokeEventResult {
-    fn read(outcome: Outcome, answer: Option<Self>) -> Result<Self, SendError> {
-        match (outcome, answer) {
-            (Outcome::Accepted { .. }, Some(answer)) => Ok(answer),
-            (outcome, _) => Err(send::failure(outcome)),
-        }
-    }
 }
 
 /// An answer is not of the shape that was asked for.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod acknowledged;
 pub mod action;
 mod builder;
 mod call;
@@ -20,7 +21,6 @@ mod outbound;
 mod pending;
 mod queue;
 mod router;
-mod send;
 mod shared;
 mod sync;
 
@@ -31,8 +31,9 @@ pub mod limits {}
 #[doc(hidden)]
 pub mod driven;
 
+pub use acknowledged::Acknowledged;
 pub use builder::WebPubSubClientBuilder;
-pub use call::Call;
+pub use call::{Call, Sending};
 pub use client::WebPubSubClient;
 #[cfg(feature = "websocket")]
 pub use connector::WebSocketConnector;
@@ -45,9 +46,8 @@ pub use inbox::{Events, Overflow};
 pub use invoke::{AnswerError, InvokeEventResult};
 pub use message::{GroupMessage, ReadError, ServerMessage};
 pub use metrics::Metrics;
-pub use outbound::{GroupStreamWriter, OpenGroupStream};
+pub use outbound::GroupStreamWriter;
 pub use router::{MessageContext, MessageRouter};
-pub use send::Acknowledged;
 
 pub use webpubsub_protocol::frame::{
     AckId, FrameError, SequenceId, StreamEndError, StreamError, StreamInfo,

@@ -1,103 +1,128 @@
-//! From a request to how it went.
+//! A request under way: from its submission to how it went.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::time::Sleep;
 use webpubsub_protocol::session::{Outcome, Request, RequestId};
 
 use crate::error::SendError;
 use crate::shared::{Lane, Settled, Shared};
 
-/// Submits a request as soon as there is room for it, and waits until it is settled, for as long as the time-out allows.
-/// Then the request is given up, unless it was settled at the last moment: what was not written by then never will be.
-/// Dropping the future gives it up, too.
-pub(crate) async fn submit_within(
-    shared: &Shared,
-    timeout: Option<Duration>,
-    request: Request,
-) -> Result<(RequestId, Settled), SendError> {
-    submit_to(shared, Lane::Outbox, timeout, request).await
-}
-
-/// As [`submit_within`], for what goes to the stream that was opened by the request `stream`.
-pub(crate) async fn submit_to_stream(
-    shared: &Shared,
-    stream: RequestId,
-    timeout: Option<Duration>,
-    request: Request,
-) -> Result<Settled, SendError> {
-    let (_, settled) = submit_to(shared, Lane::Stream(stream), timeout, request).await?;
-    Ok(settled)
-}
-
-async fn submit_to(
-    shared: &Shared,
+/// Submits a request as soon as there is room for it, and completes when it is settled. When that takes longer than the
+/// time-out, the request is given up, unless it was settled at the last moment: what was not written by then never will
+/// be. Dropping the future gives the request up, too.
+#[derive(Debug)]
+pub(crate) struct Pending<'a> {
+    shared: &'a Arc<Shared>,
     lane: Lane,
+    step: Step,
+    /// Until the first poll.
     timeout: Option<Duration>,
-    request: Request,
-) -> Result<(RequestId, Settled), SendError> {
-    let mut submitted = None;
-    let settled = async {
-        let pending = Pending::submit(shared, lane, request).await?;
-        submitted.insert(pending).settled().await
-    };
-    let Some(timeout) = timeout else {
-        return settled.await;
-    };
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Err(SendError::NoRuntime);
-    }
-    match tokio::time::timeout(timeout, settled).await {
-        Ok(settled) => settled,
-        Err(_) => submitted.map_or(Err(SendError::TimedOut), Pending::give_up),
-    }
+    limit: Option<Pin<Box<Sleep>>>,
 }
 
-/// A request that was submitted and not settled, as far as its caller knows. Dropping it gives it up.
-struct Pending<'a> {
-    shared: &'a Shared,
-    id: RequestId,
-    /// `None` once it was settled.
-    settled: Option<oneshot::Receiver<Settled>>,
+#[derive(Debug)]
+enum Step {
+    /// Not submitted; `ticket` is its place among those that wait for room.
+    Waiting {
+        request: Option<Request>,
+        ticket: Option<u64>,
+    },
+    Submitted(RequestId),
+    Over,
 }
 
 impl<'a> Pending<'a> {
-    async fn submit(shared: &'a Shared, lane: Lane, request: Request) -> Result<Self, SendError> {
-        let (id, settled) = shared.submit(lane, request).await.map_err(SendError::of)?;
-        Ok(Self {
-            shared,
-            id,
-            settled: Some(settled),
-        })
-    }
-
-    async fn settled(&mut self) -> Result<(RequestId, Settled), SendError> {
-        let Some(settled) = &mut self.settled else {
-            return Err(SendError::NotStarted);
+    /// `lane` is what the request needs room in.
+    pub(crate) const fn new(
+        shared: &'a Arc<Shared>,
+        lane: Lane,
+        timeout: Option<Duration>,
+        request: Request,
+    ) -> Self {
+        let step = Step::Waiting {
+            request: Some(request),
+            ticket: None,
         };
-        let settled = settled.await;
-        self.settled = None;
-        // Everything is settled before a driver ends, unless it ends by a panic.
-        Ok((self.id, settled.map_err(|_| SendError::NotStarted)?))
+        Self {
+            shared,
+            lane,
+            step,
+            timeout,
+            limit: None,
+        }
     }
 
-    fn give_up(mut self) -> Result<(RequestId, Settled), SendError> {
-        let decided = self
-            .settled
-            .take()
-            .and_then(|mut settled| self.shared.cancel(self.id, &mut settled));
-        match decided {
-            Some(settled) if settled.outcome != Outcome::Cancelled => Ok((self.id, settled)),
-            _ => Err(SendError::TimedOut),
+    fn poll_settled(&mut self, cx: &Context<'_>) -> Poll<Result<(RequestId, Settled), SendError>> {
+        let result = match &mut self.step {
+            Step::Waiting { request, ticket } => {
+                let submitted = self.shared.poll_submit(self.lane, request, ticket, cx);
+                match ready!(submitted) {
+                    Ok(id) => {
+                        // Whoever settles it wakes us.
+                        self.step = Step::Submitted(id);
+                        return Poll::Pending;
+                    }
+                    Err(error) => Err(SendError::of(error)),
+                }
+            }
+            Step::Submitted(id) => {
+                let settled = ready!(self.shared.poll_settled(*id, cx));
+                // Everything is settled before a driver ends, unless it ends by a panic.
+                settled
+                    .map(|settled| (*id, settled))
+                    .ok_or(SendError::NotStarted)
+            }
+            Step::Over => Err(SendError::NotStarted),
+        };
+        self.step = Step::Over;
+        Poll::Ready(result)
+    }
+
+    fn give_up(&mut self) -> Option<(RequestId, Settled)> {
+        match std::mem::replace(&mut self.step, Step::Over) {
+            Step::Waiting {
+                ticket: Some(ticket),
+                ..
+            } => self.shared.leave_room(self.lane, ticket),
+            Step::Submitted(id) => {
+                let settled = self.shared.cancel(id)?;
+                return Some((id, settled));
+            }
+            Step::Waiting { .. } | Step::Over => {}
         }
+        None
+    }
+}
+
+impl Future for Pending<'_> {
+    type Output = Result<(RequestId, Settled), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(timeout) = self.timeout.take() {
+            if tokio::runtime::Handle::try_current().is_err() {
+                self.step = Step::Over;
+                return Poll::Ready(Err(SendError::NoRuntime));
+            }
+            self.limit = Some(Box::pin(tokio::time::sleep(timeout)));
+        }
+        let polled = self.poll_settled(cx);
+        let limit = self.limit.as_mut().filter(|_| polled.is_pending());
+        if limit.is_none_or(|limit| limit.as_mut().poll(cx).is_pending()) {
+            return polled;
+        }
+        let settled = self.give_up();
+        let settled = settled.filter(|(_, settled)| settled.outcome != Outcome::Cancelled);
+        Poll::Ready(settled.ok_or(SendError::TimedOut))
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if self.settled.is_some() {
-            self.shared
-                .act(|inner, now| inner.session.cancel(now, self.id));
-        }
+        self.give_up();
     }
 }

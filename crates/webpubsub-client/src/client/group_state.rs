@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use webpubsub_protocol::name::{GroupName, InvalidName};
-use webpubsub_protocol::session::MemberState;
+use webpubsub_protocol::session::{MemberState, Request};
 
 use super::WebPubSubClient;
 use crate::action::{SetGroupState, SubscribeGroupState, UnsubscribeGroupState};
@@ -23,17 +23,17 @@ impl WebPubSubClient {
         group: impl Into<ByteString>,
         state: impl IntoIterator<Item = (K, V)>,
     ) -> Call<'_, SetGroupState> {
-        let group = group.into();
         let state = state.into_iter();
         let state = state.map(|(key, value)| (key.into(), value.into()));
         let state = Some(state.collect());
-        self.call(SetGroupState { group, state })
+        let request = |group| Request::set_group_state(group, state);
+        self.call_for_group(group, request, SetGroupState)
     }
 
     /// Clears this connection's state in a group.
     pub fn clear_group_state(&self, group: impl Into<ByteString>) -> Call<'_, SetGroupState> {
-        let group = group.into();
-        self.call(SetGroupState { group, state: None })
+        let request = |group| Request::set_group_state(group, None);
+        self.call_for_group(group, request, SetGroupState)
     }
 
     /// Receives the states of a group's members from now on: [`group_states`](Self::group_states) returns them, and
@@ -43,8 +43,7 @@ impl WebPubSubClient {
         &self,
         group: impl Into<ByteString>,
     ) -> Call<'_, SubscribeGroupState> {
-        let group = group.into();
-        self.call(SubscribeGroupState { group })
+        self.call_for_group(group, Request::subscribe_group_state, SubscribeGroupState)
     }
 
     /// Stops receiving the states of a group's members.
@@ -52,8 +51,11 @@ impl WebPubSubClient {
         &self,
         group: impl Into<ByteString>,
     ) -> Call<'_, UnsubscribeGroupState> {
-        let group = group.into();
-        self.call(UnsubscribeGroupState { group })
+        self.call_for_group(
+            group,
+            Request::unsubscribe_group_state,
+            UnsubscribeGroupState,
+        )
     }
 
     /// The states of a group's members as far as they are known now, ordered by connection id. After a subscription

@@ -177,7 +177,7 @@ impl Driver {
             self.span = self.name();
         }
         for report in turn.reports {
-            report.tell(&*self.seat.shared().metrics);
+            report.emit(&*self.seat.shared().metrics);
         }
     }
 
@@ -217,11 +217,17 @@ impl Driver {
         };
         let seat = &self.seat;
         let now = now();
-        socket.poll_write(cx, || {
+        let mut has_sent = false;
+        let has_failed = socket.poll_write(cx, || {
             let frame = seat.transmit(now)?;
             seat.shared().metrics.frame_sent(frame.len());
+            has_sent = true;
             Some(frame)
-        })
+        });
+        if has_sent {
+            seat.wake();
+        }
+        has_failed
     }
 }
 

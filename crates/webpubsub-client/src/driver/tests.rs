@@ -13,7 +13,7 @@ use futures_util::{Sink, Stream};
 use loom::future::block_on;
 use loom::thread::{self, JoinHandle};
 use parking_lot::Mutex;
-use webpubsub_protocol::name::EventName;
+use webpubsub_protocol::name::{EventName, GroupName};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::session::{
     Closure, DialFailure, Outcome, Request, RequestId, Session, SessionConfig, State, StopReason,
@@ -25,10 +25,12 @@ use super::*;
 use crate::connector::{Connector, Dial, Transport};
 use crate::error::SendError;
 use crate::event::Event;
+use crate::inbound::SubscribeGroupStreams;
 use crate::inbox::{Events, Inbox, Overflow};
 use crate::metrics::NoMetrics;
-use crate::pending;
-use crate::shared::{Settled, Shared};
+use crate::outbound::GroupStreamWriter;
+use crate::pending::Pending;
+use crate::shared::{Lane, Settled, Shared};
 
 #[test]
 fn a_stop_beside_a_request_settles_it_and_closes_the_socket() {
@@ -66,7 +68,7 @@ fn a_start_right_after_a_stop_is_driven() {
         let world = World::connected(1_000);
         world.stop();
         world.restart();
-        let settled = block_on(pending::submit_within(&world.shared, None, request()));
+        let settled = block_on(submit(&world.shared));
         assert!(is_settled(&settled));
         world.stop();
         world.end(2);
@@ -130,7 +132,7 @@ fn a_caller_that_gives_up_passes_its_turn_on() {
         let (world, driver) = World::waiting(1);
         let submit = || {
             let shared = Arc::clone(&world.shared);
-            Box::pin(async move { pending::submit_within(&shared, None, request()).await })
+            Box::pin(async move { submit(&shared).await })
         };
         let mut in_outbox = submit();
         assert!(poll_once(in_outbox.as_mut()).is_pending());
@@ -177,6 +179,118 @@ fn a_consumer_hears_the_end_whatever_blocks_it() {
 }
 
 #[test]
+fn a_consumer_that_blocks_the_connection_gets_everything() {
+    explore(2, || {
+        let world = World::saying(&[MESSAGE, MESSAGE]);
+        // Full with the first event, so that nothing more is read until it is taken.
+        let inbox = Inbox::new(0, Overflow::Pause);
+        world.shared.add_inbox(Arc::clone(&inbox));
+        let mut events = Events::new(inbox, Arc::clone(&world.shared));
+        let started = world.shared.start().unwrap();
+        world.run(started.seat);
+        block_on(async {
+            let mut messages = 0;
+            while messages < 2 {
+                let event = events.next().await.expect("the client runs");
+                messages += usize::from(matches!(event, Event::ServerMessage(_)));
+            }
+        });
+        loom::stop_exploring();
+        drop(events);
+        world.stop();
+        world.end(1);
+    });
+}
+
+#[test]
+fn a_stream_writer_that_is_dropped_beside_a_stop_leaves_nothing_behind() {
+    explore(2, || {
+        let (world, mut driver) = World::waiting(1_000);
+        let writer = world.open_stream(driver.as_mut());
+        world.spawn(driver);
+        let dropper = thread::spawn(move || drop(writer));
+        world.stop();
+        dropper.join().unwrap();
+        world.end(1);
+    });
+}
+
+#[test]
+fn a_fragment_beside_a_stop_is_written_or_lost() {
+    explore(1, || {
+        let (world, mut driver) = World::waiting(1_000);
+        let mut writer = world.open_stream(driver.as_mut());
+        world.spawn(driver);
+        let failed = writer.failed();
+        let sender = thread::spawn(move || {
+            let written = block_on(writer.write("x"));
+            assert!(matches!(
+                written,
+                Ok(())
+                    | Err(SendError::Lost(_) | SendError::NotStarted | SendError::Rejected { .. })
+            ));
+        });
+        world.stop();
+        // The stream was open, so the stop ends it.
+        block_on(failed);
+        sender.join().unwrap();
+        world.end(1);
+    });
+}
+
+#[test]
+fn streams_that_are_taken_end_with_the_client() {
+    explore(1, || {
+        let world = World::saying(&[FRAGMENT]);
+        let mut streams = SubscribeGroupStreams::new(&world.shared).subscribe();
+        let started = world.shared.start().unwrap();
+        world.run(started.seat);
+        let reader = thread::spawn(move || {
+            block_on(async {
+                while let Some(mut stream) = streams.next().await {
+                    while stream.next().await.is_some() {}
+                }
+            });
+        });
+        world.shared.abandon();
+        reader.join().unwrap();
+        world.end_at_least(0);
+    });
+}
+
+#[test]
+fn a_subscription_that_is_dropped_ends_the_streams_that_were_taken_from_it() {
+    explore(1, || {
+        let world = World::saying(&[FRAGMENT, FRAGMENT_2]);
+        let mut streams = SubscribeGroupStreams::new(&world.shared).subscribe();
+        let started = world.shared.start().unwrap();
+        world.run(started.seat);
+        let mut stream = block_on(streams.next()).expect("the client runs");
+        let dropper = thread::spawn(move || drop(streams));
+        block_on(async { while stream.next().await.is_some() {} });
+        dropper.join().unwrap();
+        loom::stop_exploring();
+        world.stop();
+        world.end(1);
+    });
+}
+
+#[test]
+fn a_reader_that_is_dropped_while_fragments_arrive_leaves_nothing_behind() {
+    explore(1, || {
+        let world = World::saying(&[FRAGMENT, FRAGMENT_2]);
+        let mut streams = SubscribeGroupStreams::new(&world.shared).subscribe();
+        let started = world.shared.start().unwrap();
+        world.run(started.seat);
+        let stream = block_on(streams.next()).expect("the client runs");
+        drop(stream);
+        world.stop();
+        drop(streams);
+        world.end(1);
+    });
+}
+
+#[test]
 fn the_last_handle_ends_everything() {
     explore(2, || {
         let world = World::connected(1_000);
@@ -196,10 +310,17 @@ fn explore(preemptions: usize, scenario: impl Fn() + Sync + Send + 'static) {
     builder.check(scenario);
 }
 
-fn request() -> Request {
+fn submit(shared: &Arc<Shared>) -> Pending<'_> {
     let event = EventName::new("e").unwrap();
-    Request::send_event(event, Payload::text("x"))
+    let request = Request::send_event(event, Payload::text("x"));
+    Pending::new(shared, Lane::Outbox, None, request)
 }
+
+const MESSAGE: &str = r#"{"type":"message","from":"server","dataType":"text","data":"x"}"#;
+
+const FRAGMENT: &str = r#"{"type":"message","from":"group","group":"g","dataType":"text","data":"x","stream":{"streamId":"s","streamSequenceId":1}}"#;
+
+const FRAGMENT_2: &str = r#"{"type":"message","from":"group","group":"g","dataType":"text","data":"y","stream":{"streamId":"s","streamSequenceId":2}}"#;
 
 type Sent = Result<(RequestId, Settled), SendError>;
 
@@ -224,6 +345,8 @@ struct World {
     shared: Arc<Shared>,
     closed: Arc<AtomicUsize>,
     drivers: Mutex<Vec<JoinHandle<()>>>,
+    /// What the service says once a client is connected.
+    says: &'static [&'static str],
 }
 
 impl World {
@@ -235,6 +358,14 @@ impl World {
             shared: Shared::new(session, Arc::new(NoMetrics)),
             closed: Arc::default(),
             drivers: Mutex::default(),
+            says: &[],
+        }
+    }
+
+    fn saying(says: &'static [&'static str]) -> Self {
+        Self {
+            says,
+            ..Self::new(1_000)
         }
     }
 
@@ -265,10 +396,26 @@ impl World {
             credential: WebPubSubClientCredential::url("ws://service.test/client/hubs/chat"),
             connector: Arc::new(Service {
                 closed: Arc::clone(&self.closed),
+                says: self.says,
             }),
             protocol: Arc::new(Subprotocol::ReliableJson),
             max_message_bytes: 1 << 20,
         })
+    }
+
+    /// The writer of a stream that the service has accepted.
+    fn open_stream(&self, mut driver: Pin<&mut Driver>) -> GroupStreamWriter {
+        let group = GroupName::new("g").unwrap();
+        let request = Request::open_stream(group).stream_id("s");
+        let mut open = Box::pin(Pending::new(&self.shared, Lane::Outbox, None, request));
+        loop {
+            if let Poll::Ready(opened) = poll_once(open.as_mut()) {
+                let (stream, settled) = opened.unwrap();
+                assert!(accepted(&settled));
+                return GroupStreamWriter::new(&self.shared, stream, None).unwrap();
+            }
+            assert!(poll_once(driver.as_mut()).is_pending());
+        }
     }
 
     /// Runs a driver when one is needed.
@@ -280,7 +427,7 @@ impl World {
 
     fn send(&self) -> JoinHandle<Sent> {
         let shared = Arc::clone(&self.shared);
-        thread::spawn(move || block_on(pending::submit_within(&shared, None, request())))
+        thread::spawn(move || block_on(submit(&shared)))
     }
 
     fn stop(&self) {
@@ -315,6 +462,7 @@ impl World {
 
 struct Service {
     closed: Arc<AtomicUsize>,
+    says: &'static [&'static str],
 }
 
 struct FakeSocket {
@@ -323,14 +471,28 @@ struct FakeSocket {
     reader: Option<Waker>,
 }
 
+/// What the service says to a frame.
+fn answer(frame: &str) -> Option<ByteString> {
+    if let Some(id) = frame.split(r#""ackId":"#).nth(1) {
+        let id: String = id.chars().take_while(char::is_ascii_digit).collect();
+        return Some(format!(r#"{{"type":"ack","ackId":{id},"success":true}}"#).into());
+    }
+    if frame.contains("streamEnd") {
+        return Some(r#"{"type":"streamClosed","streamId":"s"}"#.into());
+    }
+    let is_start = frame.contains(r#""stream":"#);
+    is_start.then(|| r#"{"type":"streamAck","streamId":"s","expectedSequenceId":1}"#.into())
+}
+
 impl Connector for Service {
     type Transport = FakeSocket;
 
     async fn connect(&self, _: Dial) -> Result<FakeSocket, DialFailure> {
         let connected = r#"{"type":"system","event":"connected","connectionId":"c1"}"#;
+        let says = [connected].into_iter().chain(self.says.iter().copied());
         Ok(FakeSocket {
             closed: Arc::clone(&self.closed),
-            incoming: VecDeque::from([WireFrame::Text(connected.into())]),
+            incoming: says.map(|text| WireFrame::Text(text.into())).collect(),
             reader: None,
         })
     }
@@ -361,10 +523,7 @@ impl Sink<WireFrame> for FakeSocket {
         let WireFrame::Text(text) = frame else {
             panic!("the tests speak JSON");
         };
-        let id = text.split(r#""ackId":"#).nth(1).expect("a request");
-        let id: String = id.chars().take_while(char::is_ascii_digit).collect();
-        let ack = format!(r#"{{"type":"ack","ackId":{id},"success":true}}"#);
-        self.incoming.push_back(WireFrame::Text(ack.into()));
+        self.incoming.extend(answer(&text).map(WireFrame::Text));
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }

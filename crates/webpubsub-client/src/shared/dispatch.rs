@@ -1,20 +1,22 @@
 //! Hands the session's events to those who wait for them.
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::session::{Event as SessionEvent, RequestId};
 
-use super::{Answer, Inner, Report, Settled};
+use super::{Answer, Caller, Inner, Report, Settled};
 use crate::event::Event;
 
 impl Inner {
-    pub(super) fn wait_for(&mut self, request: RequestId) -> oneshot::Receiver<Settled> {
-        let (sender, receiver) = oneshot::channel();
-        self.waiters.insert(request, sender);
-        receiver
+    /// Takes how a request went, if it has ended. Whoever asks does not wait any longer.
+    pub(super) fn take_settled(&mut self, request: RequestId) -> Option<Settled> {
+        match self.callers.remove(&request) {
+            Some(Caller::Settled(settled)) => Some(settled),
+            Some(Caller::Waiting(_)) | None => None,
+        }
     }
 
-    /// Told of each change in the states of this group.
+    /// Counts the changes in the states of this group.
     pub(crate) fn view(&mut self, group: GroupName) -> watch::Receiver<u64> {
         // Views that nobody holds any more go when another one is made.
         self.views.retain(|_, changes| !changes.is_closed());
@@ -26,8 +28,12 @@ impl Inner {
     }
 
     /// Nobody will be answered any more.
-    pub(super) fn forget_waiters(&mut self) {
-        self.waiters.clear();
+    pub(super) fn forget_callers(&mut self) {
+        for caller in std::mem::take(&mut self.callers).into_values() {
+            if let Caller::Waiting(waker) = caller {
+                self.woken.push(waker);
+            }
+        }
         self.answers.clear();
     }
 
@@ -62,9 +68,12 @@ impl Inner {
             }
             SessionEvent::Settled { request, outcome } => {
                 let answer = self.answers.remove(&request);
-                if let Some(waiter) = self.waiters.remove(&request) {
-                    // Nobody may be listening any more.
-                    let _ = waiter.send(Settled { outcome, answer });
+                // It may have been given up.
+                if let Some(caller) = self.callers.get_mut(&request) {
+                    let settled = Caller::Settled(Settled { outcome, answer });
+                    if let Caller::Waiting(waker) = std::mem::replace(caller, settled) {
+                        self.woken.push(waker);
+                    }
                 }
             }
             SessionEvent::StreamFailed {

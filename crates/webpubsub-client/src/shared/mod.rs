@@ -5,6 +5,7 @@
 //! waits for somebody to notice. The lock is never held across an await.
 
 mod dispatch;
+mod outbound;
 mod report;
 mod room;
 mod seat;
@@ -13,6 +14,7 @@ mod stall;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytestring::ByteString;
 use tokio::sync::{oneshot, watch};
@@ -31,8 +33,8 @@ use crate::event::Event;
 use crate::inbound::InboundFeeds;
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
-use crate::outbound::OutboundStreams;
 use crate::sync::{Mutex, MutexGuard, now};
+use outbound::OutboundStreams;
 use room::Room;
 use seat::Place;
 use stall::StallWatch;
@@ -63,7 +65,10 @@ pub(crate) struct Inner {
     stopping: Vec<oneshot::Sender<()>>,
     room: Room,
     stall: StallWatch,
-    waiters: BTreeMap<RequestId, oneshot::Sender<Settled>>,
+    /// Callers by their requests, until they have taken how these went.
+    callers: BTreeMap<RequestId, Caller>,
+    /// Callers to wake when the lock is released.
+    woken: Vec<Waker>,
     answers: BTreeMap<RequestId, Answer>,
     inboxes: Vec<Arc<Inbox>>,
     /// Events for the inboxes, until the lock is released.
@@ -87,6 +92,13 @@ pub(crate) struct Started {
     pub(crate) connected: oneshot::Receiver<Result<(), StopReason>>,
     /// For a new driver, when none runs.
     pub(crate) seat: Option<Seat>,
+}
+
+/// Who waits for a request, or how it went.
+#[derive(Debug)]
+enum Caller {
+    Waiting(Waker),
+    Settled(Settled),
 }
 
 /// How a request went, with the answer when it is one that has one.
@@ -118,7 +130,8 @@ impl Shared {
                 stopping: Vec::new(),
                 room: Room::default(),
                 stall: StallWatch::default(),
-                waiters: BTreeMap::new(),
+                callers: BTreeMap::new(),
+                woken: Vec::new(),
                 answers: BTreeMap::new(),
                 inboxes: Vec::new(),
                 outgoing: Vec::new(),
@@ -199,14 +212,29 @@ impl Shared {
         });
     }
 
-    /// Gives a request up and says how it went, when that was decided before.
-    pub(crate) fn cancel(
+    /// How a request went; `None` when nobody can know any more.
+    pub(crate) fn poll_settled(
         &self,
         request: RequestId,
-        settled: &mut oneshot::Receiver<Settled>,
-    ) -> Option<Settled> {
-        self.act(|inner, now| inner.session.cancel(now, request));
-        settled.try_recv().ok()
+        cx: &Context<'_>,
+    ) -> Poll<Option<Settled>> {
+        let mut inner = self.lock();
+        match inner.callers.get_mut(&request) {
+            Some(Caller::Waiting(waker)) => {
+                waker.clone_from(cx.waker());
+                Poll::Pending
+            }
+            Some(Caller::Settled(_)) | None => Poll::Ready(inner.take_settled(request)),
+        }
+    }
+
+    /// Gives a request up. Returns how it went, when that was decided before.
+    pub(crate) fn cancel(&self, request: RequestId) -> Option<Settled> {
+        self.act(|inner, now| {
+            inner.session.cancel(now, request);
+            inner.dispatch();
+            inner.take_settled(request)
+        })
     }
 
     pub(crate) fn wake_driver(&self) {
@@ -231,12 +259,13 @@ impl Shared {
         inner.dispatch();
         self.publish_status(&mut inner);
         let callers = inner.callers_to_wake();
+        let settled = std::mem::take(&mut inner.woken);
         let driver = match change {
             Change::ByDriver => None,
             Change::ByHandle => inner.place.wake(),
         };
         drop(inner);
-        for waker in callers.into_iter().chain(driver) {
+        for waker in settled.into_iter().chain(callers).chain(driver) {
             waker.wake();
         }
     }
@@ -276,7 +305,8 @@ impl Inner {
             && self.session.poll_event().is_none()
             && self.starting.is_none()
             && self.stopping.is_empty()
-            && self.waiters.is_empty()
+            && self.callers.is_empty()
+            && self.woken.is_empty()
             && self.room.is_empty()
             && self.reports.is_empty()
     }

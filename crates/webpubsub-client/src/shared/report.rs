@@ -22,10 +22,10 @@ pub(crate) enum Report {
 
 impl Report {
     /// Logs and counts it.
-    pub(crate) fn tell(self, metrics: &dyn Metrics) {
+    pub(crate) fn emit(self, metrics: &dyn Metrics) {
         match self {
             Self::State(state) => metrics.state_changed(state),
-            Self::Event(event) => tell(*event, metrics),
+            Self::Event(event) => emit(*event, metrics),
             Self::Stalled => tracing::warn!(
                 "a consumer of events does not keep up; requests fail because answers cannot arrive"
             ),
@@ -52,7 +52,7 @@ impl Report {
     }
 }
 
-fn tell(event: Event, metrics: &dyn Metrics) {
+fn emit(event: Event, metrics: &dyn Metrics) {
     match event {
         Event::Connecting { attempt } => tracing::debug!(attempt, "connecting"),
         Event::Connected { connection_id, .. } => tracing::info!(%connection_id, "connected"),

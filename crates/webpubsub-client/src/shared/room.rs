@@ -4,18 +4,16 @@
 //! is room. It submits its request, and if there is still room the next one is woken.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
-use tokio::sync::oneshot;
 use webpubsub_protocol::session::{Request, RequestId, State, SubmitError};
 
-use super::{Change, Inner, Settled, Shared};
+use super::{Change, Inner, Shared};
 use crate::sync::now;
 
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    queues: BTreeMap<Lane, VecDeque<Caller>>,
+    queues: BTreeMap<Lane, VecDeque<Place>>,
     last_ticket: u64,
     /// What the session had counted as freed when callers were woken last.
     freed: u64,
@@ -30,9 +28,9 @@ pub(crate) enum Lane {
     Stream(RequestId),
 }
 
-/// Somebody who waits.
+/// Where somebody waits.
 #[derive(Debug)]
-struct Caller {
+struct Place {
     ticket: u64,
     /// `None` once it was woken, until it has tried.
     waker: Option<Waker>,
@@ -57,7 +55,7 @@ impl Room {
             None => {
                 self.last_ticket += 1;
                 *ticket = Some(self.last_ticket);
-                queue.push_back(Caller {
+                queue.push_back(Place {
                     ticket: self.last_ticket,
                     waker: Some(waker.clone()),
                 });
@@ -113,66 +111,45 @@ impl Inner {
 }
 
 impl Shared {
-    /// Submits a request as soon as there is room for it.
-    pub(crate) async fn submit(
+    /// Submits a request, or waits in the queue of its lane until there is room for it.
+    pub(crate) fn poll_submit(
         &self,
         lane: Lane,
-        request: Request,
-    ) -> Result<(RequestId, oneshot::Receiver<Settled>), SubmitError> {
-        let mut waiting = Waiting {
-            shared: self,
-            lane,
-            ticket: None,
-        };
-        let mut request = Some(request);
-        poll_fn(|cx| waiting.poll(cx, &mut request)).await
-    }
-}
-
-/// A caller's place in a queue, which it leaves when it gives up.
-struct Waiting<'a> {
-    shared: &'a Shared,
-    lane: Lane,
-    ticket: Option<u64>,
-}
-
-impl Waiting<'_> {
-    fn poll(
-        &mut self,
-        cx: &Context<'_>,
         request: &mut Option<Request>,
-    ) -> Poll<Result<(RequestId, oneshot::Receiver<Settled>), SubmitError>> {
-        let mut inner = self.shared.lock();
+        ticket: &mut Option<u64>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<RequestId, SubmitError>> {
+        let mut inner = self.lock();
         let is_stopped = inner.session.state() == State::Stopped;
-        let has_turn = is_stopped || inner.room.is_first(self.lane, self.ticket);
+        let has_turn = is_stopped || inner.room.is_first(lane, *ticket);
         let fits = match request {
             Some(request) if has_turn => inner.session.check(request),
             _ => Err(SubmitError::Full),
         };
         if fits == Err(SubmitError::Full) {
-            inner.room.wait(self.lane, &mut self.ticket, cx.waker());
+            inner.room.wait(lane, ticket, cx.waker());
             return Poll::Pending;
         }
         let result = fits.and_then(|()| match request.take() {
             Some(request) => inner.session.submit(now(), request),
             None => Err(SubmitError::NotStarted),
         });
-        let result = result.map(|id| (id, inner.wait_for(id)));
-        if let Some(ticket) = self.ticket.take() {
-            inner.room.leave(self.lane, ticket);
+        if let Ok(id) = result {
+            let caller = super::Caller::Waiting(cx.waker().clone());
+            inner.callers.insert(id, caller);
         }
-        self.shared.release(inner, Change::ByHandle);
+        if let Some(ticket) = ticket.take() {
+            inner.room.leave(lane, ticket);
+        }
+        self.release(inner, Change::ByHandle);
         Poll::Ready(result)
     }
-}
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            let mut inner = self.shared.lock();
-            inner.room.leave(self.lane, ticket);
-            // It may have been this caller's turn.
-            self.shared.release(inner, Change::ByHandle);
-        }
+    /// Waits no more.
+    pub(crate) fn leave_room(&self, lane: Lane, ticket: u64) {
+        let mut inner = self.lock();
+        inner.room.leave(lane, ticket);
+        // It may have been this caller's turn.
+        self.release(inner, Change::ByHandle);
     }
 }

@@ -123,12 +123,18 @@ impl Seat {
         turn
     }
 
-    /// The next frame to write to a socket that can take it.
+    /// The next frame to write to a socket that can take it. Afterwards, [`wake`](Self::wake) those whom it concerns.
     pub(crate) fn transmit(&self, now: Now) -> Option<WireFrame> {
         let mut inner = self.shared.lock();
         let frame = inner.session.poll_transmit(now)?;
-        self.shared.release(inner, Change::ByDriver);
+        inner.dispatch();
         Some(frame)
+    }
+
+    /// Wakes callers whose requests were written, and those that wait for room.
+    pub(crate) fn wake(&self) {
+        let inner = self.shared.lock();
+        self.shared.release(inner, Change::ByDriver);
     }
 
     /// Ends a poll: gives the seat up when the session is stopped and nothing is left to carry out, or else makes sure
@@ -196,7 +202,7 @@ impl Drop for Seat {
         inner.stopping.clear();
         inner.starting = None;
         if stopped.is_err() {
-            inner.forget_waiters();
+            inner.forget_callers();
         }
         self.shared.publish_status(&mut inner);
         let reports = std::mem::take(&mut inner.reports);
@@ -207,7 +213,7 @@ impl Drop for Seat {
         for report in reports {
             // Whatever the application's code panicked for may make it panic again.
             let metrics = &*self.shared.metrics;
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| report.tell(metrics)));
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| report.emit(metrics)));
         }
     }
 }
