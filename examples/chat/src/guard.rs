@@ -1,4 +1,4 @@
-//! Who may ask, and what browsers may do with the answers.
+//! Restricts who may call the server, and what browsers may do with its responses.
 //!
 //! The server listens on loopback, where every page that the user has open can reach it. What it
 //! hands out is worth protecting (a token, an announcement in a room), so it answers only to its
@@ -18,7 +18,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Refuses requests that do not come from our page, and puts the security headers on every answer.
+/// Refuses requests that do not come from our page, and adds security headers to every response.
 pub(crate) async fn guard(
     State(content_security_policy): State<HeaderValue>,
     request: Request,

@@ -1,4 +1,4 @@
-//! Handler mode: the service asks this server who may connect, and brings it what is said.
+//! Handler mode: the service asks this server who may connect, and sends the messages to it.
 
 use std::time::{Instant, SystemTime};
 
@@ -19,10 +19,10 @@ use crate::rooms::{People, unix_millis};
 use crate::serve::HUB;
 use crate::server::Shared;
 
-/// Where the service finds us, below the address of the page.
+/// The path of the event handler, below the address of the page.
 pub(crate) const PATH: &str = "/eventhandler";
 
-/// The event by which people talk.
+/// The user event for sending a message.
 pub(crate) const SAY: &str = "say";
 
 const LONGEST_ID: usize = 64;
@@ -36,7 +36,7 @@ struct Say {
     text: String,
 }
 
-/// The answer to it.
+/// The response to it.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename = "receipt")]
 struct Receipt {
@@ -45,13 +45,13 @@ struct Receipt {
     at: u64,
 }
 
-/// What the connection remembers of its login.
+/// The connection state, which is set at login.
 #[derive(Serialize, Deserialize)]
 struct Seat {
     group: String,
 }
 
-/// What the service has to be told about us.
+/// The settings that the service needs for this handler.
 pub(crate) fn setting(page: &str) -> Result<EventHandler> {
     let events = [
         SystemEvent::Connect,
@@ -84,7 +84,7 @@ pub(crate) fn event_handler(
         .context("the event handler cannot be made")
 }
 
-/// Login: the URL that we handed out names a ticket, which says who it is and for which room.
+/// Login: the URL contains a ticket, which determines who connects, and to which room.
 async fn connect(request: ConnectRequest, State(shared): State<Shared>) -> ConnectResponse {
     let ticket = request.query("login").unwrap_or_default();
     let join = shared.joins.lock().take(ticket, Instant::now());
@@ -100,7 +100,7 @@ async fn connect(request: ConnectRequest, State(shared): State<Shared>) -> Conne
         .states(&Seat { group })
 }
 
-/// Somebody talks: publishes it in the room of their login, once, and answers when.
+/// Publishes a message in the room of the login, only once, and responds with the time.
 async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> UserEventResponse {
     let Say { id, text } = request.data;
     let context = request.context;
@@ -117,7 +117,7 @@ async fn say(request: UserEventRequest<Say>, State(shared): State<Shared>) -> Us
         return UserEventResponse::fail(StatusCode::BAD_REQUEST, "`text` is too long.");
     }
     let at = unix_millis(SystemTime::now());
-    // The service asks again when an answer was lost, and so does the page on a new connection.
+    // The service repeats an event if the response was lost, and so does the page on a new connection.
     if shared.rooms.lock().is_first(user, &id) {
         let said = Announcement::Said {
             id: id.clone(),
@@ -147,7 +147,7 @@ async fn joined(request: GroupJoinedRequest, State(shared): State<Shared>) {
         .rooms
         .lock()
         .joined(&group, user, context.connection_id());
-    tell(&shared, &context, &group, people).await;
+    send_people(&shared, &context, &group, people).await;
 }
 
 async fn left(request: GroupLeftRequest, State(shared): State<Shared>) {
@@ -159,11 +159,11 @@ async fn left(request: GroupLeftRequest, State(shared): State<Shared>) {
         .rooms
         .lock()
         .left(&group, user, context.connection_id());
-    tell(&shared, &context, &group, people).await;
+    send_people(&shared, &context, &group, people).await;
 }
 
-/// Tells a room who is there. A list that is lost is corrected by the next one.
-async fn tell(shared: &Shared, context: &ConnectionContext, group: &str, people: People) {
+/// Sends the list of people to a room. If it is lost, the next one replaces it.
+async fn send_people(shared: &Shared, context: &ConnectionContext, group: &str, people: People) {
     let People {
         version,
         users,
@@ -180,7 +180,7 @@ async fn tell(shared: &Shared, context: &ConnectionContext, group: &str, people:
         .send_to_all(payload::Json(&presence));
     if let Err(error) = sent.await {
         let connection = context.connection_id();
-        tracing::warn!(error = describe(&error), %connection, "nobody was told who is here");
+        tracing::warn!(error = describe(&error), %connection, "the list of people could not be sent");
     }
 }
 

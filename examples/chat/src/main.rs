@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell when this cannot be written.
+            // If this cannot be written, there is no other way to report it.
             let _ = writeln!(stderr(), "chat: {}", refusal::describe(error.as_ref()));
             ExitCode::FAILURE
         }

@@ -1,4 +1,4 @@
-//! The two calls of the page and of `chat join`: a way into a room, and the announcement of having arrived.
+//! The two calls of the page and of `chat join`: getting access to a room, and announcing that somebody joined.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -15,21 +15,21 @@ use crate::names::{PersonName, RoomName};
 use crate::refusal::{Refusal, describe};
 use crate::server::Shared;
 
-/// How long a token opens a connection. An open one outlives its token, and the page asks for a
-/// new token whenever it connects, so a leaked one is worth a minute.
+/// How long a token can be used to connect. A connection outlives its token, and the page gets a new
+/// token for each connection, so a leaked token is useful for a minute only.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Letters and digits that are hard to mistake for each other and spell no words.
+/// Letters and digits that are hard to confuse, and that do not form words.
 const TAG_ALPHABET: &[u8] = b"23456789bcdfghjkmnpqrstvwxz";
 const TAG_LENGTH: usize = 6;
 
-/// Somebody who chats. Who knows the session's id may ask for more tokens in their name.
+/// A person in the chat. Whoever knows the id of the session can get more tokens in their name.
 pub(crate) struct Person {
     name: PersonName,
     user_id: String,
 }
 
-/// A join that may be announced once, or in handler mode a login that may be used once.
+/// Permission to announce a join once, or in handler mode, to log in once.
 pub(crate) struct Join {
     pub(crate) user_id: String,
     pub(crate) group: String,
@@ -40,7 +40,7 @@ pub(crate) struct Join {
 pub(crate) struct Question {
     pub(crate) name: String,
     pub(crate) room: String,
-    /// From an earlier answer, so that the same person gets the same user id.
+    /// From an earlier response, so that the same person keeps the same user id.
     pub(crate) session: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Grant {
     pub(crate) ticket: String,
 }
 
-/// Who decides what a connection may do, and who publishes.
+/// What determines what a connection may do, and who publishes messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Mode {
@@ -66,8 +66,8 @@ pub(crate) enum Mode {
     Handler,
 }
 
-/// `POST /negotiate`: answers with a client access URL whose token joins and writes to one group. In handler mode the
-/// token is good for nothing, and the URL names a login for the event handler.
+/// `POST /negotiate`: returns a client access URL whose token allows joining and sending to one group. In handler mode the
+/// token grants nothing, and the URL contains a login for the event handler.
 pub(crate) async fn negotiate(
     State(shared): State<Shared>,
     body: Result<Json<Question>, JsonRejection>,
@@ -117,8 +117,8 @@ pub(crate) struct Arrival {
     pub(crate) ticket: String,
 }
 
-/// What the server says in a room. The page believes it, because messages without a sender's user
-/// id can only come from who holds the access key.
+/// What the server sends to a room. The page trusts it, because only the owner of the access key can
+/// send messages without the user id of a sender.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(crate) enum Announcement {
@@ -133,7 +133,7 @@ pub(crate) enum Announcement {
         /// In milliseconds of Unix time.
         at: u64,
     },
-    /// Handler mode: who is in the room. The greater version is the later one.
+    /// Handler mode: who is in the room. A list with a greater version is newer.
     Presence {
         version: u64,
         users: Vec<String>,
@@ -141,8 +141,8 @@ pub(crate) enum Announcement {
     },
 }
 
-/// `POST /announce`: tells the room who came. The ticket says who and where, so nobody can announce
-/// somebody else, and works once.
+/// `POST /announce`: announces in the room who joined. The ticket determines who and where, so nobody
+/// can announce somebody else, and it works once.
 pub(crate) async fn announce(
     State(shared): State<Shared>,
     body: Result<Json<Arrival>, JsonRejection>,
@@ -164,7 +164,7 @@ pub(crate) async fn announce(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The session and user id of who asks: the known one, or a new person.
+/// The session and the user id of the caller: the known ones, or those of a new person.
 fn recognise(
     shared: &Shared,
     name: PersonName,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::names::InvalidName;
 
-/// An answer that is no success. Its text is for people and never holds what was sent to us.
+/// A response that reports an error. Its text is for people and never contains parts of the request.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -39,8 +39,8 @@ impl Refusal {
     }
 }
 
-/// An error and its causes on one line. Some errors repeat their cause in their own text; a text that
-/// was just said is left out.
+/// An error and its causes on one line. Some errors repeat their cause in their own text; repetitions
+/// are left out.
 pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<_> = std::iter::successors(Some(error), |error| (*error).source())
         .map(ToString::to_string)

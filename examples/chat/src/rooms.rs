@@ -1,11 +1,11 @@
-//! Who is in which room, and what was said there lately: what the server remembers in handler mode.
+//! Who is in which room, and which messages were sent recently: the data of the server in handler mode.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::SystemTime;
 
-/// People whose names are told; a room may hold more.
+/// The maximum number of names in a list of people. A room can have more people.
 const NAMED: usize = 100;
-/// Messages that are remembered, to publish each once.
+/// The number of messages to remember, so that each is published only once.
 const REMEMBERED: usize = 10_000;
 
 /// Connections by user and group. One user may have several.

@@ -1,4 +1,4 @@
-//! `chat`: the page and its server, with an emulator where no service is named.
+//! `chat`: the page and its server, with an emulator unless a connection string is given.
 
 use std::env;
 use std::io::{ErrorKind, Write, stdout};
@@ -16,16 +16,16 @@ use crate::handler;
 use crate::server::{self, Shared};
 use crate::signal::stop_signal;
 
-/// Where the server listens unless it is told otherwise.
+/// The default port of the server.
 pub(crate) const DEFAULT_PORT: u16 = 3000;
 
 pub(crate) const HUB: &str = "chat";
 
-/// The first of these that is set and not empty says which service to use.
+/// The first of these variables that is set and not empty contains the connection string.
 const CONNECTION_STRING_VARIABLES: [&str; 2] =
     ["WebPubSubConnectionString", "WEBPUBSUB_CONNECTION_STRING"];
 
-/// How long requests under way may take after Ctrl-C.
+/// How long pending requests may take after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
 
 #[derive(clap::Args)]
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         served = &mut serving => served?.context("the page's server failed")?,
         () = stop_signal() => {}
     }
-    // The last events of the service still reach the handler.
+    // The handler still receives the last events of the service.
     if let Some(emulator) = emulator {
         emulator.shutdown().await;
     }
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         events.shutdown().await;
     }
     drop(stop);
-    // Requests under way that take longer are cut off.
+    // Pending requests that take longer are cancelled.
     let _ = tokio::time::timeout(GRACE, serving).await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The axum app: the page's files, the two calls, the guard around all of it.
+//! The axum application: the files of the page, the two calls, and the guard around both.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -50,7 +50,7 @@ pub(crate) fn app(shared: Shared) -> Router {
     let policy = content_security_policy(shared.service.endpoint());
     let mut router = Router::new().route("/negotiate", post(negotiate));
     if shared.mode == Mode::Token {
-        // In handler mode the event handler tells who came, and a ticket is a login.
+        // In handler mode the event handler announces who joined, and a ticket is a login.
         router = router.route("/announce", post(announce));
     }
     let mut router = router

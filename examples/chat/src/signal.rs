@@ -1,6 +1,6 @@
-//! The wish to end, as the operating system tells it.
+//! Signals that ask the program to stop.
 
-/// Completes on Ctrl-C, and where there is such a thing, on SIGTERM.
+/// Completes on Ctrl-C, and on Unix also on SIGTERM.
 pub(crate) async fn stop_signal() {
     let interrupt = async {
         tokio::signal::ctrl_c()

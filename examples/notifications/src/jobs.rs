@@ -8,20 +8,20 @@ use tokio_util::sync::CancellationToken;
 
 /// Jobs of one user that may run at the same time.
 pub(crate) const RUNNING: usize = 3;
-/// Jobs of one user that are remembered.
+/// The number of jobs of a user that are kept.
 const REMEMBERED: usize = 20;
-/// Users that are remembered.
+/// The number of users whose jobs are kept.
 const USERS: usize = 1000;
 
 /// A job as its user sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    /// Counts the changes of this job, so that old news can be told from new.
+    /// Counts the changes of this job, so that outdated messages can be recognised.
     pub(crate) version: u64,
     /// Primes below this number are counted.
     pub(crate) below: u64,
-    /// Numbers that were looked at so far.
+    /// The numbers checked so far.
     pub(crate) checked: u64,
     /// Primes among them.
     pub(crate) primes: u64,
@@ -60,7 +60,7 @@ struct Entry {
 }
 
 impl Jobs {
-    /// Enters a new job, which runs until it is finished or the token is cancelled.
+    /// Adds a new job, which runs until it is finished or the token is cancelled.
     pub(crate) fn start(&self, user: &str, below: u64) -> Result<(Job, CancellationToken), Full> {
         let mut all = self.0.lock();
         if !all.users.contains_key(user) && all.users.len() >= USERS {
@@ -100,7 +100,7 @@ impl Jobs {
         entries.rev().map(|entry| entry.job.clone()).collect()
     }
 
-    /// Notes what was done; `None` when the job does not run any more.
+    /// Records progress; `None` if the job is no longer running.
     pub(crate) fn progress(&self, user: &str, id: u64, checked: u64, primes: u64) -> Option<Job> {
         self.change(user, id, |job| {
             (job.checked, job.primes) = (checked, primes);

@@ -22,11 +22,11 @@ use webpubsub_emulator::Emulator;
 
 const HUB: &str = "notifications";
 
-/// The first of these that is set and not empty says which service to use.
+/// The first of these variables that is set and not empty contains the connection string.
 const CONNECTION_STRING_VARIABLES: [&str; 2] =
     ["WebPubSubConnectionString", "WEBPUBSUB_CONNECTION_STRING"];
 
-/// How long requests under way may take after Ctrl-C.
+/// How long pending requests may take after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Pushes the progress of long jobs to the page of the user who started them: on an emulator inside this process, or
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell when this cannot be written.
+            // If this cannot be written, there is no other way to report it.
             let _ = writeln!(stderr(), "notifications: {error:#}");
             ExitCode::FAILURE
         }
@@ -132,7 +132,7 @@ fn greet(args: &Args, url: &str, embedded: bool, endpoint: &str) -> Result<()> {
     Ok(())
 }
 
-/// Completes on Ctrl-C, and where there is such a thing, on SIGTERM.
+/// Completes on Ctrl-C, and on Unix also on SIGTERM.
 async fn stop_signal() {
     let interrupt = async {
         tokio::signal::ctrl_c()

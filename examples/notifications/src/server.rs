@@ -1,4 +1,4 @@
-//! The axum app: the page's files, and the calls that start, list and cancel jobs.
+//! The axum application: the files of the page, and the calls that start, list and cancel jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::jobs::{Full, Job, Jobs, RUNNING};
 use crate::user::User;
 use crate::worker;
 
-/// An open connection outlives its token, and the page asks for a new one whenever it connects.
+/// A connection outlives its token, and the page gets a new token for each connection.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 const LARGEST_BODY: usize = 1024;
 /// Some minutes on one core.
@@ -142,7 +142,7 @@ async fn cancel(
     }
 }
 
-/// A URL that receives what is sent to this user, and may do nothing else.
+/// A URL whose connection receives the messages to this user, and can do nothing else.
 async fn negotiate(AppState(shared): AppState<Shared>, user: User) -> Response {
     let token = shared
         .service
@@ -172,7 +172,7 @@ fn refuse(status: StatusCode, error: &str) -> Response {
     (status, Json(json!({ "error": error }))).into_response()
 }
 
-/// Pages that rebind a name of their own to 127.0.0.1 get nothing.
+/// Refuses pages that rebind their own host name to 127.0.0.1.
 async fn only_loopback(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     let authority = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
@@ -210,7 +210,7 @@ async fn security_headers(
     response
 }
 
-/// The page may load its own files, ask its own server, and open the service's WebSocket.
+/// The page may load its own files, call its own server, and connect to the service.
 fn content_security_policy(service: &WebPubSubServiceClient) -> HeaderValue {
     let endpoint = service.endpoint();
     let scheme = if endpoint.scheme() == "https" {

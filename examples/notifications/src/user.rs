@@ -1,4 +1,4 @@
-//! Who asks: a random cookie, set on the first visit.
+//! Users, identified by a random cookie that is set on the first visit.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ const SECRET_DIGITS: usize = 32;
 /// The user of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
-    /// A hash of the cookie: the service and its logs see this, and cannot make the cookie from it.
+    /// A hash of the cookie. The service and its logs see only the hash, from which the cookie cannot be derived.
     pub(crate) id: String,
     /// The cookie to set, on a first visit.
     pub(crate) new_cookie: Option<HeaderValue>,

@@ -1,4 +1,4 @@
-//! The long job, and what its user hears of it.
+//! The long job, and the messages to its user.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use webpubsub::{WebPubSubServiceClient, payload};
 
 use crate::jobs::{Job, Jobs, State};
 
-/// Numbers that are looked at in one go: some milliseconds of work.
+/// How many numbers are checked at once: some milliseconds of work.
 const CHUNK: u64 = 100_000;
-/// More often nobody could read it.
+/// Nobody could read more frequent updates.
 const BETWEEN_PUSHES: Duration = Duration::from_millis(100);
 
-/// Works on the job until it is finished or cancelled, and tells its user.
+/// Works on the job until it is finished or cancelled, and sends its progress to the user.
 pub(crate) async fn run(
     service: Arc<WebPubSubServiceClient>,
     jobs: Arc<Jobs>,
@@ -44,8 +44,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Sends the job to every window of its user. A failure is not repeated: the next push says more, and a page that
-/// missed the last one asks.
+/// Sends the job to every window of its user. A failed push is not repeated: the next push contains more, and a page that
+/// missed the last one calls the backend.
 pub(crate) async fn push(service: &WebPubSubServiceClient, user: &str, job: &Job) {
     #[derive(Serialize)]
     struct Push<'a> {

@@ -1,11 +1,11 @@
-//! What is typed.
+//! The lines that the user types.
 
 use std::io::{BufRead, stdin};
 use std::thread;
 
 use tokio::sync::mpsc;
 
-/// The lines of the standard input that say something. Ends with the input.
+/// The lines of the standard input that are not blank. Ends with the input.
 ///
 /// They are read in a thread of their own, which nothing waits for: a read cannot be cancelled, and would keep the
 /// process from ending until another line is typed.

@@ -7,10 +7,10 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use webpubsub_client::{Closure, DialFailure, Loss, StopReason};
 
-/// What people say to each other; the page speaks the same.
+/// The content of a message, which is the same for the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ChatMessage {
-    /// By which receivers drop what a new connection repeats.
+    /// Identifies the message, so that receivers can drop repetitions.
     pub(super) id: String,
     pub(super) text: String,
 }
@@ -35,7 +35,7 @@ impl MessageIds {
     }
 }
 
-/// What happened. `README.md` documents the JSON.
+/// A line of output. `README.md` documents its JSON form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(
     tag = "event",
@@ -61,7 +61,7 @@ pub(super) enum Line {
     Disconnected {
         connection_id: String,
         cause: Cause,
-        /// What the service said as the reason, when it said goodbye.
+        /// The reason that the service gave for ending the connection.
         message: Option<String>,
     },
     Stopped {
@@ -90,7 +90,7 @@ pub(super) enum Line {
     },
 }
 
-/// Why the connection is in another state.
+/// Why the state of the connection changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Cause {
     kind: &'static str,

@@ -1,8 +1,8 @@
 //! `chat join`: the same rooms from the terminal, on `webpubsub-client`.
 //!
-//! The client keeps the connection; this says what happens to it, and decides what a chat wants to decide:
-//! a line whose fate is unknown when its connection is lost is said again under the same message id, by which
-//! everybody in the room drops what they had before.
+//! The client maintains the connection. This module prints what happens to it, and makes one decision: a line that was not
+//! acknowledged when its connection was lost is sent again with the same message id, so that receivers can recognise a
+//! repetition.
 
 mod input;
 mod line;
@@ -35,30 +35,30 @@ use self::transcript::Transcript;
 
 #[derive(clap::Args)]
 pub(crate) struct JoinArgs {
-    /// The room, as one types it on the page
+    /// The name of the room
     #[arg(value_parser = RoomName::parse)]
     room: RoomName,
-    /// What others see; the server adds a tag that tells people of one name apart
+    /// The name that others see; the server adds a tag to distinguish people with the same name
     #[arg(long, env = "USER", default_value = "Guest", value_parser = PersonName::parse)]
     name: PersonName,
-    /// The chat's server: the address that `chat` prints
+    /// The address of the server, as printed by `chat`
     #[arg(long, value_name = "URL", default_value_t = negotiator::default_server(), value_parser = negotiator::parse_server)]
     server: Url,
     /// Print states and messages as lines of JSON
     #[arg(long)]
     json: bool,
-    /// Stay when the input ends
+    /// Keep listening when the input ends
     #[arg(long)]
     listen: bool,
-    /// Give up a socket that is silent for so long, and recover the connection; 0 for never
+    /// Give up a socket after this many seconds without data, and recover the connection; 0 for never
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     keep_alive_timeout: u64,
-    /// Ask for a sign of life that often; 0 for never
+    /// Seconds between pings; 0 for none
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     keep_alive_interval: u64,
 }
 
-/// Talks until the input ends, the user wishes to stop, or the client gives up.
+/// Runs until the input ends, the user stops it, or the client gives up.
 pub(crate) async fn run(args: JoinArgs) -> Result<()> {
     let negotiator = Arc::new(Negotiator::new(args.server, &args.name, &args.room)?);
     let client = WebPubSubClient::builder(credential(&negotiator))
@@ -74,10 +74,10 @@ pub(crate) async fn run(args: JoinArgs) -> Result<()> {
     let (report, mut reports) = mpsc::channel(1);
     {
         let mut conversation = pin!(converse(&client, &negotiator, &group, args.listen, report));
-        let mut goodbye = pin!(stop_when_asked(&client));
+        let mut stopping = pin!(stop_when_asked(&client));
         loop {
             tokio::select! {
-                never = &mut goodbye => match never {},
+                never = &mut stopping => match never {},
                 Some(event) = events.next() => transcript.read(event).map_or(Ok(()), print)?,
                 Some(line) = reports.recv() => print(line)?,
                 ended = &mut conversation => break ended?,
@@ -109,7 +109,7 @@ fn credential(negotiator: &Arc<Negotiator>) -> WebPubSubClientCredential {
     })
 }
 
-/// Stops the client when the user wishes so, by which the conversation ends.
+/// Stops the client when the user asks for it, which ends the conversation.
 async fn stop_when_asked(client: &WebPubSubClient) -> Infallible {
     stop_signal().await;
     client.stop().await;

@@ -1,4 +1,4 @@
-//! The chat's server, as somebody who wants to talk sees it.
+//! The client side of the calls to the server of the chat.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::serve::DEFAULT_PORT;
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks the chat's server for ways into one room, always as the same person.
+/// Gets access to one room from the server, always as the same person.
 pub(super) struct Negotiator {
     http: Client,
     server: Url,
@@ -77,12 +77,12 @@ impl Negotiator {
         granted
     }
 
-    /// How the server wants to hear what is said; `Token` before it said so.
+    /// How messages are sent; `Token` until the server responded.
     pub(super) fn mode(&self) -> Mode {
         self.known.lock().mode.unwrap_or(Mode::Token)
     }
 
-    /// Has the server say in the room that we came. A room without that is still a room, so failures are only logged.
+    /// Has the server announce in the room that we joined. The chat works without it, so failures are only logged.
     pub(super) async fn announce(&self) {
         let Some(ticket) = self.known.lock().ticket.take() else {
             return;

@@ -1,4 +1,4 @@
-//! What the events of the client mean to somebody in a room.
+//! Turns the events of the client into lines of output.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -9,9 +9,9 @@ use crate::negotiate::Announcement;
 
 use super::line::{Cause, Line};
 
-/// Ids that are remembered, to drop what was repeated; as many as the page remembers.
+/// The number of message ids to remember, to drop repetitions; the same as in the page.
 const SEEN: usize = 1_000;
-/// Longest id of a message, in bytes. Other people's programs make them, and they are remembered here.
+/// The maximum length of a message id, in bytes. Other programs choose the ids, and they are stored here.
 const LONGEST_ID: usize = 64;
 
 /// Turns events into lines.
@@ -37,7 +37,7 @@ impl Transcript {
         self.failure
     }
 
-    /// What to say about an event, if anything.
+    /// The line for an event, if any.
     pub(super) fn read(&mut self, event: Event) -> Option<Line> {
         Some(match event {
             Event::Connecting { attempt } => Line::Connecting { attempt },
