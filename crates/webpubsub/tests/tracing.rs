@@ -21,7 +21,7 @@ use azure_core::{
 struct Spans(Arc<Mutex<Vec<String>>>);
 
 impl Spans {
-    fn note(&self, line: String) {
+    fn record(&self, line: String) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -29,8 +29,8 @@ impl Spans {
     }
 
     fn start(&self, name: Cow<'static, str>, kind: &SpanKind) -> Arc<dyn Span> {
-        self.note(format!("{kind:?} {name}"));
-        Arc::new(Noted(self.clone()))
+        self.record(format!("{kind:?} {name}"));
+        Arc::new(Recorded(self.clone()))
     }
 }
 
@@ -71,9 +71,9 @@ impl Tracer for Spans {
     }
 }
 
-struct Noted(Spans);
+struct Recorded(Spans);
 
-impl Span for Noted {
+impl Span for Recorded {
     fn is_recording(&self) -> bool {
         true
     }
@@ -88,7 +88,7 @@ impl Span for Noted {
 
     fn set_attribute(&self, key: &'static str, value: AttributeValue) {
         if key == "error.type" {
-            self.0.note(format!("{key} {value:?}"));
+            self.0.record(format!("{key} {value:?}"));
         }
     }
 
@@ -103,7 +103,7 @@ impl Span for Noted {
     }
 }
 
-impl AsAny for Noted {
+impl AsAny for Recorded {
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -24,7 +24,7 @@ pub(crate) struct AccessKeyPolicy {
     last: Mutex<Option<Signed>>,
 }
 
-/// The header of a request that was signed.
+/// A header that was signed, and what it was signed for.
 struct Signed {
     audience: String,
     second: u64,
@@ -39,8 +39,8 @@ impl AccessKeyPolicy {
         }
     }
 
-    /// The header for a request to `audience`. Tokens tell the time in seconds, so whoever asks for the same audience
-    /// again within a second gets the same bytes without signing them again.
+    /// The header for a request to `audience`. Tokens contain the time in seconds, so the token for the same audience
+    /// within the same second is always the same, and is not signed again.
     fn authorization(&self, audience: &str, now: SystemTime) -> String {
         let second = now
             .duration_since(UNIX_EPOCH)

@@ -1,7 +1,7 @@
 //! Pipeline policies of this crate.
 #![allow(
     elided_lifetimes_in_paths,
-    reason = "`Policy::send` is declared without them, and `async_trait` tells the two forms apart"
+    reason = "`Policy::send` is declared without them, and to `async_trait` the two forms differ"
 )]
 
 mod access_key;

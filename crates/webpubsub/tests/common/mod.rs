@@ -1,4 +1,4 @@
-//! A transport that records what is sent and answers as it is told.
+//! A transport that records requests and gives prepared answers.
 
 use std::{
     collections::{BTreeMap, VecDeque},

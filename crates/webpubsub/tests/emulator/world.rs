@@ -106,7 +106,7 @@ impl Client {
         }
     }
 
-    /// Sends to a group, and tells whether the service accepted it.
+    /// Sends to a group, and returns whether the service accepted it.
     pub(crate) async fn send_to_group(&mut self, group: &str, ack_id: u64) -> bool {
         let frame = json!({
             "type": "sendToGroup", "group": group, "ackId": ack_id, "noEcho": true, "data": "from a peer",
