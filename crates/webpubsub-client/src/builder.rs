@@ -172,8 +172,8 @@ impl WebPubSubClientBuilder {
         self
     }
 
-    /// What may wait to be written while there is no connection, or a slow one: requests, and bytes. More requests wait
-    /// in their futures. Default: 1,000 and 16 MiB.
+    /// How many requests, and how many bytes of them, may wait to be written while there is no connection, or a slow
+    /// one. The futures of further requests wait until there is room. Default: 1,000 requests and 16 MiB.
     pub const fn outbox(mut self, requests: usize, bytes: usize) -> Self {
         self.config.outbox_frames = requests;
         self.config.outbox_bytes = bytes;
@@ -202,8 +202,7 @@ impl WebPubSubClientBuilder {
         self
     }
 
-    /// Changes settings of the session, for those that have no method here; what was set before stays as it is
-    /// otherwise.
+    /// Changes settings of the session that have no method here. All others stay as they are.
     ///
     /// ```
     /// # use webpubsub_client::WebPubSubClient;

@@ -1,4 +1,4 @@
-//! What an application hears from its client.
+//! The events that a client reports to its application.
 
 use bytestring::ByteString;
 use webpubsub_protocol::frame::{FrameError, StreamError, StreamInfo};
@@ -8,10 +8,11 @@ use webpubsub_protocol::session::{self, Loss, StateChange, StopReason};
 
 use crate::message::{GroupMessage, ServerMessage};
 
-/// What an application hears from its client, in the order in which it happened.
+/// Something that happened to a client. Events arrive in the order in which they happened.
 ///
-/// Between [`Connected`](Self::Connected) and [`Disconnected`](Self::Disconnected) nothing is lost, however often
-/// the socket is (reliable subprotocols): see the table of guarantees in the crate's documentation.
+/// On the reliable subprotocols no message is lost between [`Connected`](Self::Connected) and
+/// [`Disconnected`](Self::Disconnected), however often the socket is: see the table of guarantees in the crate's
+/// documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -20,21 +21,21 @@ pub enum Event {
         /// Counts the tries since there was a connection, from 1.
         attempt: u32,
     },
-    /// A new connection is open. Once per connection id. Groups are being joined again.
+    /// A new connection is open, and its groups are being joined again. Reported once for each connection id.
     Connected {
-        /// The service's id for it.
+        /// The id that the service gave it.
         connection_id: ByteString,
-        /// The user, when there is one.
+        /// The user, if the connection has one.
         user_id: Option<ByteString>,
     },
-    /// The socket was lost; the connection is being recovered. Requests wait.
+    /// The socket was lost, and the connection is being recovered. Requests wait until it is.
     Recovering {
         /// Why the socket was lost, with its close code and reason.
         cause: Loss,
     },
-    /// The same connection goes on. Everything that was sent to it meanwhile has arrived.
+    /// The connection was recovered. Everything that was sent to it in the meantime has arrived.
     Recovered {
-        /// How many messages were sent to it meanwhile.
+        /// How many messages were sent to it in the meantime.
         replayed: u64,
     },
     /// The connection is over. What is sent to its groups until the next [`Connected`](Self::Connected) does not
@@ -49,7 +50,7 @@ pub enum Event {
     },
     /// The client does nothing any more until it is started again.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
     /// A message to a group.
@@ -60,7 +61,7 @@ pub enum Event {
     RejoinGroupFailed {
         /// The group.
         group: GroupName,
-        /// Why.
+        /// The reason.
         error: FrameError,
     },
     /// The states of a group's members changed.
@@ -74,7 +75,7 @@ pub enum Event {
     GroupStateRestoreFailed {
         /// The group.
         group: GroupName,
-        /// Why.
+        /// The reason.
         error: FrameError,
     },
     /// This consumer was too slow, and its inbox dropped the oldest messages and changes of group states

@@ -4,13 +4,13 @@ use serde::de::DeserializeOwned;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
-/// What the handler answered.
+/// The answer of an event handler to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvokeEventResult {
     /// The answer; `None` when it is empty.
     pub payload: Option<Payload>,
-    /// Entries that travel with it.
+    /// The metadata that was sent with it.
     pub metadata: Metadata,
 }
 

@@ -17,9 +17,9 @@ pub struct GroupMessage {
     pub group: GroupName,
     /// The user who published it; `None` for messages of servers and of clients without a user id.
     pub from_user_id: Option<ByteString>,
-    /// What it says.
+    /// Its data.
     pub payload: Payload,
-    /// Entries that travel with it.
+    /// The metadata that was sent with it.
     pub metadata: Metadata,
     /// Its number within the connection; reliable subprotocols only.
     pub sequence_id: Option<SequenceId>,
@@ -32,9 +32,9 @@ pub struct GroupMessage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerMessage {
-    /// What it says.
+    /// Its data.
     pub payload: Payload,
-    /// Entries that travel with it.
+    /// The metadata that was sent with it.
     pub metadata: Metadata,
     /// Its number within the connection; reliable subprotocols only.
     pub sequence_id: Option<SequenceId>,

@@ -54,7 +54,7 @@ pub enum ServerFrame {
     StreamNack {
         /// The stream.
         stream_id: ByteString,
-        /// Why.
+        /// The reason.
         error: FrameError,
         /// The next fragment that the service expects.
         expected_sequence_id: u64,
@@ -93,9 +93,9 @@ pub struct Message {
     pub sequence_id: Option<SequenceId>,
     /// Where it comes from.
     pub from: Sender,
-    /// What it says.
+    /// Its data.
     pub payload: Payload,
-    /// Entries that travel with it.
+    /// The metadata that was sent with it.
     pub metadata: Metadata,
     /// Its place in a stream, when it is a fragment of one. Behind a pointer, since most messages are not.
     pub stream: Option<Box<StreamInfo>>,

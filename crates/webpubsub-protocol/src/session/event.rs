@@ -226,20 +226,20 @@ pub enum Event {
         /// Counts the tries since there was a connection, from 1.
         attempt: u32,
     },
-    /// A new connection is open. Once per connection id.
+    /// A new connection is open. Reported once for each connection id.
     Connected {
-        /// The service's id for it.
+        /// The id that the service gave it.
         connection_id: ByteString,
-        /// The user, when there is one.
+        /// The user, if the connection has one.
         user_id: Option<ByteString>,
     },
     /// The socket was lost. The connection still exists at the service, which keeps what it has for
     /// us; requests wait.
     Recovering {
-        /// Why.
+        /// The reason.
         cause: Loss,
     },
-    /// The same connection goes on with a new socket; nothing was lost.
+    /// The connection was recovered on a new socket, and nothing was lost.
     Recovered {
         /// Messages that arrived from the service's replay.
         replayed: u64,
@@ -249,28 +249,28 @@ pub enum Event {
     Disconnected {
         /// The connection that is over.
         connection_id: ByteString,
-        /// Why.
+        /// The reason.
         cause: Loss,
         /// What the service gave as the reason, when it ended the connection on purpose.
         message: Option<String>,
     },
     /// The session does nothing any more until it is started again. Always the last event.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
     /// A group that was joined could not be joined again on the new connection.
     RejoinFailed {
         /// The group.
         group: GroupName,
-        /// Why.
+        /// The reason.
         error: FrameError,
     },
     /// Own state, or the subscription to states, could not be restored on the new connection.
     StateRestoreFailed {
         /// The group.
         group: GroupName,
-        /// Why.
+        /// The reason.
         error: FrameError,
     },
     /// A message to a group or from the server. Fragments of streams are messages, too.
@@ -304,7 +304,7 @@ pub enum Event {
         stream: RequestId,
         /// Its id.
         stream_id: ByteString,
-        /// Why.
+        /// The reason.
         error: FrameError,
     },
     /// A stream came into the view of a subscription.

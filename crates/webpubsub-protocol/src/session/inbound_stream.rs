@@ -82,7 +82,7 @@ pub struct Fragment {
     pub missing: u64,
     /// The publisher, when it has a user id.
     pub from_user_id: Option<ByteString>,
-    /// What it says.
+    /// Its data.
     pub payload: Payload,
 }
 

@@ -27,17 +27,17 @@ impl fmt::Display for RequestId {
 /// Whether the service should answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
-    /// Yes, under the session's next ack id.
+    /// It should, under the session's next ack id.
     #[default]
     Auto,
-    /// Yes, under this ack id. The service executes an id once per connection: use it to try again
+    /// It should, under this ack id. The service executes an id once per connection: use it to try again
     /// without the risk of doing it twice.
     Id(AckId),
-    /// No: fire and forget. The request is settled when it is written; failures go unnoticed.
+    /// It should not: fire and forget. The request is settled when it is written; failures go unnoticed.
     Forget,
 }
 
-/// Something to do: one constructor per kind, and setters for what is optional.
+/// A request to the service: one constructor for each kind, and setters for what is optional.
 ///
 /// A setter that means nothing for a kind of request leaves it as it is.
 ///
@@ -333,7 +333,7 @@ pub enum Outcome {
     Rejected {
         /// The id, for requests that are acknowledged.
         ack_id: Option<AckId>,
-        /// Why.
+        /// The reason.
         error: FrameError,
     },
     /// The connection was lost for good while it waited for its answer. The service may or may not
