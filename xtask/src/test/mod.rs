@@ -30,6 +30,7 @@ pub(crate) fn suites() -> Report {
     let tools = Tools::default();
     report.run("tests", || tests(&tools));
     report.run("doc tests", || doc_tests(&tools));
+    report.run("other TLS", || other_tls(&tools));
     report.run("load", || load::suite(&tools));
     report.run("spec", || interop::spec(&tools));
     report.extend(interop::suites(&tools, &interop::Suite::EACH));
@@ -65,6 +66,23 @@ fn doc_tests(tools: &Tools) -> Result<Outcome> {
                 .args(["test", "--doc", "--workspace", "--no-fail-fast"]),
         )?;
     Ok(outcome(&finished, counts::cargo_test))
+}
+
+/// The client's connector with the TLS libraries that are not the default.
+fn other_tls(tools: &Tools) -> Result<Outcome> {
+    let mut sum = counts::Counts::default();
+    for features in ["ring,platform-verifier", "native-tls"] {
+        let mut cargo = tools.cargo();
+        cargo
+            .args(["test", "--package", "webpubsub-client"])
+            .args(["--test", "connector"])
+            .args(["--no-default-features", "--features", features]);
+        let finished = process::run(&mut cargo)?;
+        if let Outcome::Ran(ran) = outcome(&finished, counts::cargo_test) {
+            sum += ran;
+        }
+    }
+    Ok(Outcome::Ran(sum))
 }
 
 fn outcome(finished: &Finished, read: fn(&str) -> counts::Counts) -> Outcome {
