@@ -134,7 +134,10 @@ fn proxy(url: &str) -> Result<Intercept, ProxyError> {
     let scheme = proxy.uri().scheme_str().unwrap_or_default();
     let is_supported = matches!(scheme, "http" | "https" | "socks5" | "socks5h");
     let has_host = proxy.uri().host().is_some_and(|host| !host.is_empty());
-    (is_supported && has_host)
+    // A part of the password is left there when an `@` in it is not escaped.
+    let authority = proxy.uri().authority();
+    let is_bare = authority.is_some_and(|authority| !authority.as_str().contains('@'));
+    (is_supported && has_host && is_bare)
         .then_some(proxy)
         .ok_or(ProxyError)
 }
@@ -352,6 +355,7 @@ mod tests {
             "http://",
             "://",
             "http:// p",
+            "https://ana@:secret@p",
         ] {
             let Err(error) = Proxies::always(url) else {
                 panic!("{url} was accepted");
