@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::test::report::Outcome;
-use crate::{bench, ci, codegen, deps, interop, load, release, soak, test, tidy};
+use crate::{bench, ci, codegen, deps, fuzz, interop, load, release, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Task {
     Interop(interop::Args),
     /// Run the simulation of the hub and the session: as many seeds as you like, or with planted bugs.
     Soak(soak::Args),
+    /// Run the fuzz targets behind libFuzzer.
+    Fuzz(fuzz::Args),
     /// Check that the crates can be published, or publish them.
     Release(release::Args),
     /// Write what the crates depend on, why, and what that costs, or check that it is up to date.
@@ -54,6 +56,7 @@ impl Cli {
             Task::Test => test::run(),
             Task::Interop(args) => interop::run(&args),
             Task::Soak(args) => soak::run(&args),
+            Task::Fuzz(args) => fuzz::run(&args),
             Task::Release(args) => release::run(&args),
             Task::Deps(args) => deps::run(&args),
             Task::Load(args) => load::run(&args),

@@ -19,6 +19,7 @@ mod cli;
 mod codegen;
 mod deps;
 mod docs;
+mod fuzz;
 mod interop;
 mod load;
 mod release;
@@ -29,6 +30,9 @@ mod tidy;
 /// Runs the task that the command line names.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(code) = fuzz::wrapped_compiler() {
+        return code;
+    }
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
