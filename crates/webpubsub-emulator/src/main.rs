@@ -2,6 +2,7 @@
 
 mod banner;
 mod config;
+mod health;
 
 use std::{
     convert::Infallible,
@@ -40,6 +41,12 @@ fn main() -> ExitCode {
     let config = match Command::read(env::args_os(), env::vars_os()) {
         Ok(Command::Run(config)) => config,
         Ok(Command::Examine(examination)) => return examine(&examination),
+        Ok(Command::Check(address)) => {
+            return match health::check(address) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&ConfigError::text(format!("{address}: {error}")), FAILED),
+            };
+        }
         Ok(Command::Show(text)) => {
             // Nobody is left to tell when stdout is closed.
             let _ = io::stdout().write_all(text.as_bytes());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use webpubsub_emulator::Doctor;
 use webpubsub_protocol::access::{ConnectionString, ConnectionStringError};
 
@@ -88,6 +88,13 @@ pub(super) enum Asked {
 pub(crate) struct Examination {
     pub(crate) doctor: Doctor,
     pub(crate) json: bool,
+}
+
+/// The command as a part of the whole command line.
+pub(super) fn command() -> clap::Command {
+    Cli::command()
+        .name("doctor")
+        .about("Find out what is wrong with an event handler")
 }
 
 /// Reads the arguments; the first one is the program's name, `doctor` is left out.

@@ -4,17 +4,19 @@
 //! can be named with its flag, its variable, or its file and line.
 
 mod cli;
+mod commands;
 mod doctor;
 mod environment;
 mod error;
 mod file;
+mod health;
 mod hubs;
 mod microsoft;
 pub(crate) mod reload;
 mod setting;
 mod table;
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, io, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, fmt, io, net::SocketAddr, path::PathBuf};
 
 use tracing_subscriber::EnvFilter;
 use webpubsub_emulator::{
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Run(Box<Config>),
     /// Play the service against an event handler.
     Examine(Examination),
+    /// Ask the emulator at this address whether it works.
+    Check(SocketAddr),
     /// Print this on stdout and end.
     Show(String),
 }
@@ -68,19 +72,38 @@ impl Command {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-        if arguments
-            .get(1)
-            .is_some_and(|argument| argument == "doctor")
-        {
+        if let Some(command) = arguments.get(1).and_then(|word| commands::Name::find(word)) {
             arguments.remove(1);
-            return Ok(match doctor::read(arguments, variables)? {
-                doctor::Asked::Examination(examination) => Self::Examine(examination),
-                doctor::Asked::Show(text) => Self::Show(text),
-            });
+            return command.read(arguments, variables);
         }
-        let (flags, config) = match cli::read(arguments)? {
+        Ok(match Config::read(cli::command(), arguments, variables)? {
+            Asked::Config(config) => Self::Run(config),
+            Asked::Version(text) => Self::Show(text),
+            // That of the whole command line, with the commands.
+            Asked::Help(_) => Self::Show(commands::help()),
+        })
+    }
+}
+
+/// What the arguments of a command ask for whose flags are settings.
+#[derive(Debug)]
+enum Asked {
+    Config(Box<Config>),
+    Help(String),
+    Version(String),
+}
+
+impl Config {
+    /// Reads the arguments of `command`, variables, and the file that they name.
+    fn read(
+        command: clap::Command,
+        arguments: Vec<OsString>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Asked, ConfigError> {
+        let (flags, config) = match cli::read(command, arguments)? {
             Arguments::Run { layer, config } => (*layer, config),
-            Arguments::Show(text) => return Ok(Self::Show(text)),
+            Arguments::Help(text) => return Ok(Asked::Help(text)),
+            Arguments::Version(text) => return Ok(Asked::Version(text)),
         };
         let environment = environment::read(variables)?;
         let mut warnings = environment.warnings;
@@ -95,16 +118,14 @@ impl Command {
             warnings.extend(ignored);
             file = Some(Source { path, text, above });
         }
-        Ok(Self::Run(Box::new(Config {
+        Ok(Asked::Config(Box::new(Self {
             hubs: layer.hubs.options()?,
             layer,
             file,
             warnings,
         })))
     }
-}
 
-impl Config {
     pub(crate) fn json(&self) -> bool {
         self.layer.is_on(&table::JSON)
     }

@@ -1,6 +1,7 @@
 //! The program itself: what it prints, how it ends, and that no key is ever in it.
 #![cfg(unix)]
 
+mod commands;
 mod errors;
 mod hubs;
 mod malformed;
