@@ -8,7 +8,7 @@ use crate::cli::task;
 use crate::interop::Tools;
 use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
-use crate::{docs, fuzz, release, test};
+use crate::{dist, docs, fuzz, release, test};
 
 /// Runs every step and prints the summary.
 ///
@@ -30,6 +30,7 @@ pub(crate) fn run() -> Result<()> {
         check(tools.cargo().args(args).args(["--", "-D", "warnings"]))
     });
     report.extend(test::suites());
+    report.extend(dist::suites());
     report.run("fuzz", fuzz::suite);
     report.run("docs", || docs::suite(&tools));
     report.extend(release::dry_run()?);

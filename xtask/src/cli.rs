@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::test::report::Outcome;
-use crate::{bench, ci, codegen, deps, fuzz, interop, load, release, soak, test, tidy};
+use crate::{bench, ci, codegen, deps, dist, fuzz, interop, load, release, soak, test, tidy};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Task {
     Release(release::Args),
     /// Write what the crates depend on, why, and what that costs, or check that it is up to date.
     Deps(deps::Args),
+    /// Build the emulator and what people install it from, and try each.
+    Dist(dist::Args),
     /// Put the emulator under load over real sockets.
     Load(load::Args),
     /// Measure what things cost.
@@ -59,6 +61,7 @@ impl Cli {
             Task::Fuzz(args) => fuzz::run(&args),
             Task::Release(args) => release::run(&args),
             Task::Deps(args) => deps::run(&args),
+            Task::Dist(args) => dist::run(&args),
             Task::Load(args) => load::run(&args),
             Task::Bench(args) => bench::run(&args),
             Task::Ci => ci::run(),

@@ -18,6 +18,7 @@ mod ci;
 mod cli;
 mod codegen;
 mod deps;
+mod dist;
 mod docs;
 mod fuzz;
 mod interop;

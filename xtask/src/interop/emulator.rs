@@ -14,10 +14,9 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running emulator; dropping it kills it.
-#[derive(Debug)]
-pub(super) struct Emulator {
+pub(crate) struct Emulator {
     process: Killed,
-    connection_string: String,
+    ready: Ready,
     stderr: JoinHandle<String>,
 }
 
@@ -27,6 +26,13 @@ pub(super) struct Emulator {
 struct Ready {
     event: String,
     connection_string: String,
+    #[serde(default)]
+    hubs: Vec<Hub>,
+}
+
+#[derive(Deserialize)]
+struct Hub {
+    hub: String,
 }
 
 impl Emulator {
@@ -35,7 +41,7 @@ impl Emulator {
     /// # Errors
     ///
     /// Fails when it does not start, or does not say where it listens within 10 s.
-    pub(super) fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -70,13 +76,23 @@ impl Emulator {
         }
         Ok(Self {
             process,
-            connection_string: ready.connection_string,
+            ready,
             stderr,
         })
     }
 
-    pub(super) fn connection_string(&self) -> &str {
-        &self.connection_string
+    pub(crate) fn connection_string(&self) -> &str {
+        &self.ready.connection_string
+    }
+
+    /// The id of the process that was started.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// The names of the hubs that were set up.
+    pub(crate) fn hubs(&self) -> impl Iterator<Item = &str> {
+        self.ready.hubs.iter().map(|hub| hub.hub.as_str())
     }
 
     /// Asks it to stop and checks how it lived: it ends well, never panicked, and printed neither
@@ -85,21 +101,42 @@ impl Emulator {
     /// # Errors
     ///
     /// Fails when one of this does not hold.
-    pub(super) fn stop(self) -> Result<()> {
-        let Self {
-            mut process,
-            connection_string,
-            stderr,
-        } = self;
-        let status = process.terminate()?;
-        let stderr = stderr
-            .join()
-            .map_err(|_| anyhow!("reading standard error panicked"))?;
-        inspect(&stderr, access_key(&connection_string)?)?;
+    pub(crate) fn stop(self) -> Result<()> {
+        self.process.ask_to_stop()?;
+        self.ended()
+    }
+
+    /// Waits for its end, for which somebody else has asked, and checks the same as [`Self::stop`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not end within 10 s, or one of this does not hold.
+    pub(crate) fn ended(self) -> Result<()> {
+        let (status, stderr) = self.end()?;
         if !status.success() {
             bail!("the emulator ended with {status}; it printed:\n{stderr}");
         }
         Ok(())
+    }
+
+    /// Waits for the end of the program that was started and of everything that it started in turn, and returns how it
+    /// ended and what went to standard error.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not end within 10 s, panicked, or printed its key or a token.
+    pub(crate) fn end(self) -> Result<(ExitStatus, String)> {
+        let Self {
+            mut process,
+            ready,
+            stderr,
+        } = self;
+        let status = process.ended()?;
+        let stderr = stderr
+            .join()
+            .map_err(|_| anyhow!("reading standard error panicked"))?;
+        inspect(&stderr, access_key(&ready.connection_string)?)?;
+        Ok((status, stderr))
     }
 }
 
@@ -128,7 +165,7 @@ fn access_key(connection_string: &str) -> Result<&str> {
 struct Killed(Child);
 
 impl Killed {
-    fn terminate(&mut self) -> Result<ExitStatus> {
+    fn ask_to_stop(&self) -> Result<()> {
         // The standard library can only kill; a graceful stop is what is asked for.
         let asked = Command::new("kill")
             .args(["-TERM", &self.0.id().to_string()])
@@ -136,6 +173,10 @@ impl Killed {
         if !asked.is_ok_and(|status| status.success()) {
             bail!("cannot ask the emulator to stop");
         }
+        Ok(())
+    }
+
+    fn ended(&mut self) -> Result<ExitStatus> {
         let limit = Instant::now() + STOPPED_WITHIN;
         while Instant::now() < limit {
             if let Some(status) = self.0.try_wait()? {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
-use emulator::Emulator;
+pub(crate) use emulator::Emulator;
 pub(crate) use tools::{Tools, root, target_folder};
 
 mod emulator;

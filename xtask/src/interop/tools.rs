@@ -17,6 +17,7 @@ const NODE_MAJOR: u32 = 20;
 pub(crate) struct Tools {
     programs: Once,
     python: Once,
+    packaging: Once,
     /// Held while packages are installed: suites that run side by side share some.
     installing: Mutex<()>,
 }
@@ -123,12 +124,26 @@ impl Tools {
     ///
     /// [`Missing`] without Python and its `venv` module; fails when pip does.
     pub(crate) fn python(&self) -> Result<Command> {
-        let interpreter = self.python.get(prepare_python)?;
-        let mut python = Command::new(interpreter);
-        python
-            .current_dir(root())
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        Ok(python)
+        let requirements = "tests/interop/python/requirements.txt";
+        let interpreter = self
+            .python
+            .get(|| prepare_python(requirements, "interop/python"))?;
+        Ok(python(&interpreter))
+    }
+
+    /// A program that makes or checks packages, of those in `dist/python/requirements.txt`, or their `python`; in the
+    /// root of the workspace.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing`] without Python and its `venv` module; fails when pip does.
+    pub(crate) fn packaging(&self, program: &str) -> Result<Command> {
+        let requirements = "dist/python/requirements.txt";
+        let interpreter = self
+            .packaging
+            .get(|| prepare_python(requirements, "dist-scratch/python"))?;
+        let file = format!("{program}{}", env::consts::EXE_SUFFIX);
+        Ok(python(&interpreter.with_file_name(file)))
     }
 
     /// The browser: `CHROMIUM`, or one of the usual names.
@@ -172,20 +187,29 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask is a folder of the workspace")
 }
 
-fn prepare_python() -> Result<PathBuf> {
+fn python(interpreter: &Path) -> Command {
+    let mut python = Command::new(interpreter);
+    python
+        .current_dir(root())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    python
+}
+
+/// An environment in a folder below the target folder, with what a file of requirements names.
+fn prepare_python(requirements: &str, folder: &str) -> Result<PathBuf> {
     if process::probe("python3", &["-c", "import ensurepip, venv"]).is_none() {
         return Err(Missing::new(
             "no Python 3 with its venv module; install python3 and python3-venv",
         )
         .into());
     }
-    let venv = target_folder().join("interop/python");
+    let venv = target_folder().join(folder);
     let interpreter = venv.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
         "bin/python"
     });
-    let requirements = root().join("tests/interop/python/requirements.txt");
+    let requirements = root().join(requirements);
     let stamp = Stamp::new(&requirements, venv.join("installed.txt"))?;
     if !stamp.is_current() || !interpreter.is_file() {
         process::run_ok(
