@@ -1,22 +1,21 @@
 //! What the state wants done once its lock is released.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use bytestring::ByteString;
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, UserId};
 use webpubsub_protocol::payload::Payload;
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Wakes};
 use crate::handlers::Turn;
 
 /// Collected while the hub's lock is held, carried out after it.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Tasks that go on: of sockets that have something to drain, and of those who waited for room. Deliveries
-    /// themselves happened under the lock.
-    pub(super) wakes: Vec<Waker>,
+    /// Sockets that have something to write, and those who waited for room. Deliveries themselves happened under the
+    /// lock.
+    pub(super) wakes: Wakes,
     /// Outboxes that are crowded now. Whoever caused that should wait until they are not.
     pub(super) crowded: Vec<Arc<Outbox>>,
     /// Whether so much waits for the event handler that no more of the client may be read.

@@ -245,13 +245,13 @@ impl Encoded {
     }
 
     /// The frame for one recipient: shared with all others, but for a sequence id before or in it.
-    pub(crate) fn frame(&self, id: Option<SequenceId>) -> WireFrame {
+    pub(crate) fn frame(self: Arc<Self>, id: Option<SequenceId>) -> WireFrame {
         let Some(id) = id else {
-            return self.whole();
+            return WireFrame::shared(self);
         };
         let payload = &self.bytes[self.head..];
         let number = match self.numbering {
-            Numbering::None => return self.whole(),
+            Numbering::None => return WireFrame::shared(self),
             Numbering::Json => {
                 // What comes before the shared part is short: it is written as the codec writes it.
                 let first = json::number_message("{", id);
@@ -271,9 +271,13 @@ impl Encoded {
         )
     }
 
-    fn whole(&self) -> WireFrame {
-        let payload = self.bytes.len() - self.head;
-        WireFrame::whole(self.kind, payload, self.bytes.clone())
+    /// The frame of those whose messages are not numbered.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) const fn opcode(&self) -> FrameKind {
+        self.kind
     }
 }
 
@@ -309,7 +313,7 @@ mod tests {
 
     fn payload(draft: &Draft, form: WireForm, id: Option<u64>) -> (FrameKind, Bytes) {
         let encoded = draft.encoded(form).expect("a form for it");
-        let frame = encoded.frame(id.map(SequenceId));
+        let frame = Arc::clone(encoded).frame(id.map(SequenceId));
         assert!(frame.payload_len() <= encoded.len(id.is_some()));
         (frame.kind(), frame.payload())
     }
@@ -353,7 +357,7 @@ mod tests {
             assert_eq!(payload(&message, form, Some(7)).1, numbered, "{form:?}");
             let encoded = message.encoded(form).expect("a form for it");
             let shared = encoded.bytes.as_ptr_range();
-            let frame = encoded.frame(Some(SequenceId(7)));
+            let frame = Arc::clone(encoded).frame(Some(SequenceId(7)));
             for part in [frame.parts()[1], frame.parts()[3]] {
                 assert!(part.is_empty() || shared.contains(&part.as_ptr()));
             }

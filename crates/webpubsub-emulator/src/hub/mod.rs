@@ -34,7 +34,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
-use std::task::Waker;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -57,7 +56,7 @@ pub(crate) use lifecycle::{
 pub(crate) use membership::{Change, GroupEvents};
 pub(crate) use message::WireForm;
 pub(crate) use outbox::{
-    Batch, CLOSE_DRAIN, Crowded, Found, Full, Line, Outbox, OutboxLimits, STALL_LIMIT,
+    Batch, CLOSE_DRAIN, Crowded, Flush, Found, Full, Line, Outbox, OutboxLimits, STALL_LIMIT, Waiting, Wakes,
 };
 pub(crate) use publish::{Selection, Target};
 pub(crate) use rest::{GrantError, Member, NoSuchConnection, Outgoing};
@@ -83,10 +82,12 @@ pub(crate) trait Upstream: Send + Sync {
     fn notify(&self, _hub: &HubName, _notice: Notice) {}
 }
 
-/// What holds a client back after a frame.
+/// What a frame leaves to do for whoever handed it in.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Brake {
+    /// Who goes on now. A socket that hands in many frames carries it out once for all of them.
+    pub(crate) wakes: Wakes,
     /// Outboxes that the frame left crowded, perhaps the client's own: no more is to be read before they have room.
     pub(crate) crowded: Vec<Arc<Outbox>>,
     /// Whether so much waits for the event handler that no more is to be read.
@@ -155,6 +156,7 @@ impl Hub {
         let mut effects = Effects::default();
         self.change(&mut effects, change);
         let brake = Brake {
+            wakes: std::mem::take(&mut effects.wakes),
             crowded: std::mem::take(&mut effects.crowded),
             pauses: effects.pauses,
         };
@@ -173,7 +175,7 @@ impl Hub {
     }
 
     fn settle(&self, effects: Effects) {
-        effects.wakes.into_iter().for_each(Waker::wake);
+        effects.wakes.carry_out(&self.clock);
         for token in effects.cancelled {
             if let Some(call) = self.calls.lock().remove(&token) {
                 call.abort();
@@ -294,6 +296,7 @@ impl Hub {
         let brake = self.act_and_fill(|state, now, effects| {
             state.send(now, target, selection, message, effects);
         });
+        brake.wakes.carry_out(&self.clock);
         if !brake.crowded.is_empty() {
             let mut crowded = Crowded::default();
             crowded.add(brake.crowded);

@@ -109,7 +109,6 @@ impl HubState {
         let Some(members) = self.groups.get(group) else {
             return;
         };
-        effects.wakes.reserve(members.len());
         for (id, member) in members {
             if Some(member.key) != except
                 && let Err(full) = publish(&member.outbox, now, message, effects)

@@ -1,10 +1,13 @@
 //! Frames as bytes on the wire: a small head that is written for one socket, and bytes that all of them share.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::message::Encoded;
 
 /// The most bytes of a WebSocket frame's head that a server writes: servers do not mask.
 const HEAD_BYTES: usize = 10;
@@ -25,9 +28,20 @@ pub(crate) enum FrameKind {
     Close,
 }
 
-/// One frame on its way to one socket. Clones share its bytes.
+/// One frame on its way to one socket. Clones share its bytes. Small, since many are moved.
 #[derive(Debug, Clone)]
-pub(crate) struct WireFrame {
+pub(crate) struct WireFrame(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    /// The same for all recipients.
+    Shared(Arc<Encoded>),
+    /// With something that is for this recipient alone.
+    Own(Box<Own>),
+}
+
+#[derive(Debug, Clone)]
+struct Own {
     kind: FrameKind,
     /// Bytes after the WebSocket head.
     payload: usize,
@@ -41,26 +55,19 @@ pub(crate) struct WireFrame {
 impl WireFrame {
     /// A frame whose head is written now.
     pub(crate) fn new(kind: FrameKind, payload: Bytes) -> Self {
-        Self {
+        Self(Form::Own(Box::new(Own {
             kind,
             payload: payload.len(),
             head: head(kind, payload.len()),
             body: payload,
             id: Small::default(),
             rest: Bytes::new(),
-        }
+        })))
     }
 
     /// A frame whose bytes, head included, exist already.
-    pub(super) const fn whole(kind: FrameKind, payload: usize, bytes: Bytes) -> Self {
-        Self {
-            kind,
-            payload,
-            head: Small::EMPTY,
-            body: bytes,
-            id: Small::EMPTY,
-            rest: Bytes::new(),
-        }
+    pub(super) const fn shared(encoded: Arc<Encoded>) -> Self {
+        Self(Form::Shared(encoded))
     }
 
     /// A frame whose payload is `first`, `body`, `id` and `rest`.
@@ -76,23 +83,29 @@ impl WireFrame {
         head.push(first);
         let mut small = Small::default();
         small.push(id);
-        Self {
+        Self(Form::Own(Box::new(Own {
             kind,
             payload,
             head,
             body,
             id: small,
             rest,
+        })))
+    }
+
+    pub(crate) fn kind(&self) -> FrameKind {
+        match &self.0 {
+            Form::Shared(encoded) => encoded.opcode(),
+            Form::Own(own) => own.kind,
         }
     }
 
-    pub(crate) const fn kind(&self) -> FrameKind {
-        self.kind
-    }
-
     /// Bytes of the payload.
-    pub(crate) const fn payload_len(&self) -> usize {
-        self.payload
+    pub(crate) fn payload_len(&self) -> usize {
+        match &self.0 {
+            Form::Shared(encoded) => encoded.len(false),
+            Form::Own(own) => own.payload,
+        }
     }
 
     /// Bytes on the wire.
@@ -102,12 +115,10 @@ impl WireFrame {
 
     /// The bytes on the wire, in order; some parts are empty.
     pub(crate) fn parts(&self) -> [&[u8]; 4] {
-        [
-            self.head.as_slice(),
-            &self.body,
-            self.id.as_slice(),
-            &self.rest,
-        ]
+        match &self.0 {
+            Form::Shared(encoded) => [encoded.bytes(), &[], &[], &[]],
+            Form::Own(own) => [own.head.as_slice(), &own.body, own.id.as_slice(), &own.rest],
+        }
     }
 
     /// Adds what is left of the frame after its first `skip` bytes to `slices`, from index `at` on. Returns the next free
@@ -132,7 +143,7 @@ impl WireFrame {
 
     /// The payload, byte by byte.
     pub(crate) fn payload_bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        let head = self.len() - self.payload;
+        let head = self.len() - self.payload_len();
         self.parts().into_iter().flatten().copied().skip(head)
     }
 
@@ -140,7 +151,7 @@ impl WireFrame {
     #[cfg(any(test, feature = "__simulation"))]
     pub(crate) fn payload(&self) -> Bytes {
         let bytes = self.parts().concat();
-        Bytes::from(bytes).split_off(self.len() - self.payload)
+        Bytes::from(bytes).split_off(self.len() - self.payload_len())
     }
 }
 
@@ -250,6 +261,6 @@ mod tests {
 
     #[test]
     fn a_frame_in_a_batch_is_small() {
-        assert!(size_of::<WireFrame>() <= 160, "{}", size_of::<WireFrame>());
+        assert!(size_of::<WireFrame>() <= 16, "{}", size_of::<WireFrame>());
     }
 }

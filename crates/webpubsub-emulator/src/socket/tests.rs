@@ -430,9 +430,9 @@ async fn the_second_socket_begins_when_the_first_is_gone() {
 #[tokio::test]
 async fn an_idle_socket_is_small() {
     assert!(
-        size_of::<SocketTask<tokio::net::TcpStream>>() <= 512,
+        super::task::size::<tokio::net::TcpStream>() <= 512,
         "{}",
-        size_of::<SocketTask<tokio::net::TcpStream>>()
+        super::task::size::<tokio::net::TcpStream>()
     );
 }
 

@@ -48,6 +48,8 @@ use crate::socket::{Decoder, NOT_RECOVERABLE};
 pub struct DrivenHub {
     state: HubState,
     effects: Effects,
+    /// Stands still.
+    clock: Clock,
     sockets: BTreeMap<Socket, Attachment>,
     woken: Arc<Mutex<BTreeSet<Socket>>>,
     /// Sockets that may still write.
@@ -79,14 +81,16 @@ impl DrivenHub {
             access_key: key.clone(),
             has_handler: settings.has_handler,
         };
+        let clock = Clock::manual();
         let start = Now {
-            mono: Clock::manual().now().mono,
+            mono: clock.mono(),
             // Not the machine's: it shows in tokens and in the times of group states.
             wall: SystemTime::UNIX_EPOCH + EPOCH,
         };
         Self {
             state: HubState::new(settings, Ids::new(Some(seed), "driven")),
             effects: Effects::default(),
+            clock,
             sockets: BTreeMap::new(),
             woken: Arc::default(),
             holding: BTreeSet::new(),
@@ -111,7 +115,7 @@ impl DrivenHub {
     ) -> R {
         let now = self.now(now);
         let result = change(&mut self.state, now, &mut self.effects);
-        self.effects.wakes.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut self.effects.wakes).carry_out(&self.clock);
         self.effects.crowded.clear();
         self.effects.ended.clear();
         result
@@ -130,7 +134,9 @@ impl DrivenHub {
         let waker = Waker::from(Arc::new(WakeSocket { socket, woken }));
         let outbox = &attachment.outbox;
         let cx = Context::from_waker(&waker);
-        outbox.poll(&cx, attachment.epoch, self.now(now).mono, most, into)
+        outbox.poll(&cx, attachment.epoch, self.now(now).mono, most, |it| {
+            into.push(it)
+        })
     }
 
     /// How a socket stands, without taking anything.

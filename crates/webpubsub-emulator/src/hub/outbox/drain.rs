@@ -1,10 +1,11 @@
 //! What a socket does with the outbox of its connection.
 
+use std::sync::Weak;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
 use super::queue::{Item, Waiting};
-use super::{Close, End, Epoch, Full, Outbox, STALL_LIMIT, State};
+use super::{Close, End, Epoch, Flush, Full, Outbox, STALL_LIMIT, State};
 
 /// Whether a socket may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) line: Line,
+    /// Whether something waits that was not taken.
+    pub(crate) has_more: bool,
     /// No more of this client may be read: its frames wait for a handler, or so does what it was sent for itself.
     pub(crate) is_paused: bool,
     /// When the client counts as one that does not acknowledge, if it goes on like this.
@@ -42,25 +45,66 @@ pub(crate) struct Batch {
 }
 
 impl Outbox {
-    /// Moves what waits into `into`, without what has expired, and has the socket woken when that changes.
+    /// Says which socket may be written to by whoever fills the outbox.
+    pub(crate) fn set_socket(&self, epoch: Epoch, socket: Weak<dyn Flush>) {
+        let mut state = self.state.lock();
+        if state.epoch == epoch {
+            state.socket = Some(socket);
+        }
+    }
+
+    /// Wakes the socket's task, unless that has happened since it looked.
+    pub(crate) fn wake_task(&self) {
+        let waker = self.state.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Hands what waits to `put`, without what has expired, and has the task woken when that changes.
     pub(crate) fn poll(
         &self,
         cx: &Context<'_>,
         epoch: Epoch,
         now: Instant,
         most: Batch,
-        into: &mut Vec<Waiting>,
+        put: impl FnMut(Waiting),
     ) -> Found {
-        let mut wakes = Vec::new();
+        self.look(Some(cx), epoch, now, most, put)
+    }
+
+    /// The same for whoever stands in for the task.
+    pub(crate) fn take(
+        &self,
+        epoch: Epoch,
+        now: Instant,
+        most: Batch,
+        put: impl FnMut(Waiting),
+    ) -> Found {
+        self.look(None, epoch, now, most, put)
+    }
+
+    fn look(
+        &self,
+        cx: Option<&Context<'_>>,
+        epoch: Epoch,
+        now: Instant,
+        most: Batch,
+        put: impl FnMut(Waiting),
+    ) -> Found {
+        let mut released = Vec::new();
         let found = {
             let mut state = self.state.lock();
             let state = &mut *state;
-            let line = self.drain(state, epoch, now, most, into);
+            let line = Self::drain(state, epoch, now, most, put);
             if line != Line::Superseded {
-                self.release(state, &mut wakes);
-                match &mut state.waker {
-                    Some(waker) if waker.will_wake(cx.waker()) => {}
-                    waker => *waker = Some(cx.waker().clone()),
+                released = self.release(state);
+                state.is_announced = false;
+                if let Some(cx) = cx {
+                    match &mut state.waker {
+                        Some(waker) if waker.will_wake(cx.waker()) => {}
+                        waker => *waker = Some(cx.waker().clone()),
+                    }
                 }
             }
             let is_crowded = state.reads && state.queue.exceeds(self.limits.half());
@@ -70,22 +114,22 @@ impl Outbox {
                 .filter(|replay| state.acknowledges && replay.exceeds(self.replay_limits.half()));
             Found {
                 line,
+                has_more: !state.queue.is_empty(),
                 // Whatever an earlier socket still does holds nobody up, nor is it held up.
                 is_paused: line != Line::Superseded && (state.is_paused || is_crowded),
                 acknowledges_until: replay.map(|replay| replay.acknowledged_at + STALL_LIMIT),
             }
         };
-        wakes.into_iter().for_each(Waker::wake);
+        released.into_iter().for_each(Waker::wake);
         found
     }
 
     fn drain(
-        &self,
         state: &mut State,
         epoch: Epoch,
         now: Instant,
         most: Batch,
-        into: &mut Vec<Waiting>,
+        mut put: impl FnMut(Waiting),
     ) -> Line {
         if state.epoch != epoch {
             return Line::Superseded;
@@ -93,17 +137,15 @@ impl Outbox {
         if state.sockets > 1 {
             return Line::NotYet;
         }
-        let mut bytes = 0;
-        if most.frames > 0 && !state.queue.is_empty() {
-            into.reserve_exact(most.frames.min(state.queue.len()));
-        }
-        while into.len() < most.frames
+        let (mut frames, mut bytes) = (0, 0);
+        while frames < most.frames
             && bytes < most.bytes
             && let Some(next) = state.queue.pop()
         {
             if !matches!(&next.item, Item::Message(message) if message.is_expired(now)) {
+                frames += 1;
                 bytes += next.len();
-                into.push(next);
+                put(next);
             }
         }
         match &state.end {
@@ -160,8 +202,7 @@ impl Outbox {
         epoch: Epoch,
         judgement: impl FnOnce(&mut State) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        let mut wakes = Vec::new();
-        let result = {
+        let (result, released) = {
             let mut state = self.state.lock();
             let state = &mut *state;
             // A socket that was lost or replaced knows nothing of the present one.
@@ -169,10 +210,9 @@ impl Outbox {
                 return Ok(());
             }
             let result = judgement(state);
-            self.release(state, &mut wakes);
-            result
+            (result, self.release(state))
         };
-        wakes.into_iter().for_each(Waker::wake);
+        released.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -180,10 +220,7 @@ impl Outbox {
     pub(crate) fn let_go(&self) {
         let mut state = self.state.lock();
         state.sockets -= 1;
-        let waker = state.waker.take();
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.wake_task();
     }
 }

@@ -20,8 +20,10 @@ mod replay;
 mod room;
 #[cfg(test)]
 mod tests;
+mod wakes;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,7 @@ pub(crate) use queue::{Item, Waiting};
 use replay::Replay;
 pub(crate) use room::Crowded;
 use room::Queuers;
+pub(crate) use wakes::{Flush, Wakes};
 
 use super::connection::Epoch;
 use super::message::{Frame, WireForm};
@@ -90,7 +93,6 @@ impl Full {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Outbox {
     form: WireForm,
     /// For what goes to the socket.
@@ -101,7 +103,6 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     queue: Queue,
     /// Reliable connections only. Boxed: most connections have none.
@@ -111,8 +112,12 @@ struct State {
     epoch: Epoch,
     /// Sockets that have not let go, earlier ones included.
     sockets: u32,
-    /// Of the socket that drains, while it waits.
+    /// Of the task of the socket that drains, while it waits.
     waker: Option<Waker>,
+    /// The socket that drains.
+    socket: Option<Weak<dyn Flush>>,
+    /// Whether somebody is about to write to the socket, or its task is about to look.
+    is_announced: bool,
     queuers: Queuers,
     /// Frames of this client wait for a handler.
     is_paused: bool,
@@ -120,6 +125,22 @@ struct State {
     reads: bool,
     /// Whether the client acknowledges what it is sent.
     acknowledges: bool,
+}
+
+impl State {
+    /// Something waits for the socket.
+    fn announce(&mut self, wakes: &mut Wakes) {
+        if self.is_announced {
+            return;
+        }
+        match self.socket.as_ref().and_then(Weak::upgrade) {
+            Some(socket) => {
+                self.is_announced = true;
+                wakes.flush(socket);
+            }
+            None => wakes.wake(self.waker.take()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -152,6 +173,8 @@ impl Outbox {
             epoch: Epoch::default(),
             sockets: 1,
             waker: None,
+            socket: None,
+            is_announced: false,
             queuers: Queuers::default(),
             is_paused: false,
             reads: true,
@@ -177,12 +200,7 @@ impl Outbox {
     // For the hub, under its lock. What is to be woken is added to `wakes` and woken after it.
 
     /// Puts an item at the end. Returns whether the outbox is crowded.
-    pub(super) fn push(
-        &self,
-        now: Instant,
-        item: Item,
-        wakes: &mut Vec<Waker>,
-    ) -> Result<bool, Full> {
+    pub(super) fn push(&self, now: Instant, item: Item, wakes: &mut Wakes) -> Result<bool, Full> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let is_detached = match state.end {
@@ -215,12 +233,12 @@ impl Outbox {
             return Err(Full::Queue);
         }
         state.queue.push(next);
-        wakes.extend(state.waker.take());
+        state.announce(wakes);
         Ok(self.is_crowded(state))
     }
 
     /// Ends the connection after what waits, plus one `last` frame that no limit holds back.
-    pub(super) fn close(&self, last: Option<Frame>, close: Close, wakes: &mut Vec<Waker>) {
+    pub(super) fn close(&self, last: Option<Frame>, close: Close, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if matches!(state.end, None | Some(End::Detached)) {
             if let Some(frame) = last {
@@ -228,31 +246,31 @@ impl Outbox {
             }
             state.end = Some(End::Closed(close));
             state.replay = None;
-            wakes.extend(state.waker.take());
-            state.queuers.release(wakes);
+            wakes.wake(state.waker.take());
+            wakes.wake(state.queuers.release());
         }
     }
 
     /// The client has everything up to `id`; a lower id than before changes nothing.
-    pub(super) fn acknowledge(&self, now: Instant, id: SequenceId, wakes: &mut Vec<Waker>) {
+    pub(super) fn acknowledge(&self, now: Instant, id: SequenceId, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         let state = &mut *state;
         if let Some(replay) = &mut state.replay {
             replay.acknowledge(now, id);
             state.acknowledges = true;
-            self.release(state, wakes);
+            wakes.wake(self.release(state));
         }
     }
 
     /// The socket is gone, the connection waits for another one.
-    pub(super) fn detach(&self, wakes: &mut Vec<Waker>) {
+    pub(super) fn detach(&self, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if state.end.is_none() {
             state.queue.clear();
             state.end = Some(End::Detached);
             // Strict while nobody is there.
             (state.reads, state.acknowledges) = (false, false);
-            state.queuers.release(wakes);
+            wakes.wake(state.queuers.release());
         }
     }
 
@@ -263,7 +281,7 @@ impl Outbox {
         now: Instant,
         epoch: Epoch,
         first: Option<Frame>,
-        wakes: &mut Vec<Waker>,
+        wakes: &mut Wakes,
     ) {
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -276,18 +294,20 @@ impl Outbox {
         }
         state.end = None;
         state.epoch = epoch;
+        state.socket = None;
+        state.is_announced = false;
         state.sockets += 1;
         (state.reads, state.acknowledges) = (true, true);
-        wakes.extend(state.waker.take());
-        self.release(state, wakes);
+        wakes.wake(state.waker.take());
+        wakes.wake(self.release(state));
     }
 
     /// Stops or goes on reading this client's frames.
-    pub(super) fn pause(&self, is_paused: bool, wakes: &mut Vec<Waker>) {
+    pub(super) fn pause(&self, is_paused: bool, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if state.is_paused != is_paused {
             state.is_paused = is_paused;
-            wakes.extend(state.waker.take());
+            wakes.wake(state.waker.take());
         }
     }
 
@@ -309,9 +329,11 @@ impl Outbox {
                 || state.acknowledges && state.replay.as_deref().is_some_and(is_half_acknowledged))
     }
 
-    fn release(&self, state: &mut State, wakes: &mut Vec<Waker>) {
-        if !self.is_crowded(state) {
-            state.queuers.release(wakes);
+    /// Has those who wait for room woken, if there is some.
+    fn release(&self, state: &mut State) -> Vec<Waker> {
+        match self.is_crowded(state) {
+            true => Vec::new(),
+            false => state.queuers.release(),
         }
     }
 
@@ -335,5 +357,14 @@ impl OutboxLimits {
             frames: self.frames.saturating_mul(factor),
             bytes: self.bytes.saturating_mul(factor),
         }
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("form", &self.form)
+            .field("is_reliable", &self.is_reliable)
+            .finish_non_exhaustive()
     }
 }

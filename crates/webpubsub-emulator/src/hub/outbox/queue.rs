@@ -68,6 +68,7 @@ impl From<Waiting> for WireFrame {
 }
 
 impl Queue {
+    #[cfg(feature = "__simulation")]
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -55,11 +55,10 @@ impl Queuers {
     }
 
     /// All who wait may look again.
-    pub(super) fn release(&mut self, wakes: &mut Vec<Waker>) {
+    pub(super) fn release(&mut self) -> Vec<Waker> {
         if !self.wakers.is_empty() {
             self.round += 1;
-            wakes.append(&mut self.wakers);
-            self.wakers = Vec::new();
         }
+        std::mem::take(&mut self.wakers)
     }
 }

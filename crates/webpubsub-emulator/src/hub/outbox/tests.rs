@@ -55,7 +55,7 @@ impl Tested {
     }
 
     fn push(&self, item: Item) -> Result<bool, Full> {
-        self.outbox.push(self.now, item, &mut Vec::new())
+        self.outbox.push(self.now, item, &mut Wakes::default())
     }
 
     fn say(&self, text: &str) -> Result<bool, Full> {
@@ -71,7 +71,7 @@ impl Tested {
     }
 
     fn acknowledge(&self, id: u64) {
-        let wakes = &mut Vec::new();
+        let wakes = &mut Wakes::default();
         self.outbox.acknowledge(self.now, SequenceId(id), wakes);
     }
 
@@ -80,7 +80,7 @@ impl Tested {
         self.epoch = self.epoch.next();
         let first = first.map(Frame::text);
         self.outbox
-            .attach(self.now, self.epoch, first, &mut Vec::new());
+            .attach(self.now, self.epoch, first, &mut Wakes::default());
     }
 
     fn poll(&self, frames: usize) -> (Line, Vec<String>) {
@@ -90,7 +90,7 @@ impl Tested {
         let most = Batch { frames, bytes };
         let found = self
             .outbox
-            .poll(&cx, self.epoch, self.now, most, &mut waiting);
+            .poll(&cx, self.epoch, self.now, most, |it| waiting.push(it));
         (found.line, waiting.into_iter().map(name).collect())
     }
 
@@ -182,7 +182,7 @@ fn who_does_not_acknowledge_is_told_so_in_time() {
             frames: 9,
             bytes: 9,
         };
-        let found = it.outbox.poll(&cx, it.epoch, it.now, most, &mut Vec::new());
+        let found = it.outbox.poll(&cx, it.epoch, it.now, most, drop);
         found.acknowledges_until
     };
     for is_crowded in [false, false, true] {
@@ -205,7 +205,7 @@ fn who_does_not_acknowledge_is_told_so_in_time() {
 fn a_close_comes_after_what_waits_and_only_once() {
     let it = Tested::strict(false, 1, 100);
     it.say("a").expect("room");
-    let wakes = &mut Vec::new();
+    let wakes = &mut Wakes::default();
     let bye = |text: &str| Some(Frame::text(text));
     it.outbox.close(bye("bye"), close(it.now), wakes);
     let other = Close {
@@ -226,7 +226,7 @@ fn a_close_comes_after_what_waits_and_only_once() {
 #[test]
 fn a_socket_is_woken_once_for_what_comes_after_it_looked() {
     let it = Tested::new(false, 9, 100);
-    let wakes = &mut Vec::new();
+    let wakes = &mut Wakes::default();
     it.outbox
         .push(it.now, control("a"), wakes)
         .expect("it reads");
@@ -266,7 +266,7 @@ fn unacknowledged_messages_are_replayed_and_control_frames_are_not() {
     it.acknowledge(1);
     it.acknowledge(0);
 
-    it.outbox.detach(&mut Vec::new());
+    it.outbox.detach(&mut Wakes::default());
     it.outbox.let_go();
     it.publish("3").expect("room");
     it.say("lost").expect("not kept");
@@ -289,7 +289,7 @@ fn the_replay_queue_is_limited_while_attached_and_while_away() {
     let frames = Tested::strict(true, 2, 1 << 20);
     frames.publish("1").expect("room");
     assert_eq!(frames.drained(), ["1"]);
-    frames.outbox.detach(&mut Vec::new());
+    frames.outbox.detach(&mut Wakes::default());
     frames.publish("2").expect("room");
     assert_eq!(frames.publish("3"), Err(Full::Replay));
 
@@ -318,7 +318,7 @@ fn expired_messages_are_skipped_with_their_ids() {
     let later = it.now + Duration::from_secs(10);
     it.publish_until("1", later).expect("room");
     it.publish("2").expect("room");
-    it.outbox.detach(&mut Vec::new());
+    it.outbox.detach(&mut Wakes::default());
     it.outbox.let_go();
     it.now = later;
     it.attach(None);

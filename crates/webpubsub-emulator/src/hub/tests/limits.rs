@@ -73,7 +73,7 @@ fn to_group(world: &mut World, text: &str, ttl_seconds: u32) {
 }
 
 fn acknowledge(client: &Client, world: &World, id: u64) {
-    let (now, wakes) = (world.clock.mono(), &mut Vec::new());
+    let (now, wakes) = (world.clock.mono(), &mut Wakes::default());
     client.0.outbox.acknowledge(now, SequenceId(id), wakes);
     client.be_strict();
 }

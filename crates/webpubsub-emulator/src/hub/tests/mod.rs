@@ -192,7 +192,7 @@ impl Client {
         let found = self
             .0
             .outbox
-            .poll(&cx, self.0.epoch, now, batch, &mut waiting);
+            .poll(&cx, self.0.epoch, now, batch, |it| waiting.push(it));
         (found, waiting.into_iter().map(WireFrame::from).collect())
     }
 

@@ -7,6 +7,7 @@
 //!
 //! A client is not read while its own outbox is more than half full, or one that it filled, as long as the client
 //! at the other end still takes something ([`crate::hub::Crowded`]).
+
 mod read;
 mod wait;
 mod write;
@@ -14,10 +15,12 @@ mod write;
 use std::future::Future;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{BufMut as _, BytesMut};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 
@@ -26,15 +29,26 @@ use super::guard::SocketGuard;
 use super::reader::Reader;
 use super::writer::Writer;
 use crate::clock::Timer;
-use crate::hub::{Crowded, FrameKind, Line, WireFrame};
+use crate::hub::{Crowded, Flush, FrameKind, Line, Outbox, Wakes, WireFrame};
 
 /// Turns of writing and reading before other sockets have theirs.
 const TURNS: usize = 8;
+
 /// What is still read of a message. Above the service's limit, so that a message that is a little too large is read whole
 /// and answered by a clean 1009 instead of a reset.
 const READABLE_BYTES: usize = 2 * MESSAGE_BYTES;
 /// Runs a socket until it is closed, or until the service goes away without waiting for it.
-pub(super) struct SocketTask<T> {
+///
+/// The task holds the only lasting reference to the socket, so that aborting the task closes it.
+pub(super) struct SocketTask<T>(Arc<Shared<T>>);
+
+/// A socket, and its outbox, which may be asked without waiting for the socket.
+struct Shared<T> {
+    outbox: Arc<Outbox>,
+    socket: Mutex<Socket<T>>,
+}
+
+struct Socket<T> {
     // Dropped before the guard: whoever waits for the guard knows that nothing is written any more.
     io: T,
     guard: SocketGuard,
@@ -42,6 +56,8 @@ pub(super) struct SocketTask<T> {
     decoder: Decoder,
     writer: Writer,
     phase: Phase,
+    /// The task, once it has begun.
+    task: Option<Waker>,
     /// Outboxes that this client filled.
     crowded: Crowded,
     timer: Timer,
@@ -70,10 +86,60 @@ enum Phase {
 /// A turn; a break ends the task.
 type Turn<T> = ControlFlow<(), T>;
 
-impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> SocketTask<T> {
     /// A socket whose handshake is done.
     pub(super) fn new(io: T, guard: SocketGuard) -> Self {
         guard.hub.handshake_done(guard.attachment.key);
+        let (outbox, epoch) = (Arc::clone(&guard.attachment.outbox), guard.attachment.epoch);
+        let shared = Arc::new(Shared {
+            outbox,
+            socket: Mutex::new(Socket::new(io, guard)),
+        });
+        let socket: Arc<dyn Flush> = Arc::<Shared<T>>::clone(&shared);
+        shared.outbox.set_socket(epoch, Arc::downgrade(&socket));
+        Self(shared)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for SocketTask<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURNS {
+            let mut socket = self.0.socket.lock();
+            let mut wakes = Wakes::default();
+            let turn = socket.take_turn(cx, &mut wakes);
+            let has_woken = !wakes.is_empty();
+            if has_woken {
+                let clock = socket.guard.service.clock().clone();
+                drop(socket);
+                wakes.carry_out(&clock);
+            }
+            match turn {
+                Break(()) => return Poll::Ready(()),
+                Continue(false) => return Poll::Pending,
+                // Writing to others takes its time.
+                Continue(true) if has_woken => break,
+                Continue(true) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T: AsyncWrite + AsyncRead + Send + Unpin> Flush for Shared<T> {
+    fn flush(&self, now: Instant) {
+        match self.socket.try_lock() {
+            Some(mut socket) => socket.flush(now),
+            // The task, or somebody else, is at it and may have looked already.
+            None => self.outbox.wake_task(),
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
+    fn new(io: T, guard: SocketGuard) -> Self {
         let now = guard.service.clock().mono();
         let ping_at = now + guard.service.settings().limits.ping_interval;
         Self {
@@ -82,6 +148,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
             decoder: Decoder::new(guard.attachment.outbox.form(), guard.service.settings()),
             writer: Writer::default(),
             phase: Phase::Open,
+            task: None,
             crowded: Crowded::default(),
             timer: Timer::new(guard.service.clock().clone(), ping_at),
             heard_at: now,
@@ -92,38 +159,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
         }
     }
 
-    /// Takes turns until there is nothing to do.
-    fn take_turns(&mut self, cx: &mut Context<'_>) -> Turn<()> {
+    /// Writes, then reads. Whether there is reason for another turn; if not, it waits. Whoever goes on because of what was
+    /// read is added to `wakes`.
+    fn take_turn(&mut self, cx: &mut Context<'_>, wakes: &mut Wakes) -> Turn<bool> {
+        if self
+            .task
+            .as_ref()
+            .is_none_or(|task| !task.will_wake(cx.waker()))
+        {
+            self.task = Some(cx.waker().clone());
+        }
         let now = self.guard.service.clock().mono();
-        for _ in 0..TURNS {
-            let found = self.write(cx, now)?;
-            let has_more = match (self.phase, found.line) {
-                (Phase::Open, Line::Open | Line::NotYet) => self.read(cx, now, found)?,
-                (
-                    Phase::Closing {
-                        by_client: true, ..
-                    },
-                    _,
-                ) => false,
-                _ => self.await_answer(cx)?,
-            };
-            if !has_more {
-                return self.wait(cx, now, found);
-            }
+        let found = self.write(cx, now)?;
+        let has_more = match (self.phase, found.line) {
+            (Phase::Open, Line::Open | Line::NotYet) => self.read(cx, now, found, wakes)?,
+            (
+                Phase::Closing {
+                    by_client: true, ..
+                },
+                _,
+            ) => false,
+            _ => self.await_answer(cx)?,
+        };
+        if !has_more {
+            self.wait(cx, now, found)?;
+        } else if !wakes.is_empty() {
+            // The client's own answers do not wait for what others are sent.
+            self.write(cx, now)?;
         }
-        cx.waker().wake_by_ref();
-        Continue(())
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Future for SocketTask<T> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.take_turns(cx) {
-            Continue(()) => Poll::Pending,
-            Break(()) => Poll::Ready(()),
-        }
+        Continue(has_more)
     }
 }
 
@@ -135,4 +199,10 @@ pub(super) fn close_frame(close: Option<(u16, &str)>) -> WireFrame {
         payload.put_slice(reason.as_bytes());
     }
     WireFrame::new(FrameKind::Close, payload.freeze())
+}
+
+/// What a socket with such a transport holds in place.
+#[cfg(test)]
+pub(super) const fn size<T>() -> usize {
+    size_of::<Shared<T>>()
 }

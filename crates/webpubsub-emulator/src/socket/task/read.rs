@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::{Phase, SocketTask, Turn, close_frame};
+use super::{Phase, Socket, Turn, close_frame};
 use crate::hub::{
-    Attachment, CLOSE_DRAIN, End, Found, FrameKind, MessageKind, Received, WireFrame,
+    Attachment, CLOSE_DRAIN, End, Found, FrameKind, MessageKind, Received, Wakes, WireFrame,
 };
 use crate::socket::decode;
 use crate::socket::reader::Farewell;
@@ -24,9 +24,15 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// Messages of the client that are handled before it is its outbox's turn again.
 const MESSAGES_PER_TURN: usize = 32;
-impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Reads some messages. Whether there is reason for another turn: answers to write, or more to read.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant, found: Found) -> Turn<bool> {
+    pub(super) fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        found: Found,
+        wakes: &mut Wakes,
+    ) -> Turn<bool> {
         if found.is_paused || self.crowded.poll_clear(cx).is_pending() {
             // Not heard because not listened to.
             self.heard_at = now;
@@ -37,7 +43,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
             let goes_on = match self.reader.next() {
                 Ok(Some(message)) => {
                     has_taken = true;
-                    self.take(message, now)
+                    self.take(message, now, wakes)
                 }
                 Ok(None) => {
                     let Some(is_end) = self.fill_reader(cx) else {
@@ -80,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
     }
 
     /// Handles a message. Whether the next one may be read at once.
-    fn take(&mut self, message: Message, now: Instant) -> bool {
+    fn take(&mut self, message: Message, now: Instant, wakes: &mut Wakes) -> bool {
         let received = match message {
             Message::Text(text) => {
                 let passing = self.count_in(text.as_bytes());
@@ -111,6 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
         match received {
             Ok(received) => {
                 let brake = self.guard.hub.receive(*key, *epoch, received);
+                wakes.append(brake.wakes);
                 let goes_on = brake.crowded.is_empty() && !brake.pauses;
                 // Its own outbox pauses it anyway, and what it must acknowledge would never be acknowledged unread.
                 let others = brake

@@ -7,10 +7,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Phase, SocketTask, Turn};
+use super::{Phase, Socket, Turn};
 use crate::hub::{Found, FrameKind, Line, STALL_LIMIT, WireFrame};
 
-impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Acts on what has come due, and waits for what comes next.
     pub(super) fn wait(&mut self, cx: &mut Context<'_>, now: Instant, found: Found) -> Turn<()> {
         let limits = &self.guard.service.settings().limits;

@@ -8,8 +8,10 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::name::GroupName;
 
-use super::{Phase, SocketTask, Turn, close_frame};
-use crate::hub::{Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, MessageKind, WireFrame};
+use super::{Phase, Socket, Turn, close_frame};
+use crate::hub::{
+    Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, MessageKind, Waiting, WireFrame,
+};
 use crate::socket::reader::Farewell;
 use crate::tap::{Direction, Excerpt, Tapped};
 
@@ -24,11 +26,11 @@ const NOTHING: Batch = Batch {
     frames: 0,
     bytes: 0,
 };
-impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Writes until the transport takes no more or nothing waits.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn<Found> {
         loop {
-            let found = self.fill_writer(cx, now)?;
+            let found = self.fill_writer(Some(cx), now)?;
             if self.writer.is_empty() {
                 self.set_blocked(None);
                 self.finish_closing(cx)?;
@@ -47,33 +49,67 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
         }
     }
 
+    /// Writes in place of the task, which is woken for what only it can do.
+    pub(super) fn flush(&mut self, now: Instant) {
+        // With something to write the task waits for the transport; without having begun it will look first.
+        if self.phase == Phase::Open
+            && self.writer.is_empty()
+            && let Some(task) = self.task.take()
+        {
+            if !self.write_at_once(&mut Context::from_waker(&task), now) {
+                task.wake_by_ref();
+            }
+            self.task = Some(task);
+        }
+    }
+
+    /// Whether everything is written, and the task has nothing to do.
+    fn write_at_once(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        loop {
+            let Continue(found) = self.fill_writer(None, now) else {
+                return false;
+            };
+            while !self.writer.is_empty() {
+                let Poll::Ready(Ok(_)) = self.writer.poll_write(Pin::new(&mut self.io), cx) else {
+                    return false;
+                };
+            }
+            let is_awaited = found
+                .acknowledges_until
+                .is_none_or(|until| until >= self.timer.deadline());
+            if found.line != Line::Open || !is_awaited {
+                return false;
+            }
+            if !found.has_more {
+                return true;
+            }
+        }
+    }
+
     /// Takes from the outbox what the writer has room for, and sees how it stands.
-    fn fill_writer(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn<Found> {
+    fn fill_writer(&mut self, cx: Option<&Context<'_>>, now: Instant) -> Turn<Found> {
         let Attachment { epoch, outbox, .. } = &self.guard.attachment;
         let takes = self.phase == Phase::Open && self.writer.is_empty();
         let most = if takes { BATCH } else { NOTHING };
-        let mut batch = Vec::new();
-        let found = outbox.poll(cx, *epoch, now, most, &mut batch);
+        let writer = &mut self.writer;
+        // What passes is labelled only where somebody looks.
+        let is_tapped = self.guard.service.tap().is_open();
+        let mut labels = Vec::new();
+        let put = |waiting: Waiting| {
+            if is_tapped {
+                labels.push(waiting.label());
+            }
+            writer.push(WireFrame::from(waiting));
+        };
+        let found = match cx {
+            Some(cx) => outbox.poll(cx, *epoch, now, most, put),
+            None => outbox.take(*epoch, now, most, put),
+        };
         if found.line == Line::Superseded {
             return Break(());
         }
-        if !batch.is_empty() {
-            self.writer.reserve(batch.len());
-            let mut bytes = 0;
-            let frames = batch.len();
-            let is_tapped = self.guard.service.tap().is_open();
-            for waiting in batch {
-                let label = is_tapped.then(|| waiting.label());
-                let frame = WireFrame::from(waiting);
-                bytes += frame.payload_len();
-                if let Some((kind, group)) = label {
-                    self.tap_out(kind, group, &frame);
-                }
-                self.writer.push(frame);
-            }
-            let counters = self.guard.service.counters();
-            counters.frames_out.add(frames as u64);
-            counters.bytes_out.add(bytes as u64);
+        if takes && !self.writer.is_empty() {
+            self.count_out(&labels);
         }
         if let Line::Closed {
             abort_at,
@@ -131,18 +167,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SocketTask<T> {
             }
         }
     }
-    fn tap_out(&self, kind: MessageKind, group: Option<GroupName>, frame: &WireFrame) {
-        let bytes = frame.payload_len();
-        self.guard.service.tap().emit(|| Tapped::Frame {
-            hub: self.guard.hub.name().clone(),
-            connection_id: self.guard.attachment.connection_id.clone(),
-            direction: Direction::Out,
-            kind,
-            group,
-            bytes,
-            // It brings the reconnection token.
-            excerpt: (kind != MessageKind::Connected)
-                .then(|| Excerpt::of_parts(frame.payload_bytes(), bytes)),
-        });
+
+    /// Counts what was just taken, and lets it be seen.
+    fn count_out(&self, labels: &[(MessageKind, Option<GroupName>)]) {
+        let (mut frames, mut bytes) = (0, 0);
+        for frame in self.writer.frames() {
+            frames += 1;
+            bytes += frame.payload_len() as u64;
+        }
+        let counters = self.guard.service.counters();
+        counters.frames_out.add(frames);
+        counters.bytes_out.add(bytes);
+        for (frame, (kind, group)) in self.writer.frames().zip(labels) {
+            let bytes = frame.payload_len();
+            self.guard.service.tap().emit(|| Tapped::Frame {
+                hub: self.guard.hub.name().clone(),
+                connection_id: self.guard.attachment.connection_id.clone(),
+                direction: Direction::Out,
+                kind: *kind,
+                group: group.clone(),
+                bytes,
+                // It brings the reconnection token.
+                excerpt: (*kind != MessageKind::Connected)
+                    .then(|| Excerpt::of_parts(frame.payload_bytes(), bytes)),
+            });
+        }
     }
 }
