@@ -1,5 +1,7 @@
 //! The table of close codes: one row for each row of the reference.
 
+use std::time::Duration;
+
 use webpubsub_emulator::{Emulator, EmulatorBuilder, Limit};
 
 use super::TEST_TIMEOUT;
@@ -17,8 +19,10 @@ enum Cause {
     Frame(u8, Vec<u8>),
     /// A REST call closes all connections.
     RestClose,
-    /// REST sends so many messages of so many bytes, which nobody acknowledges.
+    /// REST sends so many messages of so many bytes.
     RestSends(usize, usize),
+    /// REST sends so many messages, of which nobody acknowledges the first two for 5 s.
+    Unacknowledged(usize),
     Shutdown,
 }
 
@@ -159,12 +163,12 @@ fn table() -> Vec<Row> {
             )
         },
         Row {
-            builder: |builder| builder.limit(Limit::ReplayMessages, 2),
+            builder: |builder| builder.manual_clock().limit(Limit::ReplayMessages, 2),
             disconnected: Some(REPLAY),
             ..row(
                 "buffer overflow",
                 RELIABLE,
-                Cause::RestSends(3, 1),
+                Cause::Unacknowledged(3),
                 1008,
                 REPLAY,
             )
@@ -233,6 +237,23 @@ async fn every_close_has_its_code_and_reason() {
                     let sent = rest.send("/api/hubs/chat/:send", &"x".repeat(*bytes)).await;
                     assert_eq!(sent, 202, "{}", row.name);
                 }
+                assert_closed(&mut socket, &row).await;
+            }
+            Cause::Unacknowledged(messages) => {
+                let rest = Rest::of(&emulator);
+                let sends = async {
+                    for _ in 0..*messages {
+                        let sent = rest.send("/api/hubs/chat/:send", "x").await;
+                        assert_eq!(sent, 202, "{}", row.name);
+                    }
+                };
+                let reads = async {
+                    for _ in ["connected", "x", "x"] {
+                        socket.next().await.expect(row.name);
+                    }
+                    emulator.clock().advance(Duration::from_secs(5));
+                };
+                tokio::join!(sends, reads);
                 assert_closed(&mut socket, &row).await;
             }
             Cause::Shutdown => {

@@ -60,14 +60,22 @@ async fn the_size_of_messages_from_clients_and_rest() {
 
 #[tokio::test]
 async fn the_messages_that_may_stay_unacknowledged() {
-    let emulator = with(Limit::ReplayMessages, 2).await;
+    let builder = Emulator::builder().manual_clock();
+    let emulator = start(builder.limit(Limit::ReplayMessages, 2)).await;
     let mut client = reliable(&emulator).await;
     let rest = Rest::of(&emulator);
-    for text in ["one", "two", "three"] {
-        assert_eq!(rest.send("/api/hubs/chat/:send", text).await, 202);
-    }
-    assert!(client.text().await.ends_with(r#""data":"one"}"#));
-    assert!(client.text().await.ends_with(r#""data":"two"}"#));
+    let sends = async {
+        for text in ["one", "two", "three"] {
+            assert_eq!(rest.send("/api/hubs/chat/:send", text).await, 202);
+        }
+    };
+    let reads = async {
+        assert!(client.text().await.ends_with(r#""data":"one"}"#));
+        assert!(client.text().await.ends_with(r#""data":"two"}"#));
+        // The second send waits for an acknowledgement, until the client counts as one that sends none.
+        emulator.clock().advance(Duration::from_secs(5));
+    };
+    tokio::join!(sends, reads);
     let full = "The reliable message buffer is full.";
     let farewell = format!(r#"{{"type":"system","event":"disconnected","message":"{full}"}}"#);
     assert_eq!(client.text().await, farewell);
