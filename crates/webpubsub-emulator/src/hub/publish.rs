@@ -133,7 +133,12 @@ impl HubState {
         let Some(frame) = Frame::of(connection.outbox.form(), frame) else {
             return;
         };
-        if let Err(full) = push(&connection.outbox, now, Item::Control(frame), effects) {
+        if let Err(full) = push(
+            &connection.outbox,
+            now,
+            Item::Control(Box::new(frame)),
+            effects,
+        ) {
             let id = connection.id.clone();
             self.doomed.entry(id).or_insert((key, full));
             self.end_doomed(now, effects);

@@ -242,7 +242,7 @@ impl Outbox {
         let mut state = self.state.lock();
         if matches!(state.end, None | Some(End::Detached)) {
             if let Some(frame) = last {
-                state.queue.push(Waiting::new(Item::Control(frame), None));
+                state.queue.push(Waiting::new(Item::Control(Box::new(frame)), None));
             }
             state.end = Some(End::Closed(close));
             state.replay = None;
@@ -287,7 +287,7 @@ impl Outbox {
         let state = &mut *state;
         state.queue.clear();
         if let Some(frame) = first {
-            state.queue.push(Waiting::new(Item::Control(frame), None));
+            state.queue.push(Waiting::new(Item::Control(Box::new(frame)), None));
         }
         for waiting in state.replay.iter_mut().flat_map(|replay| replay.again(now)) {
             state.queue.push(waiting);

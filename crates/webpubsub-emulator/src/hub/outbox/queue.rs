@@ -20,10 +20,10 @@ pub(crate) enum Item {
     /// Something published, in the form of the connection.
     Message(Arc<Encoded>),
     /// A frame for this connection alone; lost with its socket.
-    Control(Frame),
+    Control(Box<Frame>),
 }
 
-/// Something that waits, with its sequence id on reliable connections.
+/// Something that waits, with its sequence id on reliable connections. Small, since a thousand may.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(super) item: Item,
@@ -62,7 +62,7 @@ impl From<Waiting> for WireFrame {
     fn from(waiting: Waiting) -> Self {
         match waiting.item {
             Item::Message(message) => message.frame(waiting.id),
-            Item::Control(frame) => frame.into(),
+            Item::Control(frame) => (*frame).into(),
         }
     }
 }

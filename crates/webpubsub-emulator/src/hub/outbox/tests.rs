@@ -16,7 +16,7 @@ struct Tested {
 }
 
 fn control(text: &str) -> Item {
-    Item::Control(Frame::text(text))
+    Item::Control(Box::new(Frame::text(text)))
 }
 
 fn encoded(text: &str, expires: Option<Instant>) -> Arc<Encoded> {
@@ -339,6 +339,11 @@ fn expired_messages_are_skipped_with_their_ids() {
         full.now = later;
         full.publish("x").expect("room again");
     }
+}
+
+#[test]
+fn what_waits_is_small() {
+    assert!(size_of::<Waiting>() <= 32, "{}", size_of::<Waiting>());
 }
 
 #[test]

@@ -22,8 +22,9 @@ use crate::tap::{Direction, Excerpt, Tapped};
 /// What is read from the transport at once.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Messages of the client that are handled before it is its outbox's turn again.
-const MESSAGES_PER_TURN: usize = 32;
+/// Messages of the client that are handled before it is its outbox's turn again, and before those to whom it publishes are
+/// written to: as many as one of them is written at once.
+const MESSAGES_PER_TURN: usize = 64;
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Reads some messages. Whether there is reason for another turn: answers to write, or more to read.
     pub(super) fn read(
