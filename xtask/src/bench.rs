@@ -19,8 +19,8 @@ pub(crate) struct Args {
     /// List groups and rows.
     #[arg(long)]
     list: bool,
-    /// Also put the tables into docs/performance.md.
-    #[arg(long, conflicts_with_all = ["quick", "only", "list"])]
+    /// Also put the tables of the measured groups into docs/performance.md; those of other groups stay.
+    #[arg(long, conflicts_with_all = ["quick", "list"])]
     write: bool,
 }
 

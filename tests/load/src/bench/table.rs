@@ -9,6 +9,9 @@ use super::{Aim, GroupResult, Measure, RowResult, Sample};
 const BEGIN: &str = "<!-- bench: begin -->\n";
 const END: &str = "<!-- bench: end -->\n";
 
+/// What a group's title stands behind.
+const HEADING: &str = "### ";
+
 /// One round in one line.
 #[must_use]
 pub fn sample(sample: &Sample) -> String {
@@ -24,15 +27,18 @@ pub fn sample(sample: &Sample) -> String {
     text
 }
 
-/// The table of a group: a line for each side, and what the row should reach.
+/// A group: its heading, what it was measured on, and a table with a line for each side and what the row should reach.
 #[must_use]
-pub fn markdown(group: &GroupResult) -> String {
+pub fn markdown(group: &GroupResult, measured_on: &str) -> String {
     let measured = |measure: &Measure| {
         let mut sides = group.rows.iter().flat_map(|row| &row.sides);
         sides.any(|side| side.values.contains_key(measure))
     };
     let measures: Vec<Measure> = Measure::ALL.into_iter().filter(measured).collect();
-    let mut text = format!("### {}\n\n| what | who |", group.title);
+    let mut text = format!(
+        "{HEADING}{}\n\n{measured_on}\n\n| what | who |",
+        group.title
+    );
     for measure in &measures {
         text += &format!(" {} |", measure.heading());
     }
@@ -64,12 +70,30 @@ pub fn markdown(group: &GroupResult) -> String {
     text
 }
 
-/// Replaces what stands between the marks of a document; nothing when it has none.
+/// Puts groups between the marks of a document, each in the place of the one with its title, and the new ones last.
+/// Nothing when the document has no marks.
 #[must_use]
-pub fn replace(document: &str, tables: &str) -> Option<String> {
+pub fn replace(document: &str, groups: &[String]) -> Option<String> {
     let (head, rest) = document.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n{}\n\n{END}{tail}", tables.trim()))
+    let (old, tail) = rest.split_once(END)?;
+    let title = |group: &str| group.lines().next().unwrap_or_default().to_owned();
+    // What stands before the first heading says that there is nothing yet.
+    let start = format!("\n{old}");
+    let mut all: Vec<String> = start
+        .split(&format!("\n{HEADING}"))
+        .skip(1)
+        .map(|group| format!("{HEADING}{}", group.trim()))
+        .collect();
+    for group in groups {
+        match all.iter_mut().find(|it| title(it) == title(group)) {
+            Some(place) => group.trim().clone_into(place),
+            None => all.push(group.trim().to_owned()),
+        }
+    }
+    Some(format!(
+        "{head}{BEGIN}\n{}\n\n{END}{tail}",
+        all.join("\n\n")
+    ))
 }
 
 fn aims(row: &RowResult) -> String {
@@ -168,25 +192,33 @@ mod tests {
 
     #[test]
     fn a_table_shows_both_sides_their_ratio_and_the_aim() {
-        let expected = "### Group\n\n| what | who | rate, 1/s | aim |\n|---|---|---:|---|\n\
+        let expected = "### Group\n\nA machine.\n\n| what | who | rate, 1/s | aim |\n|---|---|---:|---|\n\
             | an operation | ours | 60.0 = 0.60 × | rate, 1/s ≥ 0.80 ×: **missed** |\n\
             |  | beneath | 100 |  |\n";
-        assert_eq!(markdown(&result(false)), expected);
+        assert_eq!(markdown(&result(false), "A machine."), expected);
     }
 
     #[test]
     fn a_table_says_when_the_generator_was_the_limit() {
-        let text = markdown(&result(true));
+        let text = markdown(&result(true), "");
         assert!(text.contains("| ours \\* |"), "{text}");
         assert!(text.ends_with("the CPU time is not.\n"), "{text}");
     }
 
     #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let document = format!("before\n{BEGIN}old\n{END}after\n");
-        let replaced = replace(&document, "new\n").unwrap();
-        assert_eq!(replaced, format!("before\n{BEGIN}\nnew\n\n{END}after\n"));
-        assert_eq!(replace(&replaced, "new\n"), Some(replaced.clone()));
-        assert_eq!(replace("no marks", "new"), None);
+    fn a_group_takes_its_old_place_and_the_others_stay() {
+        let document = format!("before\n{BEGIN}\nNothing yet.\n\n{END}after\n");
+        let groups = |names: &[&str]| -> Vec<String> {
+            let group = |name: &&str| format!("### {}\n\ntable {name}\n", &name[..1]);
+            names.iter().map(group).collect()
+        };
+        let first = replace(&document, &groups(&["a1", "b1"])).unwrap();
+        let tables = "### a\n\ntable a1\n\n### b\n\ntable b1";
+        assert_eq!(first, format!("before\n{BEGIN}\n{tables}\n\n{END}after\n"));
+        assert_eq!(replace(&first, &groups(&["a1"])), Some(first.clone()));
+        let second = replace(&first, &groups(&["a2", "c2"])).unwrap();
+        let tables = "### a\n\ntable a2\n\n### b\n\ntable b1\n\n### c\n\ntable c2";
+        assert_eq!(second, format!("before\n{BEGIN}\n{tables}\n\n{END}after\n"));
+        assert_eq!(replace("no marks", &groups(&["a1"])), None);
     }
 }
