@@ -92,6 +92,19 @@ impl Received {
             bytes,
         }
     }
+
+    /// The size of the frame that it came in.
+    pub(crate) const fn size(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether it acknowledges messages, which depends on nothing that was sent before it.
+    pub(crate) const fn is_sequence_ack(&self) -> bool {
+        matches!(
+            self.content,
+            Content::Frame(ClientFrame::SequenceAck { .. })
+        )
+    }
 }
 
 /// Frames that wait for the event handler to answer an earlier one.

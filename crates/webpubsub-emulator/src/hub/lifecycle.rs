@@ -199,7 +199,7 @@ impl HubState {
         match (claim, connection) {
             (Claim::New(_), None) => Ok((None, Admission::Opened)),
             (Claim::New(_), Some(_)) => Err(Refusal::IdInUse),
-            (Claim::Recover(_), Some(connection)) if connection.outbox.is_reliable() => {
+            (Claim::Recover(_), Some(connection)) if connection.outbox.is_recoverable() => {
                 let admission = match connection.socket {
                     Socket::Attached => Admission::TakenOver,
                     Socket::Detached => Admission::Recovered,
@@ -291,12 +291,14 @@ impl HubState {
         if connection.epoch != epoch || connection.socket != Socket::Attached {
             return;
         }
-        let reliable = connection.outbox.is_reliable();
+        let is_recoverable = connection.outbox.is_recoverable();
         match gone {
             Gone::ClosedForGood(reason) => {
                 return drop(self.remove(now, key, &End::ByClient(reason), effects));
             }
-            Gone::Lost if !reliable => return drop(self.remove(now, key, &End::Lost, effects)),
+            Gone::Lost if !is_recoverable => {
+                return drop(self.remove(now, key, &End::Lost, effects));
+            }
             Gone::Lost => {}
         }
         connection.socket = Socket::Detached;

@@ -56,7 +56,8 @@ pub(crate) use lifecycle::{
 pub(crate) use membership::{Change, GroupEvents};
 pub(crate) use message::WireForm;
 pub(crate) use outbox::{
-    Batch, CLOSE_DRAIN, Crowded, Flush, Found, Full, Line, Outbox, OutboxLimits, STALL_LIMIT, Waiting, Wakes,
+    Batch, CLOSE_DRAIN, Crowded, Flush, Found, Full, Line, Outbox, OutboxLimits, STALL_LIMIT,
+    Waiting, Wakes,
 };
 pub(crate) use publish::{Selection, Target};
 pub(crate) use rest::{GrantError, Member, NoSuchConnection, Outgoing};

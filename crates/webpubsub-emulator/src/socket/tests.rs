@@ -109,6 +109,17 @@ impl World {
 
     /// A REST call that sends a text to everybody.
     fn send(&self, text: &str) -> JoinHandle<()> {
+        self.call(Target::All, text)
+    }
+
+    fn send_to(&self, user: &str, text: &str) -> JoinHandle<()> {
+        self.call(
+            Target::User(UserId::new(user.to_owned()).expect("an id")),
+            text,
+        )
+    }
+
+    fn call(&self, target: Target, text: &str) -> JoinHandle<()> {
         let outgoing = Outgoing {
             payload: Payload::text(text.to_owned()),
             metadata: Metadata::default(),
@@ -116,8 +127,7 @@ impl World {
         };
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
-            hub.send(&Target::All, &Selection::default(), outgoing)
-                .await;
+            hub.send(&target, &Selection::default(), outgoing).await;
         })
     }
 
@@ -237,7 +247,7 @@ async fn a_client_that_sends_much_at_once_gets_every_answer() {
 async fn a_publisher_is_not_read_while_a_reader_has_much_to_read() {
     let world = World::new(Settings::default());
     let (mut reader, _reading) = world.json("reader", 1024);
-    let (mut publisher, _publishing) = world.json("publisher", 64);
+    let (mut publisher, _publishing) = world.json("publisher", 128);
     read_until(&mut reader, "connected", 1).await;
     read_until(&mut publisher, "connected", 1).await;
     let publish = frame(r#"{"type":"sendToGroup","group":"g","noEcho":true,"data":"0123456789"}"#);
@@ -329,6 +339,101 @@ async fn a_client_that_publishes_to_itself_makes_progress() {
     };
     tokio::join!(send, receive);
     assert!(world.has_user("u"));
+}
+
+/// A reliable client that sends all its frames at once, acknowledges behind them, and reads all the time. Returns when it
+/// has read so many messages, with the id of the last one.
+async fn send_all_and_acknowledge(client: DuplexStream, frames: Vec<u8>, messages: u64) -> u64 {
+    let (mut reads, mut writes) = tokio::io::split(client);
+    let (acknowledge, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
+    let write = async {
+        writes.write_all(&frames).await.expect("an open pipe");
+        while let Some(id) = acknowledged.recv().await {
+            let ack = frame(&format!(r#"{{"type":"sequenceAck","sequenceId":{id}}}"#));
+            writes.write_all(&ack).await.expect("an open pipe");
+        }
+    };
+    let read = async {
+        let (mut text, mut last) = (Vec::new(), 0);
+        while last < messages {
+            let mut more = [0; 4096];
+            let read = reads.read(&mut more).await.expect("an open pipe");
+            assert!(read > 0, "closed after {last} messages");
+            text.extend_from_slice(&more[..read]);
+            // Only whole lines of digits count, so what is cut is looked at again.
+            let seen = String::from_utf8_lossy(&text).into_owned();
+            let found = seen
+                .rmatch_indices(r#""sequenceId":"#)
+                .find_map(|(at, name)| {
+                    let (digits, _) = seen[at + name.len()..].split_once(',')?;
+                    digits.parse::<u64>().ok()
+                });
+            if let Some(id) = found.filter(|id| *id > last) {
+                assert!(id <= last + 100, "{last} is followed by {id}");
+                last = id;
+                acknowledge.send(id).expect("the writer waits");
+            }
+            let keep = text.len().saturating_sub(256);
+            text.drain(..keep);
+        }
+        drop(acknowledge);
+        last
+    };
+    tokio::join!(write, read).1
+}
+
+#[tokio::test]
+async fn reliable_clients_that_acknowledge_behind_their_own_frames_hold_each_other_for_a_while_only()
+ {
+    const MESSAGES: u64 = 4000;
+    let world = World::new(Settings::default());
+    let publish = frame(r#"{"type":"sendToGroup","group":"g","noEcho":true,"data":"x"}"#);
+    let frames = publish.repeat(usize::try_from(MESSAGES).expect("a small number"));
+    let client = |user| {
+        let (near, far) = duplex(4096);
+        let task = world.run(near, world.open(user, WireForm::Json, true));
+        (
+            send_all_and_acknowledge(far, frames.clone(), MESSAGES),
+            task,
+        )
+    };
+    let ((a, _a), (b, _b)) = (client("a"), client("b"));
+    // Nothing is waited for that the clock, which stands still, would have to bring about.
+    let both = Box::pin(async { tokio::join!(a, b) });
+    let read = tokio::time::timeout(Duration::from_secs(60), both).await;
+    assert_eq!(
+        read.expect("they hold each other for ever"),
+        (MESSAGES, MESSAGES)
+    );
+    assert!(world.has_user("a") && world.has_user("b"));
+}
+
+#[tokio::test]
+async fn acknowledgements_are_taken_from_a_client_that_is_held_back() {
+    let world = World::new(Settings::default());
+    let (mut reader, _reading) = world.json("reader", 1024);
+    let (near, mut client) = duplex(1 << 20);
+    let _task = world.run(near, world.open("client", WireForm::Json, true));
+    let publish = frame(r#"{"type":"sendToGroup","group":"g","noEcho":true,"data":"0123456789"}"#);
+    // The other one does not read, so the client is held back long before the end.
+    client.write_all(&publish.repeat(900)).await.expect("room");
+    settle().await;
+    let mut calls: Vec<_> = (0..501).map(|_| world.send_to("client", "x")).collect();
+    settle().await;
+    assert!(
+        !calls.pop().expect("a call").is_finished(),
+        "501 are not acknowledged"
+    );
+    let waiting = world.send_to("client", "x");
+    let ack = frame(r#"{"type":"sequenceAck","sequenceId":400}"#);
+    client.write_all(&ack).await.expect("room");
+    settle().await;
+    assert!(
+        waiting.is_finished(),
+        "the acknowledgement waits behind what is held back"
+    );
+    read_until(&mut reader, "0123456789", 900).await;
+    assert!(world.has_user("client"));
 }
 
 #[tokio::test]
@@ -434,7 +539,7 @@ async fn the_second_socket_begins_when_the_first_is_gone() {
 #[tokio::test]
 async fn an_idle_socket_is_small() {
     assert!(
-        super::task::size::<tokio::net::TcpStream>() <= 512,
+        super::task::size::<tokio::net::TcpStream>() <= 576,
         "{}",
         super::task::size::<tokio::net::TcpStream>()
     );

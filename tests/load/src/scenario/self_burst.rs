@@ -10,10 +10,6 @@ use crate::world::{GROUP, LIMIT, PATIENCE, Settings, World, burst};
 
 const REQUESTS: u64 = 5_000;
 
-/// What a reliable client may leave unacknowledged, but for a reserve. Its acknowledgements wait behind what it sent before,
-/// so that more at once would end it on every service.
-const UNACKNOWLEDGED: u64 = 900;
-
 pub(super) fn run(settings: &Settings, findings: &mut Findings) -> Result<()> {
     let mut world = World::start(settings, &[])?;
     for kind in Kind::PUBSUB {
@@ -65,22 +61,17 @@ fn acknowledged_sends(world: &mut World, kind: Kind, findings: &mut Findings) ->
     Ok(())
 }
 
-/// The client is in the group that it sends to.
+/// The client is in the group that it sends to. If it is reliable, it acknowledges behind all that it sends.
 fn echoes(world: &mut World, kind: Kind, findings: &mut Findings) -> Result<()> {
     let plan = world.server.plan(kind, &[GROUP]);
     let client = world.open([plan])?.start;
-    let count = if kind.is_reliable() {
-        UNACKNOWLEDGED
-    } else {
-        REQUESTS
-    };
-    let mut source = burst(kind, 0, count, 100)?;
+    let mut source = burst(kind, 0, REQUESTS, 100)?;
     let mut frames = Vec::new();
     while source(&mut frames) == More::Yes {}
     world.swarm.send(client, &frames);
-    wait(world, client, count, |log| log.messages)?;
+    wait(world, client, REQUESTS, |log| log.messages)?;
     let who = format!("a client of kind {kind} that hears itself");
-    world.check_readers(findings, &who, client..client + 1, count);
+    world.check_readers(findings, &who, client..client + 1, REQUESTS);
     world.swarm.cut(client);
     Ok(())
 }

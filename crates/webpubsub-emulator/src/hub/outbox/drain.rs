@@ -108,10 +108,7 @@ impl Outbox {
                 }
             }
             let is_crowded = state.reads && state.queue.exceeds(self.limits.half());
-            let replay = state
-                .replay
-                .as_ref()
-                .filter(|replay| state.acknowledges && replay.exceeds(self.replay_limits.half()));
+            let replay = self.awaits_acknowledgement(state);
             Found {
                 line,
                 has_more: !state.queue.is_empty(),
@@ -195,6 +192,18 @@ impl Outbox {
                 _ => Ok(()),
             }
         })
+    }
+
+    /// Says whether the client's acknowledgements are read. While they are not, nobody waits for them.
+    pub(crate) fn set_heard(&self, epoch: Epoch, now: Instant, is_heard: bool) {
+        let heard = self.judge(epoch, |state| {
+            state.is_heard = is_heard;
+            if let Some(replay) = &mut state.replay {
+                replay.acknowledged_at = now;
+            }
+            Ok(())
+        });
+        debug_assert_eq!(heard, Ok(()), "there is no judgement");
     }
 
     fn judge(

@@ -13,6 +13,10 @@
 //! or still acknowledges. Whoever fills a crowded outbox waits ([`room`]), so it stays within its limits but for
 //! what those who fill it had begun. A client that stalls holds nobody back any more. For it the limits are strict, and
 //! it is closed when something exceeds them.
+//!
+//! A client that sends without pause acknowledges behind its own frames. Its socket looks ahead for acknowledgements
+//! while it is held back, but not without end. Beyond that the client is not heard: it holds nobody back, is not closed for
+//! what it did not acknowledge, and loses the oldest messages of its replay, so that it cannot be recovered.
 
 mod drain;
 mod queue;
@@ -55,7 +59,7 @@ pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
 const RELIABLE_EXTRA_FRAMES: usize = 32;
 const RELIABLE_EXTRA_BYTES: usize = 64 * 1024;
 
-/// How often more than its limit a client may leave unacknowledged while it acknowledges at all.
+/// How often more than its limit is kept of what a client leaves unacknowledged while it acknowledges at all.
 const ACKNOWLEDGING_FACTOR: usize = 2;
 
 /// The most that a queue of one connection may hold.
@@ -125,6 +129,8 @@ struct State {
     reads: bool,
     /// Whether the client acknowledges what it is sent.
     acknowledges: bool,
+    /// Whether its acknowledgements are read. They are not while the client is held back and has sent much more.
+    is_heard: bool,
 }
 
 impl State {
@@ -179,6 +185,7 @@ impl Outbox {
             is_paused: false,
             reads: true,
             acknowledges: true,
+            is_heard: true,
         };
         Arc::new(Self {
             form,
@@ -216,7 +223,10 @@ impl Outbox {
                     false => self.replay_limits,
                 };
                 if replay.is_full_for(now, message, limits) {
-                    return Err(Full::Replay);
+                    if !state.acknowledges {
+                        return Err(Full::Replay);
+                    }
+                    replay.make_room_for(message, limits);
                 }
                 Some(replay.keep(now, message))
             }
@@ -242,13 +252,21 @@ impl Outbox {
         let mut state = self.state.lock();
         if matches!(state.end, None | Some(End::Detached)) {
             if let Some(frame) = last {
-                state.queue.push(Waiting::new(Item::Control(Box::new(frame)), None));
+                state
+                    .queue
+                    .push(Waiting::new(Item::Control(Box::new(frame)), None));
             }
             state.end = Some(End::Closed(close));
             state.replay = None;
             wakes.wake(state.waker.take());
             wakes.wake(state.queuers.release());
         }
+    }
+
+    /// Whether another socket could go on where the last one stopped.
+    pub(super) fn is_recoverable(&self) -> bool {
+        let state = self.state.lock();
+        state.replay.as_deref().is_some_and(Replay::is_complete)
     }
 
     /// The client has everything up to `id`; a lower id than before changes nothing.
@@ -287,7 +305,9 @@ impl Outbox {
         let state = &mut *state;
         state.queue.clear();
         if let Some(frame) = first {
-            state.queue.push(Waiting::new(Item::Control(Box::new(frame)), None));
+            state
+                .queue
+                .push(Waiting::new(Item::Control(Box::new(frame)), None));
         }
         for waiting in state.replay.iter_mut().flat_map(|replay| replay.again(now)) {
             state.queue.push(waiting);
@@ -297,7 +317,7 @@ impl Outbox {
         state.socket = None;
         state.is_announced = false;
         state.sockets += 1;
-        (state.reads, state.acknowledges) = (true, true);
+        (state.reads, state.acknowledges, state.is_heard) = (true, true, true);
         wakes.wake(state.waker.take());
         wakes.wake(self.release(state));
     }
@@ -323,10 +343,17 @@ impl Outbox {
     }
 
     fn is_crowded(&self, state: &State) -> bool {
-        let is_half_acknowledged = |replay: &Replay| replay.exceeds(self.replay_limits.half());
         state.end.is_none()
             && (state.reads && state.queue.exceeds(self.limits.half())
-                || state.acknowledges && state.replay.as_deref().is_some_and(is_half_acknowledged))
+                || self.awaits_acknowledgement(state).is_some())
+    }
+
+    /// The replay queue, while so much of it is unacknowledged that whoever fills it waits.
+    fn awaits_acknowledgement<'a>(&self, state: &'a State) -> Option<&'a Replay> {
+        let replay = state.replay.as_deref()?;
+        let waits =
+            state.acknowledges && state.is_heard && replay.exceeds(self.replay_limits.half());
+        waits.then_some(replay)
     }
 
     /// Has those who wait for room woken, if there is some.

@@ -15,6 +15,8 @@ pub(super) struct Replay {
     kept: VecDeque<(SequenceId, Arc<Encoded>)>,
     bytes: usize,
     last_id: u64,
+    /// The last message that was forgotten though the client may not have it.
+    forgotten: u64,
     /// When it was last empty, or the client last acknowledged something.
     pub(super) acknowledged_at: Instant,
 }
@@ -25,6 +27,7 @@ impl Replay {
             kept: VecDeque::new(),
             bytes: 0,
             last_id: 0,
+            forgotten: 0,
             acknowledged_at: now,
         }
     }
@@ -70,6 +73,22 @@ impl Replay {
         id
     }
 
+    /// Makes room for a message where there is none: the oldest ones go. Until the client has acknowledged what went, its
+    /// connection cannot be recovered.
+    pub(super) fn make_room_for(&mut self, next: &Encoded, limits: OutboxLimits) {
+        while !self.has_room_for(next, limits)
+            && let Some((id, message)) = self.kept.pop_front()
+        {
+            self.bytes -= message.len(true);
+            self.forgotten = id.0;
+        }
+    }
+
+    /// Whether everything that the client may not have is kept.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.forgotten == 0
+    }
+
     /// The client has everything up to `id`; a lower id than before changes nothing.
     pub(super) fn acknowledge(&mut self, now: Instant, id: SequenceId) {
         while let Some((first, message)) = self.kept.front()
@@ -78,6 +97,9 @@ impl Replay {
             self.bytes -= message.len(true);
             self.kept.pop_front();
             self.acknowledged_at = now;
+        }
+        if id.0 >= self.forgotten {
+            self.forgotten = 0;
         }
         if self.kept.is_empty() {
             // Its room was for a client that did not acknowledge for a while.

@@ -202,6 +202,47 @@ fn who_does_not_acknowledge_is_told_so_in_time() {
 }
 
 #[test]
+fn who_acknowledges_late_is_not_ended_but_cannot_be_recovered_meanwhile() {
+    let mut it = Tested::new(true, 4, 1 << 20);
+    for _ in 0..8 {
+        it.publish("x").expect("it acknowledges");
+    }
+    assert!(it.outbox.is_recoverable());
+    it.publish("9").expect("the first one is forgotten");
+    it.publish("10").expect("and the second");
+    assert!(!it.outbox.is_recoverable());
+    it.acknowledge(1);
+    assert!(!it.outbox.is_recoverable(), "the second may be missing");
+    it.acknowledge(2);
+    assert!(it.outbox.is_recoverable());
+    it.outbox.let_go();
+    it.attach(None);
+    let rest: Vec<_> = (3..=10).map(|id| id.to_string()).collect();
+    assert_eq!(it.drained(), rest);
+}
+
+#[test]
+fn nobody_waits_for_who_is_not_heard() {
+    let it = Tested::new(true, 4, 1 << 20);
+    for is_crowded in [false, false, true] {
+        assert_eq!(it.publish("x"), Ok(is_crowded));
+    }
+    it.drained();
+    let mut crowded = Crowded::default();
+    crowded.add([Arc::clone(&it.outbox)]);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    assert!(crowded.poll_clear(&mut cx).is_pending());
+    it.outbox.set_heard(it.epoch, it.now, false);
+    assert_eq!(woken.count(), 1);
+    assert!(crowded.poll_clear(&mut cx).is_ready());
+    assert_eq!(it.publish("x"), Ok(false));
+    it.outbox.set_heard(it.epoch, it.now, true);
+    assert_eq!(it.publish("x"), Ok(true));
+}
+
+#[test]
 fn a_close_comes_after_what_waits_and_only_once() {
     let it = Tested::strict(false, 1, 100);
     it.say("a").expect("room");

@@ -24,6 +24,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 
+use read::Ahead;
+
 use super::decode::Decoder;
 use super::guard::SocketGuard;
 use super::reader::Reader;
@@ -60,6 +62,10 @@ struct Socket<T> {
     task: Option<Waker>,
     /// Outboxes that this client filled.
     crowded: Crowded,
+    /// What was read while it was held back.
+    ahead: Ahead,
+    /// Whether that leaves room for more.
+    is_heard: bool,
     timer: Timer,
     /// When the client was last heard, or read again after it was not.
     heard_at: Instant,
@@ -150,6 +156,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             phase: Phase::Open,
             task: None,
             crowded: Crowded::default(),
+            ahead: Ahead::default(),
+            is_heard: true,
             timer: Timer::new(guard.service.clock().clone(), ping_at),
             heard_at: now,
             ping_at,

@@ -1,5 +1,6 @@
 //! Reading: what the client sends goes to the hub.
 
+use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow::{Break, Continue};
 use std::pin::Pin;
@@ -25,6 +26,66 @@ const READ_BYTES: usize = 16 * 1024;
 /// Messages of the client that are handled before it is its outbox's turn again, and before those to whom it publishes are
 /// written to: as many as one of them is written at once.
 const MESSAGES_PER_TURN: usize = 64;
+/// Bytes of a client's frames that are read ahead while it is held back, and one frame more.
+const AHEAD_BYTES: usize = 256 * 1024;
+
+/// What a small frame counts for at least, since it occupies as much.
+const FRAME_BYTES: usize = 256;
+
+/// What a client said.
+pub(super) enum Heard {
+    Frame(Received),
+    /// A ping, which is answered already.
+    Ping,
+    Close(Option<CloseFrame>),
+    /// It broke the protocol.
+    Broken(End),
+    /// Part of a message, or one that means nothing.
+    Part,
+    /// Nothing more for now.
+    Nothing,
+    /// The line has ended.
+    End,
+}
+
+/// What was read while the client was held back, in order.
+#[derive(Default)]
+pub(super) struct Ahead {
+    heard: VecDeque<Heard>,
+    bytes: usize,
+}
+
+impl Ahead {
+    /// Whether no more is read.
+    fn is_full(&self) -> bool {
+        let is_last = matches!(self.heard.back(), Some(Heard::Close(_) | Heard::Broken(_)));
+        is_last || self.bytes >= AHEAD_BYTES
+    }
+
+    fn push(&mut self, heard: Heard) {
+        self.bytes += heard.size();
+        self.heard.push_back(heard);
+    }
+
+    fn pop(&mut self) -> Option<Heard> {
+        let heard = self.heard.pop_front()?;
+        self.bytes -= heard.size();
+        if self.heard.is_empty() {
+            self.heard = VecDeque::new();
+        }
+        Some(heard)
+    }
+}
+
+impl Heard {
+    fn size(&self) -> usize {
+        match self {
+            Self::Frame(received) => received.size().max(FRAME_BYTES),
+            _ => FRAME_BYTES,
+        }
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Reads some messages. Whether there is reason for another turn: answers to write, or more to read.
     pub(super) fn read(
@@ -37,38 +98,102 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         if found.is_paused || self.crowded.poll_clear(cx).is_pending() {
             // Not heard because not listened to.
             self.heard_at = now;
-            return Continue(false);
+            return Continue(self.look_ahead(cx, now, wakes));
+        }
+        if !self.ahead.is_full() {
+            self.set_heard(now, true);
         }
         let mut has_taken = false;
         for _ in 0..MESSAGES_PER_TURN {
-            let goes_on = match self.reader.next() {
-                Ok(Some(message)) => {
-                    has_taken = true;
-                    self.take(message, now, wakes)
-                }
-                Ok(None) => {
-                    let Some(is_end) = self.fill_reader(cx) else {
-                        return Continue(has_taken);
-                    };
-                    if is_end {
-                        return Break(());
-                    }
-                    self.heard_at = now;
-                    true
-                }
-                Err(error) => {
-                    let Some(end) = decode::broken(&error) else {
-                        return Break(());
-                    };
-                    self.guard.end(&end);
-                    false
-                }
-            };
-            if !goes_on {
+            let heard = self.ahead.pop().unwrap_or_else(|| self.hear(cx, now));
+            match heard {
+                Heard::Nothing => return Continue(has_taken),
+                Heard::Part => continue,
+                Heard::End => return Break(()),
+                _ => has_taken = true,
+            }
+            if !self.handle(heard, now, wakes) {
                 break;
             }
         }
         Continue(true)
+    }
+
+    /// A reliable client acknowledges behind its own frames, and others may wait for that. So while it is held back its
+    /// acknowledgements are taken from among its next frames, as far as those fit into a bounded store. Whether there is
+    /// reason for another turn.
+    fn look_ahead(&mut self, cx: &mut Context<'_>, now: Instant, wakes: &mut Wakes) -> bool {
+        if !self.guard.attachment.outbox.is_reliable() {
+            return false;
+        }
+        let mut has_taken = false;
+        for _ in 0..MESSAGES_PER_TURN {
+            if self.ahead.is_full() {
+                self.set_heard(now, false);
+                return has_taken;
+            }
+            match self.hear(cx, now) {
+                // The end of the line is still there when it is its turn.
+                Heard::Nothing | Heard::End => return has_taken,
+                Heard::Part => {}
+                Heard::Ping => has_taken = true,
+                Heard::Frame(received) if received.is_sequence_ack() => {
+                    has_taken = true;
+                    self.receive(received, wakes);
+                    self.set_heard(now, true);
+                }
+                heard => self.ahead.push(heard),
+            }
+        }
+        true
+    }
+
+    fn set_heard(&mut self, now: Instant, is_heard: bool) {
+        if std::mem::replace(&mut self.is_heard, is_heard) != is_heard {
+            let Attachment { epoch, outbox, .. } = &self.guard.attachment;
+            outbox.set_heard(*epoch, now, is_heard);
+        }
+    }
+
+    /// The client's next message, or a step towards it.
+    fn hear(&mut self, cx: &mut Context<'_>, now: Instant) -> Heard {
+        match self.reader.next() {
+            Ok(Some(message)) => self.understand(message),
+            Ok(None) => match self.fill_reader(cx) {
+                None => Heard::Nothing,
+                Some(true) => Heard::End,
+                Some(false) => {
+                    self.heard_at = now;
+                    Heard::Part
+                }
+            },
+            Err(error) => decode::broken(&error).map_or(Heard::End, Heard::Broken),
+        }
+    }
+
+    fn understand(&mut self, message: Message) -> Heard {
+        let received = match message {
+            Message::Text(text) => {
+                let passing = self.count_in(text.as_bytes());
+                let received = self.decoder.text(text);
+                self.tap_in(passing, &received);
+                received
+            }
+            Message::Binary(bytes) => {
+                let passing = self.count_in(&bytes);
+                let received = self.decoder.binary(bytes);
+                self.tap_in(passing, &received);
+                received
+            }
+            Message::Ping(payload) => {
+                self.writer
+                    .push_first(WireFrame::new(FrameKind::Pong, payload));
+                return Heard::Ping;
+            }
+            Message::Close(close) => return Heard::Close(close),
+            Message::Pong(_) | Message::Frame(_) => return Heard::Part,
+        };
+        received.map_or_else(Heard::Broken, Heard::Frame)
     }
 
     /// Whether the line has ended; `None` when there is nothing to read.
@@ -86,53 +211,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
     }
 
-    /// Handles a message. Whether the next one may be read at once.
-    fn take(&mut self, message: Message, now: Instant, wakes: &mut Wakes) -> bool {
-        let received = match message {
-            Message::Text(text) => {
-                let passing = self.count_in(text.as_bytes());
-                let received = self.decoder.text(text);
-                self.tap_in(passing, &received);
-                received
-            }
-            Message::Binary(bytes) => {
-                let passing = self.count_in(&bytes);
-                let received = self.decoder.binary(bytes);
-                self.tap_in(passing, &received);
-                received
-            }
-            Message::Ping(payload) => {
-                self.writer
-                    .push_first(WireFrame::new(FrameKind::Pong, payload));
-                return true;
-            }
-            Message::Close(close) => {
-                self.closed_by_client(close, now);
-                return false;
-            }
-            Message::Pong(_) | Message::Frame(_) => return true,
-        };
-        let Attachment {
-            key, epoch, outbox, ..
-        } = &self.guard.attachment;
-        match received {
-            Ok(received) => {
-                let brake = self.guard.hub.receive(*key, *epoch, received);
-                wakes.append(brake.wakes);
-                let goes_on = brake.crowded.is_empty() && !brake.pauses;
-                // Its own outbox pauses it anyway, and what it must acknowledge would never be acknowledged unread.
-                let others = brake
-                    .crowded
-                    .into_iter()
-                    .filter(|it| !Arc::ptr_eq(it, outbox));
-                self.crowded.add(others);
-                goes_on
-            }
-            Err(end) => {
+    /// Handles a message. Whether the next one may be handled at once.
+    fn handle(&mut self, heard: Heard, now: Instant, wakes: &mut Wakes) -> bool {
+        match heard {
+            Heard::Frame(received) => self.receive(received, wakes),
+            Heard::Broken(end) => {
                 self.guard.end(&end);
                 false
             }
+            Heard::Close(close) => {
+                self.closed_by_client(close, now);
+                false
+            }
+            Heard::Ping | Heard::Part | Heard::Nothing | Heard::End => true,
         }
+    }
+
+    fn receive(&mut self, received: Received, wakes: &mut Wakes) -> bool {
+        let Attachment {
+            key, epoch, outbox, ..
+        } = &self.guard.attachment;
+        let brake = self.guard.hub.receive(*key, *epoch, received);
+        wakes.append(brake.wakes);
+        let goes_on = brake.crowded.is_empty() && !brake.pauses;
+        // Its own outbox pauses it anyway, and what it must acknowledge would never be acknowledged unread.
+        let others = brake
+            .crowded
+            .into_iter()
+            .filter(|it| !Arc::ptr_eq(it, outbox));
+        self.crowded.add(others);
+        goes_on
     }
 
     fn closed_by_client(&mut self, close: Option<CloseFrame>, now: Instant) {
