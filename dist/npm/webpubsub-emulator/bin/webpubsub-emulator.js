@@ -38,8 +38,8 @@ function find() {
 }
 
 function run(program) {
-  // In a process group of its own the program gets no signal from the terminal, and each of ours exactly once.
-  const child = spawn(program, process.argv.slice(2), { stdio: "inherit", detached: process.platform !== "win32" });
+  // Listens before the program is there: it may be ready, and somebody may stop us, before `spawn` returns.
+  let child;
   const last = new Map();
   for (const signal of SIGNALS) {
     process.on(signal, () => {
@@ -52,6 +52,8 @@ function run(program) {
       }
     });
   }
+  // In a process group of its own the program gets no signal from the terminal, and each of ours exactly once.
+  child = spawn(program, process.argv.slice(2), { stdio: "inherit", detached: process.platform !== "win32" });
   // npm passes SIGTERM to the shell that it starts us by, which ends and leaves us behind.
   if (process.env.npm_lifecycle_event !== undefined && process.platform !== "win32") {
     const shell = process.ppid;
