@@ -7,7 +7,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::test::report::Outcome;
-use crate::{bench, ci, codegen, deps, dist, fuzz, interop, load, release, soak, test, tidy};
+use crate::{
+    azure, bench, ci, codegen, deps, dist, fuzz, interop, load, release, soak, test, tidy,
+};
 
 /// Workspace tasks.
 #[derive(Debug, Parser)]
@@ -24,7 +26,15 @@ enum Task {
     /// Check the rules of the workspace that no compiler checks.
     Tidy(tidy::Args),
     /// Run every test: unit, property, integration, doc, interop.
-    Test,
+    Test {
+        /// Run the tests that need no emulator, against the resource whose connection string is in
+        /// `WEBPUBSUB_AZURE_CONNECTION_STRING`.
+        #[arg(long)]
+        azure: bool,
+        /// With `--azure`: leave out what the resource does not have, streams or `group_state`.
+        #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "azure")]
+        without: Vec<String>,
+    },
     /// Run the official packages and a browser against the programs of this workspace.
     Interop(interop::Args),
     /// Run the simulation of the hub and the session: as many seeds as you like, or with planted bugs.
@@ -55,7 +65,11 @@ impl Cli {
         match self.task {
             Task::Codegen(args) => codegen::run(&args),
             Task::Tidy(args) => tidy::run(&args),
-            Task::Test => test::run(),
+            Task::Test {
+                azure: true,
+                without,
+            } => azure::run(&without),
+            Task::Test { .. } => test::run(),
             Task::Interop(args) => interop::run(&args),
             Task::Soak(args) => soak::run(&args),
             Task::Fuzz(args) => fuzz::run(&args),

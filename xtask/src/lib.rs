@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod azure;
 mod bench;
 mod ci;
 mod cli;

@@ -5,14 +5,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { WebPubSubJsonReliableProtocol } from "@azure/web-pubsub-client";
 
-import { Line, newService, startClient } from "./support.mjs";
+import { Line, NO_LINE, newService, startClient } from "./support.mjs";
 
 const TEXT = { contentType: "text/plain" };
 const roles = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 const reliable = () => ({ protocol: WebPubSubJsonReliableProtocol() });
 
 describe("recovery", () => {
-  test("messages sent while the socket was lost arrive once and in order, on the same connection", async (t) => {
+  test("messages sent while the socket was lost arrive once and in order, on the same connection", { skip: NO_LINE }, async (t) => {
     // req: S-7.2-1, S-7.2-5
     const line = await Line.start(t);
     const { service } = line;
@@ -37,7 +37,7 @@ describe("recovery", () => {
     assert.equal((await events["group-message"].next("its own message")).message.data, "still here");
   });
 
-  test("acks are remembered across a lost socket", async (t) => {
+  test("acks are remembered across a lost socket", { skip: NO_LINE }, async (t) => {
     // req: S-6-16
     const line = await Line.start(t);
     const { client } = await startClient(t, line.service, { roles }, reliable());
@@ -60,7 +60,7 @@ describe("recovery", () => {
     assert.equal((await events["group-message"].next("a message")).message.data, "welcome back");
   });
 
-  test("a session that ended while the socket was lost is replaced by a new one", async (t) => {
+  test("a session that ended while the socket was lost is replaced by a new one", { skip: NO_LINE }, async (t) => {
     const line = await Line.start(t);
     const { client, events, connectionId } = await startClient(t, line.service, { roles }, reliable());
     await client.joinGroup("room");

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
+import { after } from "node:test";
 import { WebSocket } from "ws";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
 import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from "@azure/web-pubsub-client";
@@ -24,8 +25,18 @@ export const PROTOCOLS = [
 /** The connection string that every official sample reads from this variable. */
 export const CONNECTION_STRING = fromEnvironment("WebPubSubConnectionString");
 
-/** An emulator whose event handlers are those of `tests/interop/handler`. */
-const HANDLER_CONNECTION_STRING = fromEnvironment("HandlerEmulatorConnectionString");
+/**
+ * Why a test that cuts a `Line` is left out, if it is: a resource with TLS has a certificate for its own name, which is not
+ * that of a line.
+ */
+export const NO_LINE = CONNECTION_STRING.includes("Endpoint=https:") && "the line to a resource with TLS cannot be cut";
+
+/** What the names of hubs begin with on a resource that others use too; connections to them are closed at the end. */
+const SHARED_HUBS = process.env.InteropHubs;
+const shared = [];
+if (SHARED_HUBS) {
+  after(() => Promise.all(shared.map((service) => service.closeAllConnections())));
+}
 
 function fromEnvironment(name) {
   const value = process.env[name];
@@ -42,17 +53,20 @@ export function newService(options = {}) {
   return serviceFor(CONNECTION_STRING, options);
 }
 
-/** As `newService`, where event handlers answer. */
+/** As `newService`, on an emulator whose event handlers are those of `tests/interop/handler`. */
 export function newHandledService() {
-  return serviceFor(HANDLER_CONNECTION_STRING);
+  return serviceFor(fromEnvironment("HandlerEmulatorConnectionString"));
 }
 
 function serviceFor(connectionString, options = {}) {
   hubs += 1;
-  return new WebPubSubServiceClient(connectionString, `interop_${process.pid}_${hubs}`, {
+  const service = new WebPubSubServiceClient(connectionString, `${SHARED_HUBS ?? "interop"}_${process.pid}_${hubs}`, {
     allowInsecureConnection: true,
     ...options,
   });
+  // Not by way of a line, which is gone by then.
+  shared.push(new WebPubSubServiceClient(CONNECTION_STRING, service.hubName, { allowInsecureConnection: true }));
+  return service;
 }
 
 /** A line between clients and the emulator that a test cuts and mends. */

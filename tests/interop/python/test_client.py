@@ -250,6 +250,8 @@ class TestRecovery:
     @pytest.fixture
     def line(self):
         endpoint = urlsplit(re.search("Endpoint=([^;]+)", os.environ["WebPubSubConnectionString"]).group(1))
+        if endpoint.scheme == "https":
+            pytest.skip("the line to a resource with TLS cannot be cut: its certificate is for another name")
         line = Line(endpoint.hostname, endpoint.port)
         yield line
         line.close()

@@ -154,7 +154,12 @@ fn inspect(stderr: &str, key: &str) -> Result<()> {
     Ok(())
 }
 
-fn access_key(connection_string: &str) -> Result<&str> {
+/// The key in a connection string.
+///
+/// # Errors
+///
+/// Fails when there is none.
+pub(crate) fn access_key(connection_string: &str) -> Result<&str> {
     connection_string
         .split(';')
         .find_map(|segment| segment.strip_prefix("AccessKey="))

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
-pub(crate) use emulator::Emulator;
+pub(crate) use emulator::{Emulator, access_key};
 pub(crate) use tools::{Tools, root, target_folder};
 
 mod emulator;
