@@ -34,6 +34,8 @@ enum Choice {
     Js,
     /// The PyPI package against the emulator
     Python,
+    /// Requests that schemathesis makes of our description of the REST API, against the emulator
+    Schema,
     /// The pages of the examples in Chromium
     Browser,
     /// All of them
@@ -53,18 +55,21 @@ pub(crate) enum Suite {
     Js,
     /// PyPI package.
     Python,
+    /// Requests made of the description.
+    Schema,
     /// Pages of the examples.
     Browser,
 }
 
 impl Suite {
     /// Every suite, in the order in which they run.
-    pub(crate) const EACH: [Self; 6] = [
+    pub(crate) const EACH: [Self; 7] = [
         Self::Wire,
         Self::Frames,
         Self::Webhook,
         Self::Js,
         Self::Python,
+        Self::Schema,
         Self::Browser,
     ];
 
@@ -75,6 +80,7 @@ impl Suite {
             Self::Webhook => "interop webhook",
             Self::Js => "interop js",
             Self::Python => "interop python",
+            Self::Schema => "interop schema",
             Self::Browser => "interop browser",
         }
     }
@@ -86,6 +92,7 @@ impl Suite {
             Self::Webhook => webhook(tools),
             Self::Js => js(tools),
             Self::Python => python(tools),
+            Self::Schema => schema(tools),
             Self::Browser => browser(tools),
         }
     }
@@ -103,6 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Choice::Webhook => &[Suite::Webhook],
         Choice::Js => &[Suite::Js],
         Choice::Python => &[Suite::Python],
+        Choice::Schema => &[Suite::Schema],
         Choice::Browser => &[Suite::Browser],
         Choice::All => &Suite::EACH,
     };
@@ -210,6 +218,18 @@ fn python(tools: &Tools) -> Result<Outcome> {
     let mut python = tools.python()?;
     python.args(["-m", "pytest", "-q", "tests/interop/python"]);
     against_emulator(tools, python, counts::pytest)
+}
+
+/// The answers of an emulator to what schemathesis makes of `spec/rest.yaml`.
+fn schema(tools: &Tools) -> Result<Outcome> {
+    let mut python = tools.python()?;
+    python.args(["-m", "pytest", "-q", "tests/interop/schema"]);
+    let program = tools.program("webpubsub-emulator")?;
+    let emulator = Emulator::start(Command::new(program).args(["--port", "0", "--json"]))?;
+    python.env("WebPubSubConnectionString", emulator.connection_string());
+    let finished = process::run(&mut python)?;
+    emulator.stop()?;
+    Ok(Outcome::of(&finished, counts::pytest(&finished.output)))
 }
 
 fn browser(tools: &Tools) -> Result<Outcome> {
