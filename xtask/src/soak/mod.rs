@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use crate::interop::Tools;
 use crate::test::process;
 
+mod graft;
 mod patch;
 mod planted;
 mod scratch;
@@ -25,8 +26,8 @@ pub(crate) struct Args {
     /// Run this world only: hub or session.
     #[arg(long, value_name = "NAME")]
     world: Option<String>,
-    /// Plant bugs in a copy of the workspace, one after the other, and fail unless the simulation finds
-    /// each of them. With a NAME: this one only.
+    /// Plant bugs in a copy of the workspace, and fail unless the simulation finds each of them. With a
+    /// NAME: this one only.
     #[arg(
         long,
         value_name = "NAME",

@@ -18,6 +18,8 @@
 //! A hunk is found by its lines, which must stand in the file exactly once: line numbers would be stale
 //! after the next change.
 
+use std::ops::Range;
+
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// A bug that can be planted.
@@ -110,25 +112,41 @@ fn edits(diff: &str) -> Result<Vec<Edit>> {
 }
 
 impl Edit {
-    /// The text of the file with the bug.
+    /// What it replaces in the text of its file, and by what.
     ///
     /// # Errors
     ///
     /// Fails when the lines of a hunk are not there, or in several places.
-    pub(super) fn apply(&self, text: &str) -> Result<String> {
-        let mut text = text.to_owned();
-        for hunk in &self.hunks {
-            let places = text.matches(&hunk.before).count();
+    pub(super) fn changes(&self, text: &str) -> Result<Vec<(Range<usize>, String)>> {
+        let change = |hunk: &Hunk| {
+            let places: Vec<_> = text.match_indices(&hunk.before).collect();
             ensure!(
-                places == 1,
-                "it no longer applies to {}, where {places} places have the lines\n{}",
+                places.len() == 1,
+                "it no longer applies to {}, where {} places have the lines\n{}",
                 self.path,
+                places.len(),
                 hunk.before
             );
-            text = text.replacen(&hunk.before, &hunk.after, 1);
-        }
-        Ok(text)
+            let start = places[0].0;
+            let (before, after) = (hunk.before.as_str(), hunk.after.as_str());
+            let head = same_lines(before.split_inclusive('\n'), after.split_inclusive('\n'));
+            let (before, after) = (&before[head..], &after[head..]);
+            let (from_end, to_end) = (before.split_inclusive('\n'), after.split_inclusive('\n'));
+            let tail = same_lines(from_end.rev(), to_end.rev());
+            let place = start + head..start + head + before.len() - tail;
+            Ok((place, after[..after.len() - tail].to_owned()))
+        };
+        self.hunks.iter().map(change).collect()
     }
+}
+
+/// The bytes of the lines that two texts begin with.
+fn same_lines<'a>(
+    one: impl Iterator<Item = &'a str>,
+    other: impl Iterator<Item = &'a str>,
+) -> usize {
+    let pairs = one.zip(other).take_while(|(one, other)| one == other);
+    pairs.map(|(one, _)| one.len()).sum()
 }
 
 #[cfg(test)]
@@ -147,8 +165,9 @@ Rule: numbers add up
 +    2
  }
 @@
-
-+// The end.
+ 
++// The rest.
+ fn rest() {}
 ";
 
     #[test]
@@ -158,25 +177,19 @@ Rule: numbers add up
         let edit = &patch.edits[0];
         assert_eq!(edit.path, "src/one.rs");
         let text = "//! One.\nfn one() -> u32 {\n    1\n}\n\nfn rest() {}\n";
-        let text = edit.apply(text);
-        assert!(
-            text.is_err(),
-            "an empty line alone is in two places, or in none"
-        );
-        let one = Edit {
-            path: edit.path.clone(),
-            hunks: vec![Hunk {
-                before: edit.hunks[0].before.clone(),
-                after: edit.hunks[0].after.clone(),
-            }],
-        };
-        let text = "//! One.\nfn one() -> u32 {\n    1\n}\n";
+        let changes = edit.changes(text).expect("it applies");
+        assert_eq!(changes.len(), 2);
+        let (place, with_bug) = &changes[0];
         assert_eq!(
-            one.apply(text).expect("it applies"),
-            "//! One.\nfn one() -> u32 {\n    2\n}\n"
+            (&text[place.clone()], with_bug.as_str()),
+            ("    1\n", "    2\n")
         );
-        assert!(one.apply("fn one() {}\n").is_err(), "it is gone");
-        assert!(one.apply(&text.repeat(2)).is_err(), "it is there twice");
+        let (place, with_bug) = &changes[1];
+        assert!(place.is_empty() && text[place.start..].starts_with("fn rest"));
+        assert_eq!(with_bug, "// The rest.\n");
+
+        assert!(edit.changes("fn one() {}\n").is_err(), "it is gone");
+        assert!(edit.changes(&text.repeat(2)).is_err(), "it is there twice");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A copy of the workspace to break things in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,26 +25,21 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// # Errors
-    ///
-    /// Fails when the copy cannot be made.
-    pub(super) fn new(original: &Path, folder: PathBuf) -> Result<Self> {
+    pub(super) fn new(original: &Path, folder: PathBuf) -> Self {
         let original = original.to_owned();
-        let scratch = Self { original, folder };
-        scratch.reset()?;
-        Ok(scratch)
+        Self { original, folder }
     }
 
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Makes it the same as the workspace.
+    /// Makes it the same as the workspace, but for the files with other texts.
     ///
     /// # Errors
     ///
     /// Fails when a file cannot be read, written or removed.
-    pub(super) fn reset(&self) -> Result<()> {
+    pub(super) fn fill(&self, others: &BTreeMap<String, String>) -> Result<()> {
         let wanted = files(&self.original)?;
         if self.folder.exists() {
             for extra in files(&self.folder)?.difference(&wanted) {
@@ -52,25 +47,12 @@ impl Scratch {
             }
         }
         for path in &wanted {
-            let text = fs::read(self.original.join(path))?;
-            self.write(path, &text)?;
+            match path.to_str().and_then(|path| others.get(path)) {
+                Some(text) => self.write(path, text.as_bytes())?,
+                None => self.write(path, &fs::read(self.original.join(path))?)?,
+            }
         }
         Ok(())
-    }
-
-    /// Changes a file of it.
-    ///
-    /// # Errors
-    ///
-    /// Fails when there is no such text file, or `change` does.
-    pub(super) fn change(
-        &self,
-        path: &str,
-        change: impl FnOnce(&str) -> Result<String>,
-    ) -> Result<()> {
-        let text = fs::read_to_string(self.folder.join(path));
-        let text = text.with_context(|| format!("it no longer applies: there is no {path}"))?;
-        self.write(Path::new(path), change(&text)?.as_bytes())
     }
 
     fn write(&self, path: &Path, text: &[u8]) -> Result<()> {
@@ -120,23 +102,25 @@ mod tests {
         for path in ["src/one.rs", "src/two.rs", "target/three.rs"] {
             fs::write(original.join(path), path).expect("a file");
         }
-        let scratch = Scratch::new(&original, copy.clone()).expect("a copy");
+        let scratch = Scratch::new(&original, copy.clone());
+        scratch.fill(&BTreeMap::new()).expect("a copy");
         let modified = |path: &str| fs::metadata(copy.join(path)).and_then(|data| data.modified());
+        let text = |path: &str| fs::read_to_string(copy.join(path)).expect("it is there");
         let before = modified("src/two.rs").expect("it was copied");
         assert!(!copy.join("target").exists());
-        scratch
-            .change("src/one.rs", |text| Ok(format!("{text}!")))
-            .expect("it is changed");
+
+        let changed = BTreeMap::from([("src/one.rs".to_owned(), "changed".to_owned())]);
         fs::write(copy.join("src/extra.rs"), "").expect("a file");
-        scratch.reset().expect("it is the same again");
-        let one = fs::read_to_string(copy.join("src/one.rs"));
-        assert_eq!(one.expect("it is there"), "src/one.rs");
+        scratch
+            .fill(&changed)
+            .expect("it is the same but for one file");
+        assert_eq!(text("src/one.rs"), "changed");
         assert!(!copy.join("src/extra.rs").exists());
+
+        scratch
+            .fill(&BTreeMap::new())
+            .expect("it is the same again");
+        assert_eq!(text("src/one.rs"), "src/one.rs");
         assert_eq!(modified("src/two.rs").expect("it is there"), before);
-        assert!(
-            scratch
-                .change("src/four.rs", |text| Ok(text.to_owned()))
-                .is_err()
-        );
     }
 }

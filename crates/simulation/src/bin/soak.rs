@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use clap::Parser;
@@ -31,6 +31,9 @@ struct Args {
     /// Run this world only: hub or session.
     #[arg(long, value_parser = world)]
     world: Option<WorldName>,
+    /// Look for a seed that fails this check, and stop there.
+    #[arg(long, value_name = "CHECK")]
+    until: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,16 @@ fn main() -> ExitCode {
     let worlds = args
         .world
         .map_or_else(|| WorldName::ALL.to_vec(), |world| vec![world]);
+    if let Some(check) = &args.until {
+        let found = worlds
+            .iter()
+            .any(|world| fails(*world, first, seeds, check));
+        return if found {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     let mut has_passed = true;
     for world in worlds {
         has_passed &= soak(world, first, seeds);
@@ -53,10 +66,36 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs seeds of one world on all cores until one fails a check; whether one does.
+fn fails(world: WorldName, first: u64, seeds: u64, check: &str) -> bool {
+    let is_found = AtomicBool::new(false);
+    let mut others = BTreeMap::<_, u64>::new();
+    let results = on_all_cores(seeds, |index| {
+        if is_found.load(Ordering::Relaxed) {
+            return None;
+        }
+        let failure = run(world, first + index).err()?;
+        if failure.check() == check {
+            is_found.store(true, Ordering::Relaxed);
+        }
+        Some(failure)
+    });
+    for failure in results.into_iter().flatten() {
+        if failure.check() == check {
+            println!("{failure}");
+            return true;
+        }
+        *others.entry(failure.check()).or_default() += 1;
+    }
+    for (check, seeds) in others {
+        println!("{seeds:>10}  failed: {check}");
+    }
+    false
+}
+
 /// Runs seeds of one world on all cores; whether all passed.
 fn soak(world: WorldName, first: u64, seeds: u64) -> bool {
-    let indexes = usize::try_from(seeds).unwrap_or(usize::MAX);
-    let results = on_all_cores(indexes, |index| run(world, first + index as u64));
+    let results = on_all_cores(seeds, |index| run(world, first + index));
     let mut coverage = Coverage::default();
     let mut failures = Vec::new();
     for result in results {
@@ -102,8 +141,8 @@ fn world(name: &str) -> Result<WorldName, String> {
 }
 
 /// The results for all indexes, in their order.
-fn on_all_cores<R: Send>(indexes: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
+fn on_all_cores<R: Send>(indexes: u64, work: impl Fn(u64) -> R + Sync) -> Vec<R> {
+    let next = AtomicU64::new(0);
     let worker = || {
         let mut done = Vec::new();
         loop {

@@ -42,6 +42,11 @@ impl Replay {
         if self.has_room_for(next, limits) {
             return false;
         }
+        self.forget_expired(now);
+        !self.has_room_for(next, limits)
+    }
+
+    fn forget_expired(&mut self, now: Instant) {
         let mut bytes = 0;
         self.kept.retain(|(_, message)| {
             let lives = !message.is_expired(now);
@@ -49,7 +54,6 @@ impl Replay {
             lives
         });
         self.bytes = bytes;
-        !self.has_room_for(next, limits)
     }
 
     fn has_room_for(&self, next: &Encoded, limits: OutboxLimits) -> bool {
@@ -110,8 +114,7 @@ impl Replay {
     /// Everything that is still to be delivered, in order, for the next socket.
     pub(super) fn again(&mut self, now: Instant) -> impl Iterator<Item = Waiting> {
         self.acknowledged_at = now;
-        self.kept.retain(|(_, message)| !message.is_expired(now));
-        self.bytes = self.kept.iter().map(|(_, message)| message.len(true)).sum();
+        self.forget_expired(now);
         self.kept
             .iter()
             .map(|(id, message)| Waiting::new(Item::Message(Arc::clone(message)), Some(*id)))
