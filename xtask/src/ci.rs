@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
     });
     report.extend(test::suites());
     report.extend(dist::suites());
+    report.run("planted bugs", || task(&["soak", "--planted", "--today"]));
     report.run("fuzz", fuzz::suite);
     report.run("docs", || docs::suite(&tools));
     report.extend(release::dry_run()?);

@@ -244,6 +244,7 @@ impl World {
             Some(stream) if self.rng.random_ratio(1, 8) => {
                 self.write_and_withdraw(client, stream.serial)
             }
+            Some(stream) if self.rng.random_ratio(1, 8) => self.write_and_lose(client, &stream),
             Some(stream) => self.write_stream(client, &stream),
             None => self.open_stream(client, group),
         }
@@ -293,6 +294,15 @@ impl World {
             Some(first) => self.give_up(client, first),
             None => Ok(()),
         }
+    }
+
+    /// Writes the last fragment, which is lost with its line, and ends the stream on the next one.
+    fn write_and_lose(&mut self, client: usize, stream: &Script) -> Check {
+        self.write_stream(client, stream)?;
+        if let Some(line) = self.clients[client].transport.and_then(|t| t.line) {
+            self.schedule(self.now, Event::Cut(line));
+        }
+        self.end_stream(client, stream, false)
     }
 
     fn end_stream(&mut self, client: usize, stream: &Script, may_fail: bool) -> Check {
