@@ -34,7 +34,15 @@ struct Shared {
     /// How far the clock was moved, in nanoseconds.
     moved: AtomicU64,
     /// Who must hear when the clock is moved. Locked when a timer is made or dropped, never while it waits.
-    timers: Mutex<SlotMap<DefaultKey, Arc<AtomicWaker>>>,
+    timers: Mutex<SlotMap<DefaultKey, Arc<Waiting>>>,
+}
+
+/// Who waits, and for what.
+struct Waiting {
+    waker: AtomicWaker,
+    /// How far a manual clock must be moved. Zero on a real one: whenever that is moved, the machine's timer must be set
+    /// anew.
+    moved: AtomicU64,
 }
 
 impl Clock {
@@ -69,9 +77,12 @@ impl Clock {
         let _ = self
             .0
             .moved
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        let moved = self.0.moved.load(Ordering::SeqCst);
         for timer in self.0.timers.lock().values() {
-            timer.wake();
+            if timer.moved.load(Ordering::SeqCst) <= moved {
+                timer.waker.wake();
+            }
         }
     }
 
@@ -93,7 +104,15 @@ impl Clock {
     }
 
     fn moved(&self) -> Duration {
-        Duration::from_nanos(self.0.moved.load(Ordering::Acquire))
+        Duration::from_nanos(self.0.moved.load(Ordering::SeqCst))
+    }
+
+    /// How far the clock must be moved until a deadline is due, as [`Waiting`] has it.
+    fn moved_at(&self, deadline: Instant) -> u64 {
+        self.0.frozen.map_or(0, |frozen| {
+            let after = deadline.saturating_duration_since(frozen.mono);
+            u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)
+        })
     }
 
     /// Completes at `deadline`; at once when that has passed.
@@ -116,8 +135,8 @@ impl fmt::Debug for Clock {
 pub(crate) struct Timer {
     clock: Clock,
     key: DefaultKey,
-    /// Woken when the clock is moved.
-    waker: Arc<AtomicWaker>,
+    /// Woken when the clock is moved far enough.
+    waiting: Arc<Waiting>,
     deadline: Instant,
     /// The machine's part of the wait, and how far the clock was moved when it was set. Never on a manual clock.
     sleep: Option<(Duration, Pin<Box<Sleep>>)>,
@@ -125,12 +144,15 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn new(clock: Clock, deadline: Instant) -> Self {
-        let waker = Arc::new(AtomicWaker::new());
-        let key = clock.0.timers.lock().insert(Arc::clone(&waker));
+        let waiting = Arc::new(Waiting {
+            waker: AtomicWaker::new(),
+            moved: clock.moved_at(deadline).into(),
+        });
+        let key = clock.0.timers.lock().insert(Arc::clone(&waiting));
         Self {
             clock,
             key,
-            waker,
+            waiting,
             deadline,
             sleep: None,
         }
@@ -144,6 +166,8 @@ impl Timer {
     pub(crate) fn reset(&mut self, deadline: Instant) {
         if deadline != self.deadline {
             self.deadline = deadline;
+            let moved = self.clock.moved_at(deadline);
+            self.waiting.moved.store(moved, Ordering::SeqCst);
             if let Some((moved, sleep)) = &mut self.sleep {
                 *moved = self.clock.moved();
                 sleep.as_mut().reset(machine_deadline(deadline, *moved));
@@ -154,7 +178,7 @@ impl Timer {
     /// Ready once the deadline has passed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // Registered before the clock is read, so that no move goes unnoticed.
-        self.waker.register(cx.waker());
+        self.waiting.waker.register(cx.waker());
         let moved = self.clock.moved();
         if let Some(frozen) = self.clock.0.frozen {
             return match frozen.mono + moved >= self.deadline {
@@ -209,7 +233,19 @@ fn machine_wall() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Wake, Waker};
+
     use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 
     #[tokio::test]
     async fn a_manual_clock_wakes_exactly_at_the_deadline() {
@@ -221,6 +257,22 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         sleep.await;
         assert_eq!(clock.now().wall, start.wall + Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn a_manual_clock_wakes_nobody_before() {
+        let clock = Clock::manual();
+        let second = |n| clock.mono() + Duration::from_secs(n);
+        let mut timer = Timer::new(clock.clone(), second(1));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(timer.poll(&mut cx).is_pending());
+        timer.reset(second(3));
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
