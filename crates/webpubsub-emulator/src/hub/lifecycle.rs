@@ -292,6 +292,8 @@ impl HubState {
             return;
         }
         let is_recoverable = connection.outbox.is_recoverable();
+        // Whoever waits for this client goes on, even where the connection is over.
+        connection.outbox.detach(&mut effects.wakes);
         match gone {
             Gone::ClosedForGood(reason) => {
                 return drop(self.remove(now, key, &End::ByClient(reason), effects));
@@ -302,7 +304,6 @@ impl HubState {
             Gone::Lost => {}
         }
         connection.socket = Socket::Detached;
-        connection.outbox.detach(&mut effects.wakes);
         effects.changed = true;
         self.drop_call(key, effects);
         let at = now.mono + self.settings.recovery_window;

@@ -293,6 +293,22 @@ async fn a_rest_call_waits_for_a_reader_with_much_to_read() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_client_that_is_gone() {
+    for reliable in [false, true] {
+        let world = World::new(Settings::default());
+        let (near, reader) = duplex(1024);
+        let task = world.run(near, world.open("reader", WireForm::Json, reliable));
+        let calls: Vec<_> = (0..600).map(|_| world.send("0123456789")).collect();
+        settle().await;
+        assert!(!calls[599].is_finished(), "more than half is full");
+        drop(reader);
+        settle().await;
+        assert!(task.is_finished());
+        assert!(calls[599].is_finished(), "{reliable}");
+    }
+}
+
+#[tokio::test]
 async fn two_clients_that_fill_each_other_and_do_not_read_hold_each_other_only_so_long() {
     let world = World::new(Settings::default());
     let (a, _a) = world.json("a", 1024);
