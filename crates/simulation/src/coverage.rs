@@ -208,6 +208,33 @@ happenings! {
         /// A request was written again after a recovery.
         RequestWrittenAgain,
     }
+
+    Sockets {
+        /// A socket could not write, since its line was full.
+        LineFull,
+        /// A client could not send, since the service did not read it.
+        ClientHeldBack,
+        /// A REST call was not answered, since receivers had no room.
+        CallHeldBack,
+        /// More than half of what may wait for a client waited.
+        HalfFull,
+        /// A client did not read for a moment.
+        ShortPause,
+        /// A client did not read for longer than the service waits.
+        LongPause,
+        /// A client began to read slowly.
+        SlowReader,
+        /// A client that did not read was closed.
+        StalledClosed,
+        /// A line was cut.
+        SocketCut,
+        /// A line went silent, and neither end heard of it.
+        SocketSilence,
+        /// … and the service gave it up.
+        SilenceNoticed,
+        /// A reliable connection got another socket.
+        SocketRecovered,
+    }
 }
 
 /// How often each thing happened.

@@ -10,6 +10,7 @@ mod network;
 mod reference;
 mod scenario;
 mod session;
+mod sockets;
 mod trace;
 mod wire;
 mod world;
@@ -33,11 +34,13 @@ pub enum WorldName {
     Hub,
     /// Sessions against the hub: is the client right?
     Session,
+    /// The tasks of sockets, over lines with little room: does everyone who reads get everything?
+    Sockets,
 }
 
 impl WorldName {
-    /// Both.
-    pub const ALL: &[Self] = &[Self::Hub, Self::Session];
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Hub, Self::Session, Self::Sockets];
 
     /// The name on the command line.
     #[must_use]
@@ -45,6 +48,7 @@ impl WorldName {
         match self {
             Self::Hub => "hub",
             Self::Session => "session",
+            Self::Sockets => "sockets",
         }
     }
 }
@@ -58,6 +62,7 @@ pub fn run(world: WorldName, seed: u64) -> Result<Coverage, Box<Failure>> {
     match world {
         WorldName::Hub => run_world(world, seed, |trace| world::World::new(seed, trace)),
         WorldName::Session => run_world(world, seed, |trace| session::World::new(seed, trace)),
+        WorldName::Sockets => run_world(world, seed, |trace| sockets::World::new(seed, trace)),
     }
 }
 
@@ -74,6 +79,7 @@ pub fn trace(world: WorldName, seed: u64) -> Vec<String> {
     match world {
         WorldName::Hub => steps(world::World::new(seed, trace)),
         WorldName::Session => steps(session::World::new(seed, trace)),
+        WorldName::Sockets => steps(sockets::World::new(seed, trace)),
     }
 }
 

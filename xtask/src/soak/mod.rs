@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Run this seed only.
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
-    /// Run this world only: hub or session.
+    /// Run this world only: hub, session or sockets.
     #[arg(long, value_name = "NAME")]
     world: Option<String>,
     /// Plant bugs in a copy of the workspace, and fail unless the simulation finds each of them. With a

@@ -28,7 +28,7 @@ struct Args {
     /// Run this seed only.
     #[arg(long)]
     seed: Option<u64>,
-    /// Run this world only: hub or session.
+    /// Run this world only: hub, session or sockets.
     #[arg(long, value_parser = world)]
     world: Option<WorldName>,
     /// Look for a seed that fails this check, and stop there.
@@ -137,7 +137,7 @@ fn world(name: &str) -> Result<WorldName, String> {
     let world = WorldName::ALL.iter().find(|world| world.name() == name);
     world
         .copied()
-        .ok_or_else(|| "a world is `hub` or `session`".to_owned())
+        .ok_or_else(|| "a world is `hub`, `session` or `sockets`".to_owned())
 }
 
 /// The results for all indexes, in their order.

@@ -3,6 +3,8 @@
 mod authorize;
 mod connect_event;
 mod decode;
+#[cfg(feature = "__simulation")]
+pub(crate) mod driven;
 mod endpoint;
 mod guard;
 mod query;

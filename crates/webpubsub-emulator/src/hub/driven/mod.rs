@@ -24,16 +24,16 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, GroupName};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::permission::Permission;
-use webpubsub_protocol::subprotocol::Subprotocol;
 
 pub use types::{
-    Call, CallId, ConnectSpec, DrivenSettings, Frame, Line, Loss, Refused, Socket, To,
+    Call, CallId, ConnectSpec, DrivenSettings, Frame, Held, Line, Loss, Refused, Socket, To,
 };
+
+pub use crate::socket::driven::{DrivenSockets, Task};
 
 use super::effect::{CallToken, Effects, HandlerFailed, Reply};
 use super::end::End;
 use super::lifecycle::{Attachment, Gone, OpenRequest, Overrides};
-use super::message::WireForm;
 use super::outbox::{self, Batch, Found, OutboxLimits};
 use super::publish::{Selection, Target};
 use super::rest::Outgoing;
@@ -237,24 +237,7 @@ impl DrivenHub {
 
     /// Opens a connection with its first socket.
     pub fn connect(&mut self, now: Duration, spec: ConnectSpec) -> (Socket, ConnectionId) {
-        let request = OpenRequest {
-            id: None,
-            user: spec.user,
-            roles: spec.roles,
-            groups: spec.groups,
-            form: spec.subprotocol.map_or(WireForm::Raw, WireForm::from),
-            reliable: spec.subprotocol.is_some_and(Subprotocol::is_reliable),
-            protocol: spec
-                .subprotocol
-                .map(|name| ByteString::from_static(name.as_str())),
-            raw_mode: spec
-                .raw_group
-                .map_or(super::RawMode::SendEvent, |(group, no_echo)| {
-                    super::RawMode::SendToGroup { group, no_echo }
-                }),
-            timeout: super::OPEN_TIMEOUT,
-            session: Arc::default(),
-        };
+        let request = OpenRequest::from(spec);
         let attachment = self.act(now, |state, now, effects| {
             let (ticket, _) = state.open(now, request, effects);
             state.accept(now, ticket, Overrides::default(), effects)
@@ -361,7 +344,9 @@ impl DrivenHub {
     /// Frames that wait for the client of a socket.
     #[must_use]
     pub fn waiting(&self, socket: Socket) -> usize {
-        self.sockets.get(&socket).map_or(0, |a| a.outbox.waiting())
+        self.sockets
+            .get(&socket)
+            .map_or(0, |a| a.outbox.held().frames)
     }
 
     /// The socket is gone; it is not known afterwards.
@@ -532,17 +517,6 @@ impl From<WireFrame> for Frame {
         match frame.kind() {
             FrameKind::Text => Self::Text(payload.try_into().expect("text is UTF-8")),
             _ => Self::Binary(payload),
-        }
-    }
-}
-
-impl From<To> for Target {
-    fn from(to: To) -> Self {
-        match to {
-            To::All => Self::All,
-            To::User(user) => Self::User(user),
-            To::Group(group) => Self::Group(group),
-            To::Connection(id) => Self::Connection(id),
         }
     }
 }

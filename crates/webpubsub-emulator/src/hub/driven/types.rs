@@ -1,5 +1,6 @@
 //! What goes into a driven hub and comes out of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use bytestring::ByteString;
 use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, UserId};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
+
+use crate::hub::{OPEN_TIMEOUT, OpenRequest, RawMode, Target, WireForm};
 
 /// How a driven hub behaves.
 #[derive(Debug, Clone)]
@@ -37,6 +40,26 @@ pub struct ConnectSpec {
     /// Where a simple client publishes, and whether it is left out itself; otherwise its frames
     /// are the event `message`.
     pub raw_group: Option<(GroupName, bool)>,
+}
+
+impl From<ConnectSpec> for OpenRequest {
+    fn from(spec: ConnectSpec) -> Self {
+        let raw_mode = |(group, no_echo)| RawMode::SendToGroup { group, no_echo };
+        Self {
+            id: None,
+            user: spec.user,
+            roles: spec.roles,
+            groups: spec.groups,
+            form: spec.subprotocol.map_or(WireForm::Raw, WireForm::from),
+            reliable: spec.subprotocol.is_some_and(Subprotocol::is_reliable),
+            protocol: spec
+                .subprotocol
+                .map(|name| ByteString::from_static(name.as_str())),
+            raw_mode: spec.raw_group.map_or(RawMode::SendEvent, raw_mode),
+            timeout: OPEN_TIMEOUT,
+            session: Arc::default(),
+        }
+    }
 }
 
 /// One WebSocket data frame.
@@ -92,6 +115,30 @@ pub enum To {
     Group(GroupName),
     /// One connection.
     Connection(ConnectionId),
+}
+
+impl From<To> for Target {
+    fn from(to: To) -> Self {
+        match to {
+            To::All => Self::All,
+            To::User(user) => Self::User(user),
+            To::Group(group) => Self::Group(group),
+            To::Connection(id) => Self::Connection(id),
+        }
+    }
+}
+
+/// What a connection holds for its client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Frames that its socket has not taken.
+    pub frames: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Messages that a reliable client has not acknowledged.
+    pub unacknowledged: usize,
+    /// Their bytes.
+    pub unacknowledged_bytes: usize,
 }
 
 /// Pairs an answer with its call.

@@ -364,10 +364,18 @@ impl Outbox {
         }
     }
 
-    /// Frames that the socket has not taken yet.
+    /// What it holds now.
     #[cfg(feature = "__simulation")]
-    pub(super) fn waiting(&self) -> usize {
-        self.state.lock().queue.len()
+    pub(crate) fn held(&self) -> super::driven::Held {
+        let state = self.state.lock();
+        let replay = state.replay.as_deref().map(Replay::held);
+        let (unacknowledged, unacknowledged_bytes) = replay.unwrap_or_default();
+        super::driven::Held {
+            frames: state.queue.len(),
+            bytes: state.queue.bytes(),
+            unacknowledged,
+            unacknowledged_bytes,
+        }
     }
 }
 

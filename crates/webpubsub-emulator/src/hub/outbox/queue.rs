@@ -77,6 +77,11 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    #[cfg(feature = "__simulation")]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether one more would be more than `limits` allow.
     pub(super) fn is_full_for(&self, next: &Waiting, limits: OutboxLimits) -> bool {
         self.waiting.len() >= limits.frames || self.bytes + next.len() > limits.bytes

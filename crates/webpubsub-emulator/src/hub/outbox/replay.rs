@@ -120,6 +120,12 @@ impl Replay {
             .map(|(id, message)| Waiting::new(Item::Message(Arc::clone(message)), Some(*id)))
     }
 
+    /// Messages and their bytes.
+    #[cfg(feature = "__simulation")]
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.kept.len(), self.bytes)
+    }
+
     /// Messages for which memory is held.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
