@@ -86,7 +86,7 @@ pub enum Tapped {
         /// How the body of the request begins; `None` for `connect`, which repeats what the client sent to authenticate
         /// itself.
         request: Option<Excerpt>,
-        /// The status of the answer, if there was one.
+        /// The status of the answer; `None` when there was no answer, and for a closure, which has none.
         status: Option<u16>,
         /// How the body of the answer begins, if there was one.
         answer: Option<Excerpt>,

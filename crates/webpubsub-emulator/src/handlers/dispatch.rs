@@ -18,6 +18,7 @@ use webpubsub_protocol::cloud_event::{
 };
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, HubName, UserId};
+use webpubsub_protocol::payload::Payload;
 
 use super::answer::{self, Accepted, Answer, Unusable};
 use super::client::Client;
@@ -32,7 +33,7 @@ use crate::hub::{
     CLOSE_DRAIN, GroupEvents, HandlerFailed, Notice, NoticeKind, Reply, Upstream, UpstreamCall,
 };
 use crate::ids::Ids;
-use crate::tap::Tap;
+use crate::tap::{Excerpt, Tap, Tapped};
 
 /// The event handlers of all hubs.
 #[derive(Clone)]
@@ -216,6 +217,55 @@ impl Handlers {
         self.0.notices.wait().await;
     }
 
+    /// Hands an event that no handler takes to the closure for user events, if there is one.
+    fn call_fallback(
+        &self,
+        hub: &HubName,
+        call: UpstreamCall,
+    ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
+        let Context {
+            fallback,
+            clock,
+            tap,
+            ..
+        } = &self.0.context;
+        let Some(fallback) = fallback else {
+            tracing::debug!(%hub, event = %call.event, "no event handler takes this event");
+            return std::future::ready(Err(HandlerFailed)).boxed();
+        };
+        if !tap.is_open() {
+            return fallback.call(hub, call);
+        }
+        let excerpt = |payload: &Payload| Excerpt::of(&Event::body_of(payload).1);
+        let (clock, tap, hub_name) = (clock.clone(), Arc::clone(tap), hub.clone());
+        let (connection_id, event_id) = (
+            call.raised.connection_id.clone(),
+            call.raised.turn.event_id(),
+        );
+        let (event, request) = (call.event.to_string(), excerpt(&call.payload));
+        let began = clock.mono();
+        let answer = fallback.call(hub, call);
+        async move {
+            let reply = answer.await;
+            tap.emit(|| Tapped::HandlerCall {
+                hub: hub_name,
+                connection_id,
+                event,
+                event_id,
+                request: Some(request),
+                status: None,
+                answer: reply
+                    .as_ref()
+                    .ok()
+                    .and_then(|reply| reply.payload.as_ref().map(excerpt)),
+                succeeded: reply.is_ok(),
+                took: clock.mono().saturating_duration_since(began),
+            });
+            reply
+        }
+        .boxed()
+    }
+
     /// Where the events of a hub wait for a place among the requests under way.
     pub(super) fn places(&self, hub: &HubName) -> Arc<Semaphore> {
         let mut places = self.0.places.lock();
@@ -239,13 +289,7 @@ impl Upstream for Handlers {
     ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
         let kind = EventType::User(call.event.as_shared().clone());
         let Some(handler) = self.of(hub, &kind) else {
-            return match &self.0.context.fallback {
-                Some(fallback) => fallback.call(hub, call),
-                None => {
-                    tracing::debug!(%hub, event = %kind, "no event handler takes this event");
-                    std::future::ready(Err(HandlerFailed)).boxed()
-                }
-            };
+            return self.call_fallback(hub, call);
         };
         let (content_type, body) = Event::body_of(&call.payload);
         let event = Event {

@@ -2,9 +2,9 @@
 
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use webpubsub_emulator::{Direction, MessageKind, Tapped};
+use webpubsub_emulator::{Direction, Emulator, MessageKind, Tapped, UserEventReply};
 
-use super::{ALL_GROUPS, Client, RELIABLE, TEST_TIMEOUT, emulator, request};
+use super::{ALL_GROUPS, Client, RELIABLE, TEST_TIMEOUT, emulator, json_client, request};
 
 #[tokio::test]
 async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens() {
@@ -78,4 +78,39 @@ async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens
             "ended done",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_tap_shows_what_a_closure_is_asked_and_answers() {
+    let builder = Emulator::builder().on_user_event(async |event| {
+        let asked = event.event_name.as_str();
+        Ok(UserEventReply::text(format!("{asked}?")))
+    });
+    let emulator = builder.start().await.expect("a free port");
+    let mut client = json_client(&emulator, "ana").await;
+    let mut tap = emulator.tap();
+    client
+        .say(r#"{"type":"event","event":"what","ackId":1,"data":"now"}"#)
+        .await;
+    client.text().await;
+    let call = loop {
+        let entry = tap.recv().await.expect("an entry");
+        if matches!(entry, Tapped::HandlerCall { .. }) {
+            break entry;
+        }
+    };
+    let Tapped::HandlerCall {
+        event,
+        request,
+        status,
+        answer,
+        succeeded,
+        ..
+    } = call
+    else {
+        unreachable!("it was looked for")
+    };
+    assert_eq!((event.as_str(), status, succeeded), ("what", None, true));
+    assert_eq!(request.expect("data").as_bytes(), br#""now""#);
+    assert_eq!(answer.expect("an answer").as_bytes(), b"what?");
 }
