@@ -8,7 +8,7 @@ use crate::cli::task;
 use crate::interop::Tools;
 use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
-use crate::{dist, docs, fuzz, release, test};
+use crate::{bench, dist, docs, fuzz, release, test};
 
 /// Runs every step and prints the summary.
 ///
@@ -33,6 +33,8 @@ pub(crate) fn run() -> Result<()> {
     report.extend(dist::suites());
     report.run("planted bugs", || task(&["soak", "--planted", "--today"]));
     report.run("fuzz", fuzz::suite);
+    report.run("benches", bench::smoke);
+    report.run("instructions", bench::instructions);
     report.run("docs", || docs::suite(&tools));
     report.extend(release::dry_run()?);
     report.finish()

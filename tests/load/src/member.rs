@@ -133,6 +133,8 @@ pub struct Totals {
     pub ended: usize,
     /// Data frames.
     pub frames: u64,
+    /// Bytes of their payloads.
+    pub payload: u64,
     /// Bytes read.
     pub bytes: u64,
     /// Messages with a mark.
@@ -228,6 +230,7 @@ impl Member {
                 self.log.frames += 1;
                 totals.frames += 1;
                 self.log.bytes += head.payload as u64;
+                totals.payload += head.payload as u64;
                 if rest.len() < length {
                     self.skip = length - rest.len();
                     return Ok(data.len());
@@ -250,6 +253,7 @@ impl Member {
         self.log.frames += 1;
         totals.frames += 1;
         self.log.bytes += payload.len() as u64;
+        totals.payload += payload.len() as u64;
         if let Some((publisher, number)) = find_mark(payload) {
             self.log.message(publisher, number);
             totals.messages += 1;

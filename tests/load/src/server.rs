@@ -247,8 +247,14 @@ impl Server {
     /// The same in another hub.
     #[must_use]
     pub fn plan_for(&self, hub: &str, kind: Kind, groups: &[&str]) -> Plan {
+        self.plan_of(hub, "u", kind, groups)
+    }
+
+    /// The same for a user.
+    #[must_use]
+    pub fn plan_of(&self, hub: &str, user: &str, kind: Kind, groups: &[&str]) -> Plan {
         let mut options = ClientTokenOptions::default()
-            .user_id("u")
+            .user_id(user)
             .role("webpubsub.sendToGroup")
             .role("webpubsub.joinLeaveGroup")
             .role("webpubsub.setGroupState")

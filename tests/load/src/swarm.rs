@@ -48,6 +48,16 @@ pub struct Swarm {
     unfinished: VecDeque<usize>,
     totals: Totals,
     idle: Duration,
+    arrivals: Option<Vec<Arrival>>,
+}
+
+/// A data frame of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// Which frame of its connection it is, from 0.
+    pub frame: u64,
+    /// When it was read.
+    pub at: Instant,
 }
 
 impl std::fmt::Debug for Swarm {
@@ -74,7 +84,18 @@ impl Swarm {
             unfinished: VecDeque::new(),
             totals: Totals::default(),
             idle: Duration::ZERO,
+            arrivals: None,
         })
+    }
+
+    /// Notes when each data frame is read, from now on.
+    pub fn record_arrivals(&mut self) {
+        self.arrivals = Some(Vec::new());
+    }
+
+    /// What was noted since [`record_arrivals`](Self::record_arrivals); nothing is noted any more.
+    pub fn take_arrivals(&mut self) -> Vec<Arrival> {
+        self.arrivals.take().unwrap_or_default()
     }
 
     /// Sums over all connections.
@@ -334,7 +355,12 @@ impl Swarm {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return self.end(number, Ended::Failed),
             };
+            let before = member.log.frames;
             let taken = member.take(&self.buffer[..read], &mut self.totals);
+            if let Some(arrivals) = &mut self.arrivals {
+                let at = Instant::now();
+                arrivals.extend((before..member.log.frames).map(|frame| Arrival { frame, at }));
+            }
             if let Err(ended) = taken {
                 return self.end(number, ended);
             }

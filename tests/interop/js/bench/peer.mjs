@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
-import { WebPubSubClient } from "@azure/web-pubsub-client";
+import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from "@azure/web-pubsub-client";
 import { WebPubSubEventHandler } from "@azure/web-pubsub-express";
 import express from "express";
 
@@ -25,8 +25,8 @@ async function ready() {
   await once(lines, "line");
 }
 
-async function connect() {
-  const client = new WebPubSubClient(target);
+async function connect(protocol = WebPubSubJsonReliableProtocol()) {
+  const client = new WebPubSubClient(target, { protocol });
   await client.start();
   return client;
 }
@@ -42,21 +42,24 @@ async function inFlight(limit, one) {
   await Promise.all(Array.from({ length: limit }, worker));
 }
 
-const WORKS = {
-  async receive() {
-    const client = await connect();
-    const all = new Promise((resolve) => {
-      let received = 0;
-      client.on("group-message", () => {
-        received += 1;
-        if (received === count) {
-          resolve();
-        }
-      });
+async function receive(protocol) {
+  const client = await connect(protocol);
+  const all = new Promise((resolve) => {
+    let received = 0;
+    client.on("group-message", () => {
+      received += 1;
+      if (received === count) {
+        resolve();
+      }
     });
-    await ready();
-    await all;
-  },
+  });
+  await ready();
+  await all;
+}
+
+const WORKS = {
+  "receive-json": () => receive(WebPubSubJsonProtocol()),
+  "receive-reliable-json": () => receive(WebPubSubJsonReliableProtocol()),
 
   async acknowledged() {
     const client = await connect();

@@ -1,6 +1,7 @@
 //! `bench-peer WORK TARGET COUNT`: does one piece of work COUNT times. Prints a line when it is ready, begins when a line
 //! comes in, prints `done` when it is. Servers print where they listen, and end with their input.
-//! `tests/interop/js/bench/peer.mjs` does the same with the official packages.
+//! `tests/interop/js/bench/peer.mjs` does the same with the official packages for JavaScript,
+//! `tests/interop/python/bench/peer.py` with those for Python.
 
 #![allow(clippy::print_stdout, reason = "the harness reads standard output")]
 
@@ -15,7 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin};
 use tokio::net::TcpListener;
 use webpubsub::WebPubSubServiceClient;
 use webpubsub_axum::{UserEventRequest, UserEventResponse, WebPubSubEventHandler};
-use webpubsub_client::{Event, Events, Overflow, WebPubSubClient};
+use webpubsub_client::{Event, Events, Overflow, Subprotocol, WebPubSubClient};
 
 /// Requests under way at once, over a WebSocket and over HTTP.
 const FRAMES_IN_FLIGHT: usize = 64;
@@ -33,7 +34,11 @@ async fn main() -> Result<()> {
     let count: usize = next()?.parse()?;
     let start = BufReader::new(stdin()).lines();
     match work.as_str() {
-        "receive" => receive(target, count, start).await,
+        "receive-json" => receive(target, Subprotocol::Json, count, start).await,
+        "receive-reliable-json" => receive(target, Subprotocol::ReliableJson, count, start).await,
+        "receive-reliable-protobuf" => {
+            receive(target, Subprotocol::ReliableProtobuf, count, start).await
+        }
         "acknowledged" => acknowledged(target, count, start).await,
         "forget" => forget(target, count, start).await,
         "idle" => idle(target, count, start).await,
@@ -63,8 +68,17 @@ async fn connect(url: String) -> Result<(WebPubSubClient, Events)> {
     Ok(WebPubSubClient::connect_with_events(url).await?)
 }
 
-async fn receive(url: String, count: usize, mut start: Start) -> Result<()> {
-    let (client, mut events) = connect(url).await?;
+async fn receive(
+    url: String,
+    subprotocol: Subprotocol,
+    count: usize,
+    mut start: Start,
+) -> Result<()> {
+    let client = WebPubSubClient::builder(url)
+        .protocol(subprotocol)
+        .build()?;
+    let mut events = client.events();
+    client.start().await?;
     ready(&mut start).await?;
     let mut received = 0;
     while received < count {

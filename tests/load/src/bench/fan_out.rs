@@ -1,5 +1,6 @@
 //! One message to many: the emulator beside a loop that only writes.
 
+use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,13 @@ use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::Payload;
 
+use super::peers::{Measured, Nats};
 use super::{Aim, Group, Measure, Row, Sample, Settings, Side};
 use crate::kind::{Kind, send_to_group};
 use crate::member::Look;
 use crate::server::{Process, Server};
 use crate::swarm::{Plan, Swarm};
-use crate::wire::upgrade_request;
+use crate::wire::{opcode, upgrade_request, write_frame};
 use crate::world::{GROUP, LIMIT};
 
 /// Bytes of a frame as a member gets it.
@@ -69,24 +71,47 @@ fn row(id: &'static str, members: usize, at_once: usize, aims: Vec<Aim>) -> Row 
         1 => "one message".to_owned(),
         many => format!("{many} messages"),
     };
+    let mut sides: Vec<(&'static str, Prepare)> = vec![("emulator", emulator)];
+    // Peers stand in the rows that have an aim; the others show how the cost grows.
+    if !aims.is_empty() {
+        if Nats::program().is_some() {
+            sides.push(("NATS over WebSocket", nats));
+        }
+        sides.push(("`ws` on Node.js", node));
+    }
+    sides.push(("loop of `write`", raw_writer));
     Row {
         id,
         about: format!("a delivery of {FRAME} B to one of {members} members, {messages} per flush"),
         aims,
-        sides: vec![
-            Side {
-                name: "emulator",
-                round: Box::new(move |settings| emulator(settings, members, at_once)),
-            },
-            Side {
-                name: "loop of `write`",
-                round: Box::new(move |settings| raw_writer(settings, members, at_once)),
-            },
-        ],
+        sides: sides
+            .into_iter()
+            .map(|(name, prepare)| Side {
+                name,
+                round: Box::new(move |settings| {
+                    FanOut::measure(&mut prepare(settings, members)?, settings, at_once)
+                }),
+            })
+            .collect(),
     }
 }
 
-fn emulator(settings: &Settings, members: usize, at_once: usize) -> Result<Sample> {
+/// A server with its members and a sender, ready to go.
+pub(super) struct FanOut {
+    server: Box<dyn Measured>,
+    pub(super) swarm: Swarm,
+    pub(super) sender: usize,
+    pub(super) members: usize,
+    /// What the sender sends.
+    pub(super) frame: Vec<u8>,
+    /// Bytes of what a member gets, without the heads of WebSocket frames.
+    delivery: usize,
+}
+
+/// Starts a server and connects so many members.
+pub(super) type Prepare = fn(&Settings, usize) -> Result<FanOut>;
+
+pub(super) fn emulator(settings: &Settings, members: usize) -> Result<FanOut> {
     let server = Server::start(&settings.program("webpubsub-emulator"), &[])?;
     let mut swarm = Swarm::new()?;
     let mut plan = server.plan(Kind::JSON, &[GROUP]);
@@ -95,23 +120,19 @@ fn emulator(settings: &Settings, members: usize, at_once: usize) -> Result<Sampl
     let sender = server.plan(Kind::JSON, &[]);
     let sender = swarm.connect_all(server.address, [sender], LIMIT)?.start;
     // Every member is told that it is connected.
-    let greeted = swarm.run(LIMIT, |swarm| {
-        swarm.logs(first.clone()).all(|log| log.frames == 1)
-    })?;
-    ensure!(greeted, "the members did not all connect");
+    frames_each(&mut swarm, first, 1)?;
 
     let text = "x".repeat(FRAME - message(String::new())?.len());
     let mut frame = Vec::new();
     Kind::JSON.write(&mut frame, &send_to_group(GROUP, text, None)?);
-    measure(
-        settings,
-        &mut swarm,
-        &server.process,
+    Ok(FanOut {
+        server: Box::new(server.process),
+        swarm,
         sender,
-        &frame,
         members,
-        at_once,
-    )
+        frame,
+        delivery: FRAME,
+    })
 }
 
 /// The frame that a member gets.
@@ -128,78 +149,135 @@ fn message(text: String) -> Result<String> {
     })))
 }
 
-fn raw_writer(settings: &Settings, members: usize, at_once: usize) -> Result<Sample> {
+pub(super) fn raw_writer(settings: &Settings, members: usize) -> Result<FanOut> {
     let mut command = Command::new(settings.program("raw-writer"));
-    let process = Process::start(command.arg(FRAME.to_string()))?;
+    relay(command.arg(FRAME.to_string()), members, vec![0; FRAME])
+}
+
+pub(super) fn node(settings: &Settings, members: usize) -> Result<FanOut> {
+    let mut command = Command::new("node");
+    let mut frame = Vec::new();
+    write_frame(&mut frame, opcode::TEXT, &[b'x'; FRAME]);
+    let command = command
+        .arg("bench/fan-out.mjs")
+        .current_dir(&settings.scripts);
+    relay(command, members, frame)
+}
+
+/// A program that sends on whatever the sender sends.
+fn relay(command: &mut Command, members: usize, frame: Vec<u8>) -> Result<FanOut> {
+    let process = Process::start(command)?;
     let address = process
         .ready
         .parse()
-        .context("the writer did not say where it listens")?;
+        .context("a server did not say where it listens")?;
     let mut swarm = Swarm::new()?;
-    let plan = |target: &str| Plan {
-        kind: Kind::SIMPLE,
+    swarm.connect_all(address, vec![plan("/member", Kind::SIMPLE); members], LIMIT)?;
+    let sender = plan("/sender", Kind::SIMPLE);
+    let sender = swarm.connect_all(address, [sender], LIMIT)?.start;
+    Ok(FanOut {
+        server: Box::new(process),
+        swarm,
+        sender,
+        members,
+        frame,
+        delivery: FRAME,
+    })
+}
+
+fn plan(target: &str, kind: Kind) -> Plan {
+    Plan {
+        kind,
         request: upgrade_request("localhost", target, None),
         look: Look::Counting,
         receive_buffer: None,
-    };
-    swarm.connect_all(address, vec![plan("/member"); members], LIMIT)?;
-    let sender = swarm.connect_all(address, [plan("/sender")], LIMIT)?.start;
-    // The writer looks at how long it is, not at what it says.
-    measure(
-        settings,
-        &mut swarm,
-        &process,
-        sender,
-        &[0; FRAME],
-        members,
-        at_once,
-    )
+    }
 }
 
-/// Sends a batch, waits until every member has all of it, and so on: each batch is flushed alone.
-fn measure(
-    settings: &Settings,
-    swarm: &mut Swarm,
-    process: &Process,
-    sender: usize,
-    frame: &[u8],
-    members: usize,
-    at_once: usize,
-) -> Result<Sample> {
-    let batch = frame.repeat(at_once);
-    let deliveries = (members * at_once) as u64;
-    let send = |swarm: &mut Swarm| -> Result<()> {
-        let expected = swarm.totals().frames + deliveries;
-        swarm.send(sender, &batch);
-        let came = swarm.run(LIMIT, |swarm| swarm.totals().frames >= expected)?;
+fn nats(_settings: &Settings, members: usize) -> Result<FanOut> {
+    let server = Nats::start()?;
+    let mut swarm = Swarm::new()?;
+    let plans = vec![plan("/", Kind::SIMPLE); members + 1];
+    let all = swarm.connect_all(server.address, plans, LIMIT)?;
+    let sender = all.end - 1;
+    let payload = "x".repeat(FRAME - "MSG g 1 180\r\n\r\n".len());
+    let delivery = format!("MSG g 1 {}\r\n{payload}\r\n", payload.len());
+    for member in all.clone() {
+        let subscribe = if member == sender { "" } else { "SUB g 1\r\n" };
+        let hello = format!("CONNECT {{\"verbose\":false}}\r\n{subscribe}PING\r\n");
+        let mut frame = Vec::new();
+        write_frame(&mut frame, opcode::BINARY, hello.as_bytes());
+        swarm.send(member, &frame);
+    }
+    // What the server is, and its answer to the ping.
+    frames_each(&mut swarm, all, 2)?;
+    let mut frame = Vec::new();
+    let publish = format!("PUB g {}\r\n{payload}\r\n", payload.len());
+    write_frame(&mut frame, opcode::BINARY, publish.as_bytes());
+    Ok(FanOut {
+        server: Box::new(server),
+        swarm,
+        sender,
+        members,
+        frame,
+        delivery: delivery.len(),
+    })
+}
+
+fn frames_each(swarm: &mut Swarm, members: Range<usize>, count: u64) -> Result<()> {
+    let greeted = swarm.run(LIMIT, |swarm| {
+        swarm.logs(members.clone()).all(|log| log.frames >= count)
+    })?;
+    ensure!(greeted, "the members did not all connect");
+    Ok(())
+}
+
+impl FanOut {
+    /// Sends a batch and waits until every member has all of it. Bytes are counted rather than frames: some servers put
+    /// several messages into one frame.
+    pub(super) fn send(&mut self, batch: &[u8], at_once: usize) -> Result<()> {
+        let bytes = (self.members * at_once * self.delivery) as u64;
+        let expected = self.swarm.totals().payload + bytes;
+        self.swarm.send(self.sender, batch);
+        let came = self
+            .swarm
+            .run(LIMIT, |swarm| swarm.totals().payload >= expected)?;
         ensure!(
-            came && swarm.totals().frames == expected,
-            "{} frames came in place of {expected}",
-            swarm.totals().frames
+            came,
+            "{} bytes came in place of {expected}",
+            self.swarm.totals().payload
         );
         Ok(())
-    };
-    // What is allocated once, and where the branches go.
-    let warm = Instant::now();
-    while warm.elapsed() < settings.pick(Duration::from_millis(100), Duration::from_millis(500)) {
-        send(swarm)?;
     }
-    let time = settings.pick(Duration::from_millis(500), Duration::from_secs(2));
-    let (frames, idle, cpu) = (swarm.totals().frames, swarm.idle(), process.cpu()?);
-    let began = Instant::now();
-    while began.elapsed() < time {
-        send(swarm)?;
+
+    /// Sends one batch after the other: each is flushed alone.
+    fn measure(&mut self, settings: &Settings, at_once: usize) -> Result<Sample> {
+        let batch = self.frame.repeat(at_once);
+        // What is allocated once, and where the branches go.
+        let warm = Instant::now();
+        while warm.elapsed() < settings.pick(Duration::from_millis(100), Duration::from_millis(500))
+        {
+            self.send(&batch, at_once)?;
+        }
+        let time = settings.pick(Duration::from_millis(500), Duration::from_secs(2));
+        let (idle, cpu) = (self.swarm.idle(), self.server.cpu()?);
+        let began = Instant::now();
+        let mut count = 0;
+        while began.elapsed() < time {
+            self.send(&batch, at_once)?;
+            count += self.members * at_once;
+        }
+        let elapsed = began.elapsed().as_secs_f64();
+        let cpu = (self.server.cpu()? - cpu).as_secs_f64();
+        let count = count as f64;
+        Ok(Sample {
+            values: vec![
+                (Measure::Rate, count / elapsed),
+                (Measure::Cpu, cpu * 1e6 / count),
+            ],
+            generator_busy: Some(1.0 - (self.swarm.idle() - idle).as_secs_f64() / elapsed),
+        })
     }
-    let elapsed = began.elapsed().as_secs_f64();
-    let cpu = (process.cpu()? - cpu).as_secs_f64();
-    let count = (swarm.totals().frames - frames) as f64;
-    Ok(Sample {
-        values: vec![
-            (Measure::Rate, count / elapsed),
-            (Measure::Cpu, cpu * 1e6 / count),
-        ],
-        generator_busy: Some(1.0 - (swarm.idle() - idle).as_secs_f64() / elapsed),
-    })
 }
 
 #[cfg(test)]

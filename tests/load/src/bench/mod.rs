@@ -9,11 +9,15 @@ use serde::Serialize;
 
 use stats::Summary;
 
+mod at_work;
 pub mod chart;
+mod codecs;
 mod density;
 mod fan_out;
 mod http_load;
+mod latency;
 pub mod machine;
+mod peers;
 mod sdk;
 mod service;
 pub mod stats;
@@ -27,8 +31,10 @@ const SATURATED: f64 = 0.9;
 pub struct Settings {
     /// The folder with the release programs of this workspace.
     pub programs: PathBuf,
-    /// The folder with the scripts for the official packages.
+    /// The folder with the scripts for the official JavaScript packages.
     pub scripts: PathBuf,
+    /// The Python that has the official packages; without it their sides are left out.
+    pub python: Option<PathBuf>,
     /// Fewer and shorter rounds, and smaller numbers: to see that everything runs, not to judge it.
     pub quick: bool,
 }
@@ -52,6 +58,14 @@ pub enum Measure {
     Rate,
     /// Time of all processors for one operation, in µs, by the system's accounting.
     Cpu,
+    /// Nanoseconds for one operation, by the clock, of work that one thread does.
+    Nanoseconds,
+    /// Megabytes (10⁶ bytes) a second.
+    Throughput,
+    /// Half of the latencies are below, in µs.
+    Median,
+    /// 99 of 100 latencies are below, in µs.
+    Percentile99,
     /// KiB of memory for one unit.
     Memory,
     /// KiB of memory that no file backs, for one unit.
@@ -64,9 +78,13 @@ pub enum Measure {
 
 impl Measure {
     /// All of them, in the order of columns.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Rate,
         Self::Cpu,
+        Self::Nanoseconds,
+        Self::Throughput,
+        Self::Median,
+        Self::Percentile99,
         Self::Memory,
         Self::Heap,
         Self::Time,
@@ -79,6 +97,10 @@ impl Measure {
         match self {
             Self::Rate => "rate, 1/s",
             Self::Cpu => "CPU, µs each",
+            Self::Nanoseconds => "ns each",
+            Self::Throughput => "MB/s",
+            Self::Median => "p50, µs",
+            Self::Percentile99 => "p99, µs",
             Self::Memory => "RSS, KiB each",
             Self::Heap => "not in files, KiB each",
             Self::Time => "time, ms",
@@ -250,8 +272,14 @@ impl RowResult {
 /// Every group there is.
 #[must_use]
 pub fn groups(settings: &Settings) -> Vec<Group> {
-    let mut groups = vec![fan_out::group(settings), density::group(settings)];
+    let mut groups = vec![
+        fan_out::group(settings),
+        latency::group(settings),
+        at_work::group(settings),
+        density::group(settings),
+    ];
     groups.extend(sdk::groups(settings));
+    groups.push(codecs::group(settings));
     groups
 }
 
@@ -375,6 +403,7 @@ mod tests {
         let settings = Settings {
             programs: PathBuf::new(),
             scripts: PathBuf::new(),
+            python: None,
             quick: true,
         };
         let choose = |names: &[&str]| {

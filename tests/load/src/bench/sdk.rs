@@ -1,7 +1,6 @@
 //! The crates for applications beside the official JavaScript packages, and beside what lies beneath them.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -9,6 +8,7 @@ use webpubsub_protocol::access::{AccessKey, ClientTokenOptions, sign_client_toke
 use webpubsub_protocol::cloud_event::signature;
 
 use super::http_load::{AT_ONCE, HttpLoad, accept_everything};
+use super::peers::Peer::{self, JavaScript, Ours, Python};
 use super::service::Service;
 use super::{Aim, Group, Measure, Row, Sample, Settings, Side};
 use crate::server::{HUB, Process, Server};
@@ -21,27 +21,6 @@ const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG=";
 
 const BODY: &[u8] = &[b'x'; 100];
 
-/// A program that does some work.
-#[derive(Debug, Clone, Copy)]
-enum Peer {
-    Ours,
-    JavaScript,
-}
-
-impl Peer {
-    fn start(self, settings: &Settings, work: &str, target: &str, count: u64) -> Result<Process> {
-        let mut command = match self {
-            Self::Ours => Command::new(settings.program("bench-peer")),
-            Self::JavaScript => {
-                let mut node = Command::new("node");
-                node.arg("bench/peer.mjs").current_dir(&settings.scripts);
-                node
-            }
-        };
-        Process::start(command.args([work, target]).arg(count.to_string()))
-    }
-}
-
 pub(super) fn groups(settings: &Settings) -> Vec<Group> {
     let cpu = |bound| Aim::AtMost {
         measure: Measure::Cpu,
@@ -51,132 +30,153 @@ pub(super) fn groups(settings: &Settings) -> Vec<Group> {
         measure: Measure::Cpu,
         bound,
     };
-    let clients = settings.pick(100, 1_000);
     let mut groups = vec![
         Group {
             name: "client",
             title: "The real-time client",
-            rows: vec![
-                row(
-                    "receive",
-                    "a message of 100 B received, reliable JSON",
-                    receive,
-                    (1_000_000, 150_000),
-                    vec![cpu(0.55)],
-                ),
-                row(
-                    "send-ack",
-                    "a send of 100 B with its acknowledgement, 64 at once",
-                    |settings, peer, count| send(settings, peer, "acknowledged", count),
-                    (300_000, 50_000),
-                    vec![cpu(1.4)],
-                ),
-                row(
-                    "send-forget",
-                    "a send of 100 B, fire and forget, 64 at once",
-                    |settings, peer, count| send(settings, peer, "forget", count),
-                    (1_000_000, 80_000),
-                    vec![cpu(0.8)],
-                ),
-                Row {
-                    id: "idle-clients",
-                    about: format!("an idle client of {clients} in one process"),
-                    aims: vec![
-                        Aim::AtMost {
-                            measure: Measure::Memory,
-                            bound: 15.0,
-                        },
-                        Aim::AtMost {
-                            measure: Measure::Time,
-                            bound: 300.0,
-                        },
-                    ],
-                    sides: sides(move |settings, peer| idle(settings, peer, clients)),
-                },
-            ],
+            rows: client_rows(settings, cpu),
         },
         Group {
             name: "server",
             title: "The service client and the event handler",
             rows: vec![
                 row(
+                    settings,
                     "rest",
                     "`sendToAll` of 100 B, 32 at once",
                     rest,
-                    (60_000, 3_000),
+                    &[(Ours, 60_000), (JavaScript, 3_000), (Python, 3_000)],
                     vec![ratio(1.3)],
                 ),
                 row(
+                    settings,
                     "token",
                     "a client access token",
                     token,
-                    (1_000_000, 6_000),
+                    &[(Ours, 1_000_000), (Python, 30_000), (JavaScript, 6_000)],
                     vec![],
                 ),
-                Row {
-                    id: "webhook",
-                    about: "a user event of 100 B answered, its signature checked by ours only"
-                        .to_owned(),
-                    aims: vec![ratio(1.12)],
-                    sides: sides(|settings, peer| webhook(settings, peer, "webhook")),
-                },
+                row(
+                    settings,
+                    "webhook",
+                    "a user event of 100 B answered, its signature checked by ours only",
+                    |settings, peer, _| webhook(settings, peer, "webhook"),
+                    &[(Ours, 0), (JavaScript, 0)],
+                    vec![ratio(1.12)],
+                ),
             ],
         },
     ];
-    for (row, name, round) in [
-        (
-            0,
-            "bare reqwest",
-            bare_rest as fn(&Settings) -> Result<Sample>,
-        ),
-        (2, "bare axum echo", |settings| {
-            webhook(settings, Peer::Ours, "echo")
-        }),
-    ] {
-        groups[1].rows[row].sides.push(Side {
-            name,
-            round: Box::new(round),
-        });
-    }
+    let mut beneath = |id, name, round: fn(&Settings) -> Result<Sample>| {
+        let rows = groups.iter_mut().flat_map(|group| &mut group.rows);
+        for row in rows.filter(|row| row.id == id) {
+            row.sides.push(Side {
+                name,
+                round: Box::new(round),
+            });
+        }
+    };
+    beneath("rest", "bare reqwest", bare_rest);
+    beneath("webhook", "bare axum echo", |settings| {
+        webhook(settings, Ours, "echo")
+    });
     groups
 }
 
-/// How often ours and the official one do it in one round.
-type Counts = (u64, u64);
+fn client_rows(settings: &Settings, cpu: impl Fn(f64) -> Aim) -> Vec<Row> {
+    let clients = settings.pick(100, 1_000);
+    let at_most = |measure, bound| Aim::AtMost { measure, bound };
+    vec![
+        row(
+            settings,
+            "receive",
+            "a message of 100 B received, reliable JSON",
+            |settings, peer, count| receive(settings, peer, "reliable-json", count, 100),
+            &[(Ours, 1_000_000), (Python, 30_000), (JavaScript, 150_000)],
+            vec![cpu(0.55)],
+        ),
+        row(
+            settings,
+            "receive-json",
+            "a message of 100 B received, plain JSON",
+            |settings, peer, count| receive(settings, peer, "json", count, 100),
+            &[(Ours, 1_000_000), (JavaScript, 150_000)],
+            vec![],
+        ),
+        row(
+            settings,
+            "receive-2k",
+            "a message of 2 KB received, reliable JSON",
+            |settings, peer, count| receive(settings, peer, "reliable-json", count, 2_000),
+            &[(Ours, 400_000), (JavaScript, 100_000)],
+            vec![],
+        ),
+        // The official package for protobuf is not in the registry that the other peers come from.
+        row(
+            settings,
+            "receive-protobuf",
+            "a message of 100 B received, reliable protobuf",
+            |settings, peer, count| receive(settings, peer, "reliable-protobuf", count, 100),
+            &[(Ours, 1_000_000)],
+            vec![],
+        ),
+        row(
+            settings,
+            "send-ack",
+            "a send of 100 B with its acknowledgement, 64 at once",
+            |settings, peer, count| send(settings, peer, "acknowledged", count),
+            &[(Ours, 300_000), (Python, 10_000), (JavaScript, 50_000)],
+            vec![cpu(1.4)],
+        ),
+        row(
+            settings,
+            "send-forget",
+            "a send of 100 B, fire and forget, 64 at once",
+            |settings, peer, count| send(settings, peer, "forget", count),
+            &[(Ours, 1_000_000), (Python, 20_000), (JavaScript, 80_000)],
+            vec![cpu(0.8)],
+        ),
+        row(
+            settings,
+            "idle-clients",
+            &format!("an idle client of {clients} in one process"),
+            move |settings, peer, _| idle(settings, peer, clients),
+            &[(Ours, 0), (JavaScript, 0)],
+            vec![
+                at_most(Measure::Memory, 15.0),
+                at_most(Measure::Time, 300.0),
+            ],
+        ),
+    ]
+}
 
+/// A row in which each of these peers does the work so often in one round, a tenth of it with `--quick`.
 fn row(
+    settings: &Settings,
     id: &'static str,
     about: &str,
-    round: fn(&Settings, Peer, u64) -> Result<Sample>,
-    counts: Counts,
+    round: impl Fn(&Settings, Peer, u64) -> Result<Sample> + Clone + 'static,
+    peers: &[(Peer, u64)],
     aims: Vec<Aim>,
 ) -> Row {
+    let here = |peer| peer != Python || settings.python.is_some();
+    let sides = peers.iter().filter(|&&(peer, _)| here(peer));
     Row {
         id,
         about: about.to_owned(),
         aims,
-        sides: sides(move |settings, peer| {
-            let whole = match peer {
-                Peer::Ours => counts.0,
-                Peer::JavaScript => counts.1,
-            };
-            round(settings, peer, settings.pick(whole / 10, whole))
-        }),
+        sides: sides
+            .map(|&(peer, count)| {
+                let round = round.clone();
+                Side {
+                    name: peer.name(),
+                    round: Box::new(move |settings| {
+                        round(settings, peer, settings.pick(count / 10, count))
+                    }),
+                }
+            })
+            .collect(),
     }
-}
-
-fn sides(round: impl Fn(&Settings, Peer) -> Result<Sample> + Clone + 'static) -> Vec<Side> {
-    let (ours, official) = (round.clone(), round);
-    vec![
-        Side {
-            name: "ours",
-            round: Box::new(move |settings| ours(settings, Peer::Ours)),
-        },
-        Side {
-            name: "official JavaScript",
-            round: Box::new(move |settings| official(settings, Peer::JavaScript)),
-        },
-    ]
 }
 
 /// Lets a peer begin, does `meanwhile`, and waits until it is done.
@@ -205,10 +205,17 @@ fn per_operation(count: u64, elapsed: Duration, cpu: Duration) -> Sample {
     }
 }
 
-fn receive(settings: &Settings, peer: Peer, count: u64) -> Result<Sample> {
+fn receive(
+    settings: &Settings,
+    peer: Peer,
+    subprotocol: &str,
+    count: u64,
+    size: usize,
+) -> Result<Sample> {
     let service = Service::start()?;
-    let mut process = peer.start(settings, "receive", &service.url(), count)?;
-    work(&mut process, count, || service.send(count))
+    let kind = format!("receive-{subprotocol}");
+    let mut process = peer.start(settings, &kind, &service.url(), count)?;
+    work(&mut process, count, || service.send(count, size))
 }
 
 fn send(settings: &Settings, peer: Peer, kind: &str, count: u64) -> Result<Sample> {
@@ -257,7 +264,7 @@ fn bare_rest(settings: &Settings) -> Result<Sample> {
         accept_everything()?
     );
     let count = settings.pick(6_000, 60_000);
-    let mut process = Peer::Ours.start(settings, "bare-rest", &target, count)?;
+    let mut process = Ours.start(settings, "bare-rest", &target, count)?;
     work(&mut process, count, || Ok(()))
 }
 

@@ -12,9 +12,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::wire::{opcode, write_server_frame};
+use webpubsub_protocol::bytestring::ByteString;
+use webpubsub_protocol::frame::{Message, Sender, SequenceId, ServerFrame, json, protobuf};
+use webpubsub_protocol::metadata::Metadata;
+use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::subprotocol::Subprotocol;
 
-const CONNECTED: &str = r#"{"type":"system","event":"connected","userId":"u","connectionId":"c","reconnectionToken":"t"}"#;
+use crate::wire::{opcode, write_server_frame};
 
 /// Bytes that are written or read at once.
 const CHUNK: usize = 64 << 10;
@@ -23,7 +28,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Service {
     address: SocketAddr,
-    clients: Receiver<TcpStream>,
+    clients: Receiver<(TcpStream, Subprotocol)>,
     received: Arc<AtomicU64>,
 }
 
@@ -36,8 +41,8 @@ impl Service {
         let counter = Arc::clone(&received);
         thread::spawn(move || -> Result<()> {
             let (mut stream, _) = listener.accept()?;
-            greet(&mut stream)?;
-            sender.send(stream.try_clone()?)?;
+            let subprotocol = greet(&mut stream)?;
+            sender.send((stream.try_clone()?, subprotocol))?;
             read(stream, &counter)
         });
         Ok(Self {
@@ -68,19 +73,30 @@ impl Service {
         Ok(())
     }
 
-    /// Sends so many messages of 100 B to the client.
-    pub(super) fn send(&self, count: u64) -> Result<()> {
-        let mut stream = self
+    /// Sends so many messages with a text of `size` bytes to the client.
+    pub(super) fn send(&self, count: u64, size: usize) -> Result<()> {
+        let (mut stream, subprotocol) = self
             .clients
             .recv_timeout(Duration::from_secs(10))
             .context("no client came")?;
-        let text = "x".repeat(100);
+        let mut message = Message {
+            sequence_id: None,
+            from: Sender::Group {
+                group: GroupName::new("g")?,
+                from_user_id: Some(ByteString::from_static("u")),
+            },
+            payload: Payload::text("x".repeat(size)),
+            metadata: Metadata::default(),
+            stream: None,
+        };
         let mut out = Vec::with_capacity(2 * CHUNK);
         for id in 1..=count {
-            let frame = format!(
-                r#"{{"sequenceId":{id},"type":"message","from":"group","fromUserId":"u","group":"g","dataType":"text","data":"{text}"}}"#
+            message.sequence_id = subprotocol.is_reliable().then_some(SequenceId(id));
+            write(
+                &mut out,
+                subprotocol,
+                &ServerFrame::Message(message.clone()),
             );
-            write_server_frame(&mut out, opcode::TEXT, frame.as_bytes());
             if out.len() >= CHUNK || id == count {
                 stream.write_all(&out)?;
                 out.clear();
@@ -90,8 +106,17 @@ impl Service {
     }
 }
 
-/// Answers the upgrade request and says `connected`.
-fn greet(stream: &mut TcpStream) -> Result<()> {
+fn write(out: &mut Vec<u8>, subprotocol: Subprotocol, frame: &ServerFrame) {
+    match subprotocol {
+        Subprotocol::Protobuf | Subprotocol::ReliableProtobuf => {
+            write_server_frame(out, opcode::BINARY, &protobuf::encode_server(frame));
+        }
+        _ => write_server_frame(out, opcode::TEXT, json::encode_server(frame).as_bytes()),
+    }
+}
+
+/// Answers the upgrade request, says `connected`, and returns the subprotocol.
+fn greet(stream: &mut TcpStream) -> Result<Subprotocol> {
     stream.set_nodelay(true)?;
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
@@ -111,15 +136,26 @@ fn greet(stream: &mut TcpStream) -> Result<()> {
     };
     let key = header("sec-websocket-key").context("the request has no key")?;
     let protocol = header("sec-websocket-protocol").context("the request has no subprotocol")?;
+    let subprotocol = Subprotocol::from_name(protocol).context("no subprotocol of the service")?;
     let mut out = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n",
         derive_accept_key(key.as_bytes())
     )
     .into_bytes();
-    write_server_frame(&mut out, opcode::TEXT, CONNECTED.as_bytes());
+    write(&mut out, subprotocol, &connected(subprotocol));
     stream.write_all(&out)?;
-    Ok(())
+    Ok(subprotocol)
+}
+
+fn connected(subprotocol: Subprotocol) -> ServerFrame {
+    ServerFrame::Connected {
+        connection_id: ByteString::from_static("c"),
+        user_id: Some(ByteString::from_static("u")),
+        reconnection_token: subprotocol
+            .is_reliable()
+            .then_some(ByteString::from_static("t")),
+    }
 }
 
 /// Reads what the client sends and acknowledges it.
@@ -183,8 +219,10 @@ fn unmask(bytes: &mut [u8]) -> Option<(usize, u8)> {
 fn ack_id(frame: &[u8]) -> Option<u64> {
     const MEMBER: &[u8] = b"\"ackId\":";
     let at = memchr::memmem::find(frame, MEMBER)? + MEMBER.len();
-    let digits = frame[at..].iter().take_while(|byte| byte.is_ascii_digit());
-    std::str::from_utf8(&frame[at..at + digits.count()])
+    // Python puts a blank after the colon.
+    let number = frame[at..].trim_ascii_start();
+    let digits = number.iter().take_while(|byte| byte.is_ascii_digit());
+    std::str::from_utf8(&number[..digits.count()])
         .ok()?
         .parse()
         .ok()
@@ -217,6 +255,7 @@ mod tests {
             ack_id(br#"{"type":"sendToGroup","ackId":42,"data":1}"#),
             Some(42)
         );
+        assert_eq!(ack_id(br#"{"ackId": 7, "data": 1}"#), Some(7));
         assert_eq!(ack_id(br#"{"type":"sendToGroup","data":1}"#), None);
     }
 }

@@ -26,9 +26,12 @@ struct Args {
     /// The folder with the release programs.
     #[arg(long, value_name = "FOLDER")]
     programs: PathBuf,
-    /// The folder with the scripts for the official packages.
+    /// The folder with the scripts for the official JavaScript packages.
     #[arg(long, value_name = "FOLDER")]
     scripts: PathBuf,
+    /// The Python that has the official packages.
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
     /// The folder for tables, charts and numbers.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
@@ -60,6 +63,7 @@ fn run(args: Args) -> Result<()> {
     let settings = Settings {
         programs: args.programs,
         scripts: args.scripts,
+        python: args.python,
         quick: args.quick,
     };
     let chosen = bench::choose(bench::groups(&settings), &args.only)?;
