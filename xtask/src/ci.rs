@@ -8,19 +8,29 @@ use crate::cli::task;
 use crate::interop::Tools;
 use crate::test::report::{Outcome, Report};
 use crate::test::{counts, process};
-use crate::{bench, dist, docs, fuzz, release, test};
+use crate::{azure, bench, dist, docs, fuzz, release, test};
+
+/// Run all that a change must pass.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Also what takes long: packages and their installation, the dry run of a release, planted bugs, fuzzing, benchmarks
+    /// and the tests for a resource in Azure, against an emulator.
+    #[arg(long)]
+    full: bool,
+}
 
 /// Runs every step and prints the summary.
 ///
 /// # Errors
 ///
 /// Fails when a step did.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::default();
     let mut report = Report::default();
     report.run("fmt", || {
         check(tools.cargo().args(["fmt", "--all", "--check"]))
     });
+    report.run("codegen", || task(&["codegen", "--check"]));
     report.run("tidy", || task(&["tidy"]));
     report.run("workflows", || workflows(&tools));
     report.run("deny", || deny(&tools, &["bans", "licenses", "sources"]));
@@ -30,14 +40,23 @@ pub(crate) fn run() -> Result<()> {
         check(tools.cargo().args(args).args(["--", "-D", "warnings"]))
     });
     report.extend(test::suites());
+    report.run("docs", || docs::suite(&tools));
+    if args.full {
+        full(&tools, &mut report)?;
+    }
+    report.finish()
+}
+
+/// The steps of `--full`.
+fn full(tools: &Tools, report: &mut Report) -> Result<()> {
+    report.run("azure runner", || azure::suite(tools));
     report.extend(dist::suites());
     report.run("planted bugs", || task(&["soak", "--planted", "--today"]));
     report.run("fuzz", fuzz::suite);
     report.run("benches", bench::smoke);
     report.run("instructions", bench::instructions);
-    report.run("docs", || docs::suite(&tools));
     report.extend(release::dry_run()?);
-    report.finish()
+    Ok(())
 }
 
 fn check(command: &mut Command) -> Result<Outcome> {

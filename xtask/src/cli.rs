@@ -52,7 +52,7 @@ enum Task {
     /// Measure what things cost.
     Bench(bench::Args),
     /// Run all that a change must pass.
-    Ci,
+    Ci(ci::Args),
 }
 
 impl Cli {
@@ -78,7 +78,7 @@ impl Cli {
             Task::Dist(args) => dist::run(&args),
             Task::Load(args) => load::run(&args),
             Task::Bench(args) => bench::run(&args),
-            Task::Ci => ci::run(),
+            Task::Ci(args) => ci::run(&args),
         }
     }
 }

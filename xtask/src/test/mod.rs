@@ -5,7 +5,6 @@
 
 use anyhow::Result;
 
-use crate::azure;
 use crate::interop::{self, Tools};
 use crate::load;
 use process::Finished;
@@ -35,7 +34,6 @@ pub(crate) fn suites() -> Report {
     report.run("load", || load::suite(&tools));
     report.run("spec", || interop::spec(&tools));
     report.extend(interop::suites(&tools, &interop::Suite::EACH));
-    report.run("azure runner", || azure::suite(&tools));
     report
 }
 
