@@ -27,9 +27,9 @@ pub(crate) fn say(line: &str) {
 /// Does something and returns what it would have printed, so that the output of things that run side by side does not
 /// get mixed up.
 pub(crate) fn held_back<T>(work: impl FnOnce() -> T) -> (T, String) {
-    HELD.set(Some(String::new()));
+    let before = HELD.replace(Some(String::new()));
     let result = work();
-    (result, HELD.take().unwrap_or_default())
+    (result, HELD.replace(before).unwrap_or_default())
 }
 
 /// What a program left behind.
