@@ -492,7 +492,7 @@ impl Checked {
                 format!("{seen:?}"),
             ));
         }
-        // The farewell of a close comes on top.
+        // The `disconnected` message before a close comes on top.
         let most = self.reference.settings.outbox_frames + 33;
         for socket in self.reference.lines.keys() {
             let waiting = self.hub.waiting(*socket);

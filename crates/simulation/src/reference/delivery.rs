@@ -142,13 +142,13 @@ impl Reference {
         }
     }
 
-    /// Ends a connection: its socket still gets what waits, then the farewell and the close.
+    /// Ends a connection: its socket still gets what waits, then the `disconnected` message and the close.
     pub(super) fn end(
         &mut self,
         id: &ConnectionId,
         code: u16,
         reason: &'static str,
-        farewell: Option<String>,
+        disconnected: Option<String>,
         drain: Duration,
     ) {
         let Some(connection) = self.remove(id) else {
@@ -160,7 +160,7 @@ impl Reference {
         let Some(line) = line else {
             return;
         };
-        if let Some(message) = farewell
+        if let Some(message) = disconnected
             && connection.protocol.is_some()
         {
             line.queue.push_back(Queued::Entry(Entry {

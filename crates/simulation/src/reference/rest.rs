@@ -41,12 +41,12 @@ impl Reference {
     }
 
     pub(crate) fn close(&mut self, to: &To, reason: Option<&str>) {
-        let mut farewell = "Application server closed the connection.".to_owned();
+        let mut disconnected = "Application server closed the connection.".to_owned();
         if let Some(reason) = reason {
-            farewell.push_str(&format!(" Reason: {reason}"));
+            disconnected.push_str(&format!(" Reason: {reason}"));
         }
         for id in self.addressed(to) {
-            self.end(&id, 1000, "", Some(farewell.clone()), DRAIN);
+            self.end(&id, 1000, "", Some(disconnected.clone()), DRAIN);
         }
     }
 

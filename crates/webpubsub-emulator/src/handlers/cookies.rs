@@ -19,9 +19,9 @@ const MOST_BYTES_IN_ALL: usize = 16 * 1024;
 
 /// In the order in which they were first set.
 #[derive(Default)]
-pub(super) struct Jar(Vec<Kept>);
+pub(super) struct Jar(Vec<StoredCookie>);
 
-struct Kept {
+struct StoredCookie {
     name: String,
     value: String,
     host: String,
@@ -39,7 +39,7 @@ impl Jar {
             let read = line
                 .to_str()
                 .ok()
-                .and_then(|line| Kept::read(line, url, now));
+                .and_then(|line| StoredCookie::read(line, url, now));
             let Some(new) = read else {
                 tracing::debug!("a handler set a cookie that cannot be kept");
                 continue;
@@ -50,7 +50,7 @@ impl Jar {
 
     /// The `Cookie` header for a request; longer paths come first, then older cookies.
     pub(super) fn header(&self, url: &Url, now: SystemTime) -> Option<HeaderValue> {
-        let mut fitting: Vec<&Kept> = self
+        let mut fitting: Vec<&StoredCookie> = self
             .0
             .iter()
             .filter(|kept| kept.goes_to(url, now))
@@ -66,7 +66,7 @@ impl Jar {
         HeaderValue::try_from(pairs.join("; ")).ok()
     }
 
-    fn put(&mut self, new: Kept, now: SystemTime) {
+    fn put(&mut self, new: StoredCookie, now: SystemTime) {
         let place = self.0.iter().position(|old| old.is_same_as(&new));
         match (place, new.is_alive(now)) {
             (Some(place), true) => self.0[place] = new,
@@ -76,14 +76,14 @@ impl Jar {
         }
         self.0.retain(|kept| kept.is_alive(now));
         while self.0.len() > MOST_COOKIES
-            || self.0.iter().map(Kept::size).sum::<usize>() > MOST_BYTES_IN_ALL
+            || self.0.iter().map(StoredCookie::size).sum::<usize>() > MOST_BYTES_IN_ALL
         {
             self.0.remove(0);
         }
     }
 }
 
-impl Kept {
+impl StoredCookie {
     fn read(line: &str, url: &Url, now: SystemTime) -> Option<Self> {
         let cookie = Cookie::parse(line).ok()?;
         let own_host = url.host_str()?;
@@ -293,7 +293,7 @@ mod tests {
                 &[&format!("n{n}={}", "x".repeat(4090))],
             );
         }
-        let bytes: usize = jar.0.iter().map(Kept::size).sum();
+        let bytes: usize = jar.0.iter().map(StoredCookie::size).sum();
         assert!(bytes <= MOST_BYTES_IN_ALL && jar.0.len() == 4, "{bytes}");
     }
 }

@@ -6,7 +6,7 @@ use webpubsub_protocol::frame::{ClientFrame, ServerFrame};
 use webpubsub_protocol::name::GroupName;
 
 use super::connection::{Content, Received};
-use super::kept;
+use super::owned;
 
 macro_rules! kinds {
     ($($name:ident = $text:literal,)*) => {
@@ -117,7 +117,7 @@ impl Received {
                 | ClientFrame::SetGroupState { group, .. }
                 | ClientFrame::SubscribeGroupState { group, .. }
                 | ClientFrame::UnsubscribeGroupState { group, .. },
-            ) => Some(kept::group(group)),
+            ) => Some(owned::group(group)),
             Content::Frame(_) | Content::Raw(_) => None,
         }
     }

@@ -9,7 +9,7 @@ use webpubsub_protocol::name::{ConnectionId, GroupName};
 
 use super::connection::ConnectionKey;
 use super::effect::{Effects, NoticeKind};
-use super::kept;
+use super::owned;
 use super::state::{GroupMember, HubState};
 use crate::clock::Now;
 
@@ -119,6 +119,6 @@ fn interned(
 ) -> GroupName {
     match groups.get_key_value(group) {
         Some((name, _)) => name.clone(),
-        None => kept::group(group),
+        None => owned::group(group),
     }
 }

@@ -11,8 +11,8 @@ use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
-use super::kept;
 use super::kind::MessageKind;
+use super::owned;
 use super::wire::{FrameKind, WireFrame, with_head};
 
 /// What a sequence id adds to a frame, at most.
@@ -168,7 +168,7 @@ impl Draft {
                 expires: self.expires,
                 numbering,
                 message_kind: self.content.kind(),
-                group: self.content.group().map(kept::group),
+                group: self.content.group().map(owned::group),
             })
         };
         match (form, &self.content) {

@@ -91,10 +91,10 @@ impl HubState {
                 && let Err(full) = publish(&connection.outbox, now, message, effects)
             {
                 let id = connection.id.clone();
-                self.doomed.entry(id).or_insert((key, full));
+                self.slow_clients.entry(id).or_insert((key, full));
             }
         }
-        self.end_doomed(now, effects);
+        self.end_slow_clients(now, effects);
     }
 
     /// Puts the message into the outbox of each member of the group, but for one.
@@ -113,10 +113,12 @@ impl HubState {
             if Some(member.key) != except
                 && let Err(full) = publish(&member.outbox, now, message, effects)
             {
-                self.doomed.entry(id.clone()).or_insert((member.key, full));
+                self.slow_clients
+                    .entry(id.clone())
+                    .or_insert((member.key, full));
             }
         }
-        self.end_doomed(now, effects);
+        self.end_slow_clients(now, effects);
     }
 
     /// Sends a frame to one connection; nothing where its wire form has no such frame.
@@ -140,29 +142,29 @@ impl HubState {
             effects,
         ) {
             let id = connection.id.clone();
-            self.doomed.entry(id).or_insert((key, full));
-            self.end_doomed(now, effects);
+            self.slow_clients.entry(id).or_insert((key, full));
+            self.end_slow_clients(now, effects);
         }
     }
 
-    /// Ends the clients that a delivery found to be slow, once it is complete. Their ends are told to others, among whom
-    /// more may be slow: they come next, however many they are, and not one inside the other.
-    fn end_doomed(&mut self, now: Now, effects: &mut Effects) {
-        if self.is_ending_doomed || self.doomed.is_empty() {
+    /// Ends the clients that a delivery found to be slow, once it is complete. Others hear of these ends, and more of them may
+    /// turn out to be slow: they come next, however many they are, and not one inside the other.
+    fn end_slow_clients(&mut self, now: Now, effects: &mut Effects) {
+        if self.is_ending_slow_clients || self.slow_clients.is_empty() {
             return;
         }
-        self.is_ending_doomed = true;
-        while !self.doomed.is_empty() {
-            let doomed = std::mem::take(&mut self.doomed);
+        self.is_ending_slow_clients = true;
+        while !self.slow_clients.is_empty() {
+            let slow_clients = std::mem::take(&mut self.slow_clients);
             // Nobody who ends hears of the others: many slow members of one group end in one pass.
-            for &(key, _) in doomed.values() {
+            for &(key, _) in slow_clients.values() {
                 self.unlist(key);
             }
-            for (key, full) in doomed.into_values() {
+            for (key, full) in slow_clients.into_values() {
                 self.end(now, key, &End::Slow(full), effects);
             }
         }
-        self.is_ending_doomed = false;
+        self.is_ending_slow_clients = false;
     }
 
     /// Delivers nothing to a connection's groups any more. It still counts as their member until it ends.

@@ -59,10 +59,10 @@ pub(crate) struct HubState {
     /// What is being opened, with the ids that it will have.
     pub(super) pending: BTreeMap<Ticket, (OpenRequest, ConnectionId)>,
     pub(super) calls: BTreeMap<CallToken, ConnectionKey>,
-    /// Clients that take no more, in order of their ids: they end next.
-    pub(super) doomed: BTreeMap<ConnectionId, (ConnectionKey, Full)>,
+    /// Clients whose outboxes are full, in order of their ids: they end next.
+    pub(super) slow_clients: BTreeMap<ConnectionId, (ConnectionKey, Full)>,
     /// Whether some of them are ending now.
-    pub(super) is_ending_doomed: bool,
+    pub(super) is_ending_slow_clients: bool,
     deadlines: Deadlines<Due>,
     /// Numbers tickets, calls and streams.
     serial: u64,
@@ -96,8 +96,8 @@ impl HubState {
             group_events: GroupEvents::default(),
             pending: BTreeMap::new(),
             calls: BTreeMap::new(),
-            doomed: BTreeMap::new(),
-            is_ending_doomed: false,
+            slow_clients: BTreeMap::new(),
+            is_ending_slow_clients: false,
             deadlines: Deadlines::new(),
             serial: 0,
         }

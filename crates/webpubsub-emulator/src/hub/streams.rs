@@ -15,8 +15,8 @@ use webpubsub_protocol::permission::Permission;
 
 use super::connection::ConnectionKey;
 use super::effect::Effects;
-use super::kept;
 use super::message::Draft;
+use super::owned;
 use super::state::{Due, HubState};
 use crate::clock::Now;
 
@@ -116,7 +116,7 @@ impl HubState {
             .min(STREAM_IDLE_TIMEOUT_MOST);
         let stream = Stream {
             key: self.new_stream(),
-            group: kept::group(&start.group),
+            group: owned::group(&start.group),
             no_echo: start.no_echo,
             idle_timeout,
             active_at: now.mono,
@@ -128,7 +128,7 @@ impl HubState {
             effects,
         );
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.streams.insert(kept::text(&id), stream);
+            connection.streams.insert(owned::text(&id), stream);
         }
         self.ack_stream(now, key, id, 1, effects);
     }

@@ -10,8 +10,8 @@ use webpubsub_protocol::payload::Payload;
 
 use super::connection::{ConnectionKey, Content, InFlight, ReplyTo};
 use super::effect::{CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall};
-use super::kept;
 use super::message::Draft;
+use super::owned;
 use super::state::HubState;
 use crate::clock::Now;
 
@@ -128,7 +128,7 @@ impl HubState {
                 payload,
             }) => {
                 let payload = payload.unwrap_or_else(|| Payload::text(""));
-                let reply_to = ReplyTo::Invocation(kept::text(&id));
+                let reply_to = ReplyTo::Invocation(owned::text(&id));
                 match self.raise(key, event, metadata, payload, reply_to, effects) {
                     Ok(()) => return,
                     Err(HandlerFailed) => internal_error(),

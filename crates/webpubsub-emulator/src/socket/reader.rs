@@ -51,12 +51,12 @@ enum FramingState {
     Broken,
 }
 
-/// How far the client is with closing.
+/// Whether the client has sent its close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Farewell {
+pub(super) enum PeerClose {
     Awaited,
     Seen,
-    /// What it sends cannot be understood any more.
+    /// It broke the framing, so its close frame could no longer be found.
     Unknowable,
 }
 
@@ -117,16 +117,16 @@ impl Reader {
         }
     }
 
-    /// Forgets what was read, but for how far the client is with closing.
-    pub(super) fn discard(&mut self) -> Farewell {
+    /// Discards what was read, and says whether a close frame was in it or came before.
+    pub(super) fn discard(&mut self) -> PeerClose {
         self.context = None;
         let unread = std::mem::take(&mut self.unread);
         self.framing.follow(&unread[self.at..]);
         self.at = 0;
         match self.framing.state {
-            FramingState::Goes => Farewell::Awaited,
-            FramingState::Closed => Farewell::Seen,
-            FramingState::Broken => Farewell::Unknowable,
+            FramingState::Goes => PeerClose::Awaited,
+            FramingState::Closed => PeerClose::Seen,
+            FramingState::Broken => PeerClose::Unknowable,
         }
     }
 
@@ -277,19 +277,19 @@ mod tests {
         let mut reader = Reader::new(10);
         reader.feed(&text("much more than ten bytes"));
         assert!(matches!(reader.next(), Err(Error::Capacity(_))));
-        assert_eq!(reader.discard(), Farewell::Awaited);
+        assert_eq!(reader.discard(), PeerClose::Awaited);
         let mut rest = text("and more");
         rest.extend(frame(OpCode::Control(Control::Close), true, b"\x03\xe8"));
         let (most, end) = rest.split_at(rest.len() - 1);
         reader.feed(most);
-        assert_eq!(reader.discard(), Farewell::Awaited);
+        assert_eq!(reader.discard(), PeerClose::Awaited);
         reader.feed(end);
-        assert_eq!(reader.discard(), Farewell::Seen);
+        assert_eq!(reader.discard(), PeerClose::Seen);
 
         let mut reader = Reader::new(10);
         reader.feed(b"GET / HTTP/1.1\r\n\r\n");
         assert!(reader.next().is_err());
-        assert_eq!(reader.discard(), Farewell::Unknowable);
+        assert_eq!(reader.discard(), PeerClose::Unknowable);
     }
 
     proptest! {

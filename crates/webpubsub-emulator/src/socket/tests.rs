@@ -516,7 +516,7 @@ async fn a_client_that_does_not_read_is_told_why() {
         settle().await;
         world.pass(STALL_LIMIT).await;
         assert!(!world.has_user("u"));
-        // What waits, the farewell and the close still come, if it reads at last.
+        // What waits, the `disconnected` message and the close still come, if it reads at last.
         let mut seen = Vec::new();
         while !seen.ends_with(reason.as_bytes()) || seen.len() < 1000 {
             let mut more = [0; 512];
@@ -524,10 +524,14 @@ async fn a_client_that_does_not_read_is_told_why() {
             assert!(read > 0, "{form:?}: no close");
             seen.extend_from_slice(&more[..read]);
         }
-        let farewell =
+        let disconnected =
             format!(r#"{{"type":"system","event":"disconnected","message":"{reason}"}}"#);
         let text = String::from_utf8_lossy(&seen);
-        assert_eq!(text.contains(&farewell), form == WireForm::Json, "{form:?}");
+        assert_eq!(
+            text.contains(&disconnected),
+            form == WireForm::Json,
+            "{form:?}"
+        );
         let close = [&[0x88, 2 + 35, 0x03, 0xf0], reason.as_bytes()].concat();
         assert!(seen.ends_with(&close), "{form:?}");
     }

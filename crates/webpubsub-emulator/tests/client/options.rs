@@ -77,8 +77,8 @@ async fn the_messages_that_may_stay_unacknowledged() {
     };
     tokio::join!(sends, reads);
     let full = "The reliable message buffer is full.";
-    let farewell = format!(r#"{{"type":"system","event":"disconnected","message":"{full}"}}"#);
-    assert_eq!(client.text().await, farewell);
+    let disconnected = format!(r#"{{"type":"system","event":"disconnected","message":"{full}"}}"#);
+    assert_eq!(client.text().await, disconnected);
     assert_eq!(client.closed().await, (1008, full.to_owned()));
 }
 
@@ -109,8 +109,8 @@ async fn the_bytes_that_may_wait() {
         };
         let told = (u16::from(close.code), close.reason.as_str());
         assert_eq!(told, (1008, full), "{subprotocol:?}");
-        let farewell = last.windows(full.len()).any(|part| part == full.as_bytes());
-        assert_eq!(farewell, subprotocol.is_some(), "{subprotocol:?}");
+        let says_why = last.windows(full.len()).any(|part| part == full.as_bytes());
+        assert_eq!(says_why, subprotocol.is_some(), "{subprotocol:?}");
     }
 }
 

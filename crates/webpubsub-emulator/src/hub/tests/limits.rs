@@ -82,8 +82,8 @@ fn acknowledge(client: &Client, world: &World, id: u64) {
 fn assert_told(world: &mut World, slow: &Client, kind: Kind, reason: &str) {
     let last = seen(slow, world).pop();
     if kind.0 != WireForm::Raw {
-        let farewell = json!({"type": "system", "event": "disconnected", "message": reason});
-        assert_eq!(last, Some(farewell), "{kind:?}");
+        let disconnected = json!({"type": "system", "event": "disconnected", "message": reason});
+        assert_eq!(last, Some(disconnected), "{kind:?}");
     }
     assert_eq!(
         slow.close(world),

@@ -17,7 +17,7 @@ use crate::hub::{
     Attachment, CLOSE_DRAIN, End, Found, FrameKind, MessageKind, Received, Wakes, WireFrame,
 };
 use crate::socket::decode;
-use crate::socket::reader::Farewell;
+use crate::socket::reader::PeerClose;
 use crate::tap::{Direction, Excerpt, Tapped};
 
 /// What is read from the transport at once.
@@ -261,10 +261,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     /// Reads on until the client has answered the service's close, or hangs up. Whether more may be there.
     pub(super) fn await_answer(&mut self, cx: &mut Context<'_>) -> Turn<bool> {
         let is_end = self.fill_reader(cx);
-        let farewell = self.reader.discard();
+        let peer_close = self.reader.discard();
         match is_end {
             Some(true) => Break(()),
-            _ if farewell == Farewell::Seen && self.writer.is_empty() => Break(()),
+            _ if peer_close == PeerClose::Seen && self.writer.is_empty() => Break(()),
             Some(false) => Continue(true),
             None => Continue(false),
         }

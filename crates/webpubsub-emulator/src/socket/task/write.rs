@@ -12,7 +12,7 @@ use super::{Phase, Socket, Turn, close_frame};
 use crate::hub::{
     Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, MessageKind, Waiting, WireFrame,
 };
-use crate::socket::reader::Farewell;
+use crate::socket::reader::PeerClose;
 use crate::tap::{Direction, Excerpt, Tapped};
 
 /// What is taken from the outbox at once.
@@ -159,7 +159,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                     // What counts from now on is the patience for the answer.
                     *until = self.guard.service.clock().mono() + CLOSE_DRAIN;
                 }
-                if self.reader.discard() == Farewell::Unknowable {
+                if self.reader.discard() == PeerClose::Unknowable {
                     // Its answer could not be told from the rest: the end of the line is what is left to wait for.
                     let _ = Pin::new(&mut self.io).poll_shutdown(cx);
                 }

@@ -1,5 +1,5 @@
-//! What is kept of a client's frame. Names and payloads that were read are slices of their frame, so a short name would
-//! keep a frame of a megabyte: what outlives the frame is copied.
+//! Copies of what was read from a frame. Names and payloads that were read are slices of their frame, so a short name would
+//! keep a frame of a megabyte in memory: what outlives the frame is copied.
 
 use bytestring::ByteString;
 use webpubsub_protocol::name::GroupName;
