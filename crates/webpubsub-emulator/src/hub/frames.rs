@@ -13,6 +13,7 @@ use super::effect::{Effects, HandlerFailed};
 use super::end::{End, Violation};
 use super::membership::{Cause, Change};
 use super::message::Draft;
+use super::outbox::Acknowledged;
 use super::state::HubState;
 use super::upstream::internal_error;
 use crate::clock::Now;
@@ -165,7 +166,8 @@ impl HubState {
                 // Only reliable connections have something to acknowledge.
                 if let Some(connection) = self.connections.get(key) {
                     let wakes = &mut effects.wakes;
-                    connection.outbox.acknowledge(now.mono, sequence_id, wakes);
+                    let acknowledged = Acknowledged::UpTo(sequence_id);
+                    connection.outbox.acknowledge(now.mono, acknowledged, wakes);
                 }
             }
             ClientFrame::Ping => self.control(now, key, &ServerFrame::Pong, effects),

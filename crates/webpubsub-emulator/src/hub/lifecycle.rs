@@ -14,7 +14,7 @@ use super::effect::{Effects, NoticeKind};
 use super::end::End;
 use super::membership::{Cause, Change};
 use super::message::{Frame, WireForm};
-use super::outbox::{Close, Outbox};
+use super::outbox::{Acknowledging, Close, Outbox};
 use super::state::{Due, HubState};
 use crate::clock::Now;
 use crate::handlers::Session;
@@ -153,9 +153,13 @@ impl HubState {
             tracing::warn!(connection = %id, ?role, "a role was ignored");
         }
 
+        let acknowledging = match request.reliable {
+            true => Acknowledging::Cumulative,
+            false => Acknowledging::Never,
+        };
         let outbox = Outbox::new(
             request.form,
-            request.reliable,
+            acknowledging,
             self.settings.outbox,
             self.settings.replay,
             now.mono,

@@ -5,7 +5,7 @@
 //! one drains, once the earlier ones have let go.
 //!
 //! On a reliable connection every message gets a sequence id and stays here until the client
-//! acknowledged it ([`replay`]). It fills while no socket is attached.
+//! acknowledged it ([`acknowledging`], [`replay`]). It fills while no socket is attached.
 //!
 //! # Limits and back-pressure
 //!
@@ -18,6 +18,7 @@
 //! while it is held back, but not without end. Beyond that the client is not heard: it holds nobody back, is not closed for
 //! what it did not acknowledge, and loses the oldest messages of its replay, so that it cannot be recovered.
 
+mod acknowledging;
 mod drain;
 mod queue;
 mod replay;
@@ -31,10 +32,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use webpubsub_protocol::frame::SequenceId;
-
+pub(crate) use acknowledging::{Acknowledged, Acknowledging};
 pub(crate) use drain::{Batch, Found, Line};
+use parking_lot::Mutex;
 use queue::Queue;
 pub(crate) use queue::{Item, Waiting};
 use replay::Replay;
@@ -103,7 +103,7 @@ pub(crate) struct Outbox {
     limits: OutboxLimits,
     /// For what the client has not acknowledged.
     replay_limits: OutboxLimits,
-    is_reliable: bool,
+    acknowledging: Acknowledging,
     state: Mutex<State>,
 }
 
@@ -160,21 +160,24 @@ impl Outbox {
     /// An outbox with its first socket.
     pub(crate) fn new(
         form: WireForm,
-        is_reliable: bool,
+        acknowledging: Acknowledging,
         limits: OutboxLimits,
         replay_limits: OutboxLimits,
         now: Instant,
     ) -> Arc<Self> {
-        let limits = match is_reliable {
-            true => OutboxLimits {
-                frames: limits.frames + RELIABLE_EXTRA_FRAMES,
-                bytes: limits.bytes + RELIABLE_EXTRA_BYTES,
-            },
-            false => limits,
+        let (limits, replay) = match acknowledging {
+            Acknowledging::Never => (limits, None),
+            Acknowledging::Cumulative => {
+                let limits = OutboxLimits {
+                    frames: limits.frames + RELIABLE_EXTRA_FRAMES,
+                    bytes: limits.bytes + RELIABLE_EXTRA_BYTES,
+                };
+                (limits, Some(Box::new(Replay::new(now))))
+            }
         };
         let state = State {
             queue: Queue::default(),
-            replay: is_reliable.then(|| Box::new(Replay::new(now))),
+            replay,
             end: None,
             epoch: Epoch::default(),
             sockets: 1,
@@ -191,7 +194,7 @@ impl Outbox {
             form,
             limits,
             replay_limits,
-            is_reliable,
+            acknowledging,
             state: Mutex::new(state),
         })
     }
@@ -200,8 +203,9 @@ impl Outbox {
         self.form
     }
 
+    /// Whether messages are kept until the client has acknowledged them.
     pub(crate) fn is_reliable(&self) -> bool {
-        self.is_reliable
+        self.acknowledging != Acknowledging::Never
     }
 
     // For the hub, under its lock. What is to be woken is added to `wakes` and woken after it.
@@ -269,12 +273,12 @@ impl Outbox {
         state.replay.as_deref().is_some_and(Replay::is_complete)
     }
 
-    /// The client has everything up to `id`; a lower id than before changes nothing.
-    pub(super) fn acknowledge(&self, now: Instant, id: SequenceId, wakes: &mut Wakes) {
+    /// The client has something that it was sent.
+    pub(super) fn acknowledge(&self, now: Instant, acknowledged: Acknowledged, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         let state = &mut *state;
         if let Some(replay) = &mut state.replay {
-            replay.acknowledge(now, id);
+            replay.acknowledge(now, acknowledged);
             state.acknowledges = true;
             wakes.wake(self.release(state));
         }
@@ -399,7 +403,7 @@ impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox")
             .field("form", &self.form)
-            .field("is_reliable", &self.is_reliable)
+            .field("acknowledging", &self.acknowledging)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! What a reliable client has not acknowledged yet, sent or not. It acknowledges everything up to an id at once.
+//! What a reliable client has not acknowledged yet, sent or not.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Instant;
 use webpubsub_protocol::frame::SequenceId;
 
 use super::OutboxLimits;
+use super::acknowledging::Acknowledged;
 use super::queue::{Item, Waiting};
 use crate::hub::message::Encoded;
 
@@ -93,8 +94,9 @@ impl Replay {
         self.forgotten == 0
     }
 
-    /// The client has everything up to `id`; a lower id than before changes nothing.
-    pub(super) fn acknowledge(&mut self, now: Instant, id: SequenceId) {
+    /// Forgets what the client has.
+    pub(super) fn acknowledge(&mut self, now: Instant, acknowledged: Acknowledged) {
+        let Acknowledged::UpTo(id) = acknowledged;
         while let Some((first, message)) = self.kept.front()
             && *first <= id
         {

@@ -1,6 +1,6 @@
 //! An outbox without a hub: the test fills it and is its socket.
 
-use webpubsub_protocol::frame::{Message, Sender};
+use webpubsub_protocol::frame::{Message, Sender, SequenceId};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
@@ -41,9 +41,13 @@ impl Tested {
 
     fn new(is_reliable: bool, frames: usize, bytes: usize) -> Self {
         let limits = OutboxLimits { frames, bytes };
+        let acknowledging = match is_reliable {
+            true => Acknowledging::Cumulative,
+            false => Acknowledging::Never,
+        };
         let now = crate::clock::Clock::manual().mono();
         Self {
-            outbox: Outbox::new(WireForm::Json, is_reliable, limits, limits, now),
+            outbox: Outbox::new(WireForm::Json, acknowledging, limits, limits, now),
             epoch: Epoch::default(),
             now,
         }
@@ -72,7 +76,8 @@ impl Tested {
 
     fn acknowledge(&self, id: u64) {
         let wakes = &mut Wakes::default();
-        self.outbox.acknowledge(self.now, SequenceId(id), wakes);
+        let acknowledged = Acknowledged::UpTo(SequenceId(id));
+        self.outbox.acknowledge(self.now, acknowledged, wakes);
     }
 
     /// The connection's next socket. The one before lets go later.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use webpubsub_protocol::frame::{SequenceId, protobuf};
 
 use super::*;
+use crate::hub::outbox::Acknowledged;
 
 const MIB: usize = 1 << 20;
 const QUEUE_FULL: &str = "The outbound message queue is full.";
@@ -74,7 +75,8 @@ fn to_group(world: &mut World, text: &str, ttl_seconds: u32) {
 
 fn acknowledge(client: &Client, world: &World, id: u64) {
     let (now, wakes) = (world.clock.mono(), &mut Wakes::default());
-    client.0.outbox.acknowledge(now, SequenceId(id), wakes);
+    let acknowledged = Acknowledged::UpTo(SequenceId(id));
+    client.0.outbox.acknowledge(now, acknowledged, wakes);
     client.be_strict();
 }
 
