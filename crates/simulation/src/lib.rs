@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod actions;
+mod agenda;
 mod checked;
 mod client;
 mod coverage;
 mod failure;
+mod line;
 mod link;
 mod network;
 mod reference;

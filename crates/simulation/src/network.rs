@@ -12,7 +12,7 @@ use webpubsub_protocol::payload::Payload;
 use crate::client::{AckPolicy, Session};
 use crate::coverage::Happening;
 use crate::failure::Check;
-use crate::link::{Down, Link, Pace, Up};
+use crate::link::{Down, Link, Pace, ServiceEnd, Up};
 use crate::reference::{Fate, Received};
 use crate::wire::{self, Seen};
 use crate::world::{Aim, Event, Phase, World};
@@ -61,9 +61,9 @@ impl World {
             if aim == Aim::WindowEnd {
                 self.saw(Happening::RecoveryJustTooLate);
             }
-            let latency = self.latency();
+            let at = self.arrival();
             self.clients[client].is_dialing = true;
-            self.schedule(self.now + latency, Event::Refused(client));
+            self.schedule(at, Event::Refused(client));
             return Ok(());
         };
         self.saw(Happening::Recovery);
@@ -136,7 +136,11 @@ impl World {
 
     fn open(&mut self, client: usize, socket: Socket) {
         let link = self.links.len();
-        self.links.push(Link::new(client, socket, Pace::Full));
+        let end = ServiceEnd {
+            socket,
+            pace: Pace::Full,
+        };
+        self.links.push(Link::new(client, end));
         self.sockets.insert(socket, link);
         self.clients[client].link = Some(link);
         self.clients[client].is_open = false;
@@ -181,9 +185,9 @@ impl World {
     }
 
     pub(crate) fn send_up(&mut self, client: usize, up: Up) {
-        let latency = self.latency();
+        let at = self.arrival();
         if let Some(link) = self.clients[client].link
-            && let Some(at) = self.links[link].send_up(self.now, latency, up)
+            && let Some(at) = self.links[link].send_up(at, up)
         {
             self.schedule(at, Event::Up(link));
         }
@@ -191,7 +195,7 @@ impl World {
 
     pub(crate) fn up(&mut self, link: usize) -> Check {
         while !self.links[link].service_gone && self.links[link].has_up(self.now) {
-            let socket = self.links[link].socket;
+            let socket = self.links[link].end.socket;
             if !self.service.is_readable(socket)? {
                 self.saw(Happening::NotReadable);
                 return Ok(());
@@ -231,8 +235,8 @@ impl World {
     // From the service to clients.
 
     fn send_down(&mut self, link: usize, down: Down) {
-        let latency = self.latency();
-        if let Some(at) = self.links[link].send_down(self.now, latency, down) {
+        let at = self.arrival();
+        if let Some(at) = self.links[link].send_down(at, down) {
             self.schedule(at, Event::Down(link));
         }
     }
@@ -242,7 +246,7 @@ impl World {
         if self.links[link].service_gone {
             return Ok(());
         }
-        let abort_at = self.service.abort_at(self.links[link].socket)?;
+        let abort_at = self.service.abort_at(self.links[link].end.socket)?;
         if let Some(at) = abort_at.filter(|_| !self.links[link].abort_is_set) {
             self.links[link].abort_is_set = true;
             self.schedule(at, Event::Abort(link));
@@ -255,7 +259,7 @@ impl World {
         if self.links[link].drain_is_set {
             return;
         }
-        let at = match self.links[link].pace {
+        let at = match self.links[link].end.pace {
             Pace::Full => self.now,
             Pace::Slow { every, .. } => self.moment_of_expiry(link).unwrap_or(self.now + every),
             Pace::Stuck => return,
@@ -267,7 +271,7 @@ impl World {
     /// When the first message that waits runs out of time, or just before: now and then.
     fn moment_of_expiry(&mut self, link: usize) -> Option<Duration> {
         let reference = &self.service.reference;
-        let line = reference.lines.get(&self.links[link].socket)?;
+        let line = reference.lines.get(&self.links[link].end.socket)?;
         let mut waiting = line.queue.iter();
         let expiry =
             waiting.find_map(|queued| reference.entry(&line.connection, queued).expires)?;
@@ -284,12 +288,12 @@ impl World {
         if self.links[link].service_gone {
             return Ok(());
         }
-        let most = match self.links[link].pace {
+        let most = match self.links[link].end.pace {
             Pace::Full => BATCH,
             Pace::Slow { most, .. } => most,
             Pace::Stuck => return Ok(()),
         };
-        let socket = self.links[link].socket;
+        let socket = self.links[link].end.socket;
         let (frames, line) = self.service.drain(self.now, socket, most)?;
         let is_full = frames.len() == most;
         for seen in frames {
@@ -414,7 +418,7 @@ impl World {
             return Ok(());
         }
         self.links[link].service_gone = true;
-        let socket = self.links[link].socket;
+        let socket = self.links[link].end.socket;
         self.sockets.remove(&socket);
         self.note(|| format!("{socket:?} is gone: {loss:?}"));
         self.service.socket_gone(self.now, socket, loss)
@@ -478,9 +482,9 @@ impl World {
             6 => {
                 let every = Duration::from_millis(self.rng.random_range(50..1500));
                 let most = self.rng.random_range(1..6);
-                self.links[link].pace = Pace::Slow { every, most };
+                self.links[link].end.pace = Pace::Slow { every, most };
             }
-            7 => self.links[link].pace = Pace::Stuck,
+            7 => self.links[link].end.pace = Pace::Stuck,
             _ => self.quicken(link),
         }
     }
@@ -503,7 +507,7 @@ impl World {
 
     /// The client reads as fast as the service writes.
     pub(crate) fn quicken(&mut self, link: usize) {
-        self.links[link].pace = Pace::Full;
+        self.links[link].end.pace = Pace::Full;
         self.set_drain(link);
     }
 

@@ -1,8 +1,7 @@
 //! One run: one thread, virtual time that jumps to whatever comes next, and everything drawn from
 //! one seed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -11,6 +10,7 @@ use webpubsub_emulator::driven::{CallId, Socket};
 use webpubsub_protocol::payload::Payload;
 
 use crate::Run;
+use crate::agenda::Agenda;
 use crate::checked::Checked;
 use crate::client::Client;
 use crate::coverage::{Coverage, Happening};
@@ -26,7 +26,7 @@ const STEPS_PER_INSTANT: u32 = 50_000;
 const CALM: Duration = Duration::from_secs(80);
 
 /// What happens at its time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub(crate) enum Event {
     /// A client does something.
     Act(usize),
@@ -69,7 +69,7 @@ pub(crate) enum Event {
 }
 
 /// When a dial should reach the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aim {
     Now,
     /// At a moment that tells right from wrong.
@@ -79,7 +79,7 @@ pub(crate) enum Aim {
 }
 
 /// What is left to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Busy,
     /// Everyone comes back and nobody starts anything.
@@ -103,8 +103,7 @@ pub(crate) struct World {
     /// Numbers messages, so that no two are the same.
     pub(crate) messages: u64,
     seed: u64,
-    events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
-    scheduled: u64,
+    agenda: Agenda<Event>,
     trace: Trace,
 }
 
@@ -125,8 +124,7 @@ impl World {
             sockets: BTreeMap::new(),
             messages: 0,
             seed,
-            events: BinaryHeap::new(),
-            scheduled: 0,
+            agenda: Agenda::new(),
             trace,
             scenario,
         };
@@ -149,7 +147,7 @@ impl World {
         let mut steps = 0;
         loop {
             let timer = self.service.poll_timeout();
-            let event = self.events.peek().map(|Reverse((at, _, _))| *at);
+            let event = self.agenda.next_at();
             let Some(next) = timer.into_iter().chain(event).min() else {
                 return self.check_empty();
             };
@@ -165,7 +163,7 @@ impl World {
             if timer.is_some_and(|at| at <= self.now) {
                 self.note(|| "timers".to_owned());
                 self.service.handle_timeout(self.now)?;
-            } else if let Some(Reverse((_, _, event))) = self.events.pop() {
+            } else if let Some(event) = self.agenda.next() {
                 self.happen(event)?;
             }
             self.follow_up()?;
@@ -310,8 +308,7 @@ impl World {
     // What the other files of the world use.
 
     pub(crate) fn schedule(&mut self, at: Duration, event: Event) {
-        self.scheduled += 1;
-        self.events.push(Reverse((at, self.scheduled, event)));
+        self.agenda.schedule(at, event);
     }
 
     /// After so many milliseconds.
@@ -320,8 +317,8 @@ impl World {
         self.schedule(self.now + after, event);
     }
 
-    pub(crate) fn latency(&mut self) -> Duration {
-        Duration::from_millis(self.rng.random_range(self.scenario.latency.clone()))
+    pub(crate) fn arrival(&mut self) -> Duration {
+        self.now + Duration::from_millis(self.rng.random_range(self.scenario.latency.clone()))
     }
 
     pub(crate) fn payload(&mut self) -> Payload {

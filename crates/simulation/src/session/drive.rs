@@ -128,7 +128,7 @@ impl World {
         };
         let connection = transport
             .line
-            .and_then(|line| self.lines[line].connection.as_ref());
+            .and_then(|line| self.lines[line].end.connection.as_ref());
         if let (Some(sequence), Some(connection)) = (sequence, connection) {
             state.conduct.delivered(self.now, connection, sequence.0);
         }
@@ -361,7 +361,7 @@ impl World {
     fn event(&mut self, client: usize, event: Event, drained: &mut Drained) -> Check {
         self.note(|| format!("client {client} says {event:?}"));
         let line = self.clients[client].transport.and_then(|t| t.line);
-        let at_service = line.and_then(|line| self.lines[line].connection.clone());
+        let at_service = line.and_then(|line| self.lines[line].end.connection.clone());
         let conduct = &mut self.clients[client].conduct;
         let is_unverified = matches!(event, Event::Recovering { .. }) && conduct.is_recovering();
         let is_stalled = self.clients[client].stalled;

@@ -13,7 +13,7 @@ use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::client::Transport;
 use super::drive::{decode_client, to_wire};
-use super::line::{Line, Up};
+use super::line::{Line, ServiceEnd, Up};
 use super::world::{Event, Phase, World};
 use crate::coverage::Happening;
 use crate::failure::Check;
@@ -111,8 +111,8 @@ impl World {
             return Ok(());
         };
         self.note(|| format!("client {client} is attached to {id} by {socket:?}"));
-        self.lines[line].socket = Some(socket);
-        self.lines[line].connection = Some(id);
+        self.lines[line].end.socket = Some(socket);
+        self.lines[line].end.connection = Some(id);
         self.sockets.insert(socket, line);
         if !is_awaited {
             self.schedule_in(0..2000, Event::ServiceNotices(line));
@@ -127,7 +127,8 @@ impl World {
 
     fn new_line(&mut self, client: usize, attempt: Attempt) -> usize {
         let line = self.lines.len();
-        self.lines.push(Line::new(client, attempt));
+        let end = ServiceEnd::unanswered(attempt);
+        self.lines.push(Line::new(client, end));
         if let Some(transport) = &mut self.clients[client].transport
             && transport.attempt == attempt
         {
@@ -144,7 +145,7 @@ impl World {
             // What was written still arrives, or is lost with the news.
             None if self.rng.random() => self.send_up(line, Up::Gone),
             None => {
-                self.lines[line].kill();
+                self.lines[line].cut();
                 self.schedule_in(0..40_000, Event::ServiceNotices(line));
             }
         }
@@ -161,7 +162,7 @@ impl World {
 
     pub(super) fn up(&mut self, line: usize) -> Check {
         while !self.lines[line].service_gone && self.lines[line].has_up(self.now) {
-            let Some(socket) = self.lines[line].socket else {
+            let Some(socket) = self.lines[line].end.socket else {
                 return Ok(());
             };
             if !self.service.hub.is_readable(socket) {
@@ -239,7 +240,7 @@ impl World {
         if self.lines[line].service_gone {
             return;
         }
-        let socket = self.lines[line].socket;
+        let socket = self.lines[line].end.socket;
         let abort_at = socket.and_then(|socket| self.service.hub.abort_at(socket));
         if let Some(at) = abort_at
             && !self.lines[line].abort_is_set
@@ -262,7 +263,7 @@ impl World {
         let client = self.lines[line].client;
         let reads = self.clients[client].reads();
         let is_full = !reads && self.lines[line].waiting() >= IN_LINE;
-        let Some(socket) = self.lines[line].socket else {
+        let Some(socket) = self.lines[line].end.socket else {
             return Ok(());
         };
         if self.lines[line].service_gone || is_full {
@@ -302,9 +303,7 @@ impl World {
     }
 
     pub(super) fn down(&mut self, line: usize) -> Check {
-        let Line {
-            client, attempt, ..
-        } = self.lines[line];
+        let (client, attempt) = (self.lines[line].client, self.lines[line].end.attempt);
         loop {
             let state = &self.clients[client];
             let is_current = state.transport.is_some_and(|t| t.attempt == attempt);
@@ -342,9 +341,7 @@ impl World {
 
     /// The client finds that a line is dead.
     pub(super) fn client_notices(&mut self, line: usize) -> Check {
-        let Line {
-            client, attempt, ..
-        } = self.lines[line];
+        let (client, attempt) = (self.lines[line].client, self.lines[line].end.attempt);
         let state = &self.clients[client];
         if !state.reads() {
             self.schedule_in(300..600, Event::ClientNotices(line));
@@ -360,7 +357,7 @@ impl World {
         if std::mem::replace(&mut self.lines[line].service_gone, true) {
             return;
         }
-        if let Some(socket) = self.lines[line].socket {
+        if let Some(socket) = self.lines[line].end.socket {
             self.note(|| format!("{socket:?} is gone: {loss:?}"));
             self.sockets.remove(&socket);
             self.service.hub.socket_gone(self.now, socket, loss);

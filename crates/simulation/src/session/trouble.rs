@@ -33,7 +33,7 @@ impl World {
             (2, Some(line)) => {
                 self.saw(Happening::LineHalfOpen);
                 self.note(|| format!("the line of client {client} goes silent"));
-                self.lines[line].kill();
+                self.lines[line].cut();
                 self.schedule_in(0..60_000, Event::ServiceNotices(line));
                 Ok(())
             }
@@ -62,13 +62,13 @@ impl World {
 
     /// Both directions lose what is under way, and both sides notice soon.
     pub(super) fn cut(&mut self, line: usize) -> Check {
-        if self.lines[line].is_dead() {
+        if self.lines[line].is_cut() {
             return Ok(());
         }
         self.saw(Happening::LineCut);
         let client = self.lines[line].client;
         self.note(|| format!("a line of client {client} is cut"));
-        self.lines[line].kill();
+        self.lines[line].cut();
         self.schedule_in(0..3000, Event::ServiceNotices(line));
         self.schedule_in(0..1500, Event::ClientNotices(line));
         Ok(())

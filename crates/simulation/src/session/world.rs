@@ -1,8 +1,7 @@
 //! One run: one thread, virtual time that jumps to whatever comes next, and everything drawn from
 //! one seed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,6 +17,7 @@ use super::mark::{Kind, Mark};
 use super::scenario::Scenario;
 use super::service::Service;
 use crate::Run;
+use crate::agenda::Agenda;
 use crate::coverage::{Coverage, Happening};
 use crate::failure::{Check, Finding};
 use crate::trace::Trace;
@@ -106,9 +106,7 @@ pub(crate) struct World {
     server_number: u64,
     seed: u64,
     base: Instant,
-    queue: BinaryHeap<Reverse<(Duration, u64)>>,
-    events: BTreeMap<u64, Event>,
-    scheduled: u64,
+    agenda: Agenda<Event>,
     trace: Trace,
 }
 
@@ -132,9 +130,7 @@ impl World {
             server_number: 0,
             seed,
             base: base(),
-            queue: BinaryHeap::new(),
-            events: BTreeMap::new(),
-            scheduled: 0,
+            agenda: Agenda::new(),
             trace,
             scenario,
         };
@@ -156,7 +152,7 @@ impl World {
         loop {
             let hub = self.service.hub.poll_timeout();
             let session = self.next_session_timer();
-            let event = self.queue.peek().map(|Reverse((at, _))| *at);
+            let event = self.agenda.next_at();
             let timer = session.map(|(at, _)| at);
             let Some(next) = hub.into_iter().chain(timer).chain(event).min() else {
                 return Ok(());
@@ -177,9 +173,7 @@ impl World {
                 && (event.is_none_or(|at| at > self.now) || self.rng.random())
             {
                 self.session_timer(client)?;
-            } else if let Some(Reverse((_, id))) = self.queue.pop()
-                && let Some(event) = self.events.remove(&id)
-            {
+            } else if let Some(event) = self.agenda.next() {
                 self.happen(event)?;
             }
             self.follow_up()?;
@@ -273,8 +267,8 @@ impl World {
         self.sockets.clear();
         for line in 0..self.lines.len() {
             self.lines[line].service_gone = true;
-            if !self.lines[line].is_dead() {
-                self.lines[line].kill();
+            if !self.lines[line].is_cut() {
+                self.lines[line].cut();
                 self.schedule_in(0..2000, Event::ClientNotices(line));
             }
         }
@@ -314,9 +308,7 @@ impl World {
     }
 
     pub(super) fn schedule(&mut self, at: Duration, event: Event) {
-        self.scheduled += 1;
-        self.queue.push(Reverse((at, self.scheduled)));
-        self.events.insert(self.scheduled, event);
+        self.agenda.schedule(at, event);
     }
 
     /// After so many milliseconds.
