@@ -234,6 +234,16 @@ happenings! {
         SilenceNoticed,
         /// A reliable connection got another socket.
         SocketRecovered,
+        /// A client closed its connection.
+        ClientLeft,
+        /// A server closed the connection of a client.
+        ServerClosed,
+        /// The event handler stopped to answer for a while.
+        HandlerPaused,
+        /// As much of a client waited for the event handler as may.
+        HandlerBehind,
+        /// A client was read ahead while it was held back.
+        ReadAhead,
     }
 }
 

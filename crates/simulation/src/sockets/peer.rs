@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use webpubsub_emulator::driven::{Frame, Task};
 use webpubsub_protocol::frame::{AckId, ClientFrame, SequenceId, ServerFrame};
-use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::name::{EventName, GroupName};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
@@ -55,8 +55,12 @@ pub(crate) struct Socket {
     /// What is no complete frame yet.
     incoming: Vec<u8>,
     took_at: Duration,
-    /// How long it took nothing although something was there, at most.
+    acknowledged_at: Duration,
+    /// How long it took nothing although something was there, at most; a reliable client, how long it acknowledged nothing
+    /// meanwhile.
     pub(crate) longest_pause: Duration,
+    /// Its client or a server closes it.
+    pub(crate) is_ending: bool,
     spoke_at: Duration,
     pub(crate) ended: Option<Ended>,
 }
@@ -76,6 +80,9 @@ pub(crate) struct Peer {
     /// Messages that it sent, and those that it would like to send.
     pub(crate) sent: u64,
     pub(crate) wishes: u64,
+    /// Events that it would like to send.
+    pub(crate) event_wishes: u64,
+    ack_ids: u64,
     pub(crate) unanswered: BTreeMap<u64, Frame>,
     sequence: u64,
     /// The last message of each sender.
@@ -91,7 +98,9 @@ impl Socket {
             outgoing: VecDeque::new(),
             incoming: Vec::new(),
             took_at: now,
+            acknowledged_at: now,
             longest_pause: Duration::ZERO,
+            is_ending: false,
             spoke_at: now,
             ended: None,
         }
@@ -146,6 +155,8 @@ impl Peer {
             dials_at,
             sent: 0,
             wishes: 0,
+            event_wishes: 0,
+            ack_ids: 0,
             unanswered: BTreeMap::new(),
             sequence: 0,
             seen: BTreeMap::new(),
@@ -166,6 +177,7 @@ impl Peer {
     pub(crate) fn begin_anew(&mut self, number: u64) {
         *self = Self {
             wishes: self.wishes,
+            event_wishes: self.event_wishes,
             pace: self.pace,
             ..Self::new(number, self.subprotocol, self.dials_at)
         };
@@ -204,7 +216,8 @@ impl Peer {
         };
         let taken = socket.far.read(most, &mut socket.incoming);
         socket.longest_pause = socket.longest_pause.max(now - socket.took_at);
-        if taken > 0 || !socket.far.has_more() {
+        let has_all = !socket.far.has_more();
+        if taken > 0 || has_all {
             socket.took_at = now;
         }
         let before = self.sequence;
@@ -215,7 +228,15 @@ impl Peer {
             let sequence_id = SequenceId(self.sequence);
             self.say(&ClientFrame::SequenceAck { sequence_id });
         }
-        self.publish(group, len);
+        let (is_reliable, has_acknowledged) = (self.is_reliable(), self.sequence > before);
+        if let Some(socket) = self.socket.as_mut().filter(|_| is_reliable) {
+            let pause = now - socket.acknowledged_at;
+            socket.longest_pause = socket.longest_pause.max(pause);
+            if has_acknowledged || has_all && socket.incoming.is_empty() {
+                socket.acknowledged_at = now;
+            }
+        }
+        self.send(group, len);
         let Some(socket) = &mut self.socket else {
             return Ok(false);
         };
@@ -231,31 +252,63 @@ impl Peer {
     }
 
     /// Sends what it would like to send. Only a reliable client waits for answers.
-    fn publish(&mut self, group: &GroupName, len: usize) {
+    fn send(&mut self, group: &GroupName, len: usize) {
         let waits = self.is_reliable();
-        while self.wishes > 0 && !(waits && self.unanswered.len() >= IN_FLIGHT) {
-            self.wishes -= 1;
-            self.sent += 1;
-            let payload = mark(self.number, self.sent, len);
-            let Some(subprotocol) = self.subprotocol else {
-                if let Some(socket) = &mut self.socket {
-                    socket.say_frame(&wire::raw(&payload));
-                }
-                continue;
-            };
-            let frame = ClientFrame::SendToGroup {
+        while !(waits && self.unanswered.len() >= IN_FLIGHT)
+            && self.socket.as_ref().is_some_and(|socket| !socket.is_ending)
+        {
+            if self.event_wishes > 0 {
+                self.event_wishes -= 1;
+                self.raise(len);
+            } else if self.wishes > 0 {
+                self.wishes -= 1;
+                self.sent += 1;
+                self.publish(group, mark(self.number, self.sent, len));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn publish(&mut self, group: &GroupName, payload: Payload) {
+        if self.subprotocol.is_some() {
+            let ack_id = Some(self.next_ack_id());
+            self.ask(ClientFrame::SendToGroup {
                 group: group.clone(),
-                ack_id: Some(AckId(self.sent)),
+                ack_id,
                 no_echo: false,
                 ttl_seconds: 0,
                 metadata: Default::default(),
                 payload,
-            };
+            });
+        } else if let Some(socket) = &mut self.socket {
+            socket.say_frame(&wire::raw(&payload));
+        }
+    }
+
+    fn raise(&mut self, len: usize) {
+        let ack_id = Some(self.next_ack_id());
+        self.ask(ClientFrame::Event {
+            event: EventName::new("e").expect("a name"),
+            ack_id,
+            metadata: Default::default(),
+            payload: Payload::text("x".repeat(len)),
+        });
+    }
+
+    fn next_ack_id(&mut self) -> AckId {
+        self.ack_ids += 1;
+        AckId(self.ack_ids)
+    }
+
+    /// Says something that is answered by an ack.
+    fn ask(&mut self, frame: ClientFrame) {
+        if let (Some(subprotocol), Some(socket)) = (self.subprotocol, &mut self.socket)
+            && let Some(ack_id) = frame.ack_id()
+        {
             let frame = wire::encode(subprotocol, &frame);
-            if let Some(socket) = &mut self.socket {
-                socket.say_frame(&frame);
-            }
-            self.unanswered.insert(self.sent, frame);
+            socket.say_frame(&frame);
+            self.unanswered.insert(ack_id.0, frame);
         }
     }
 

@@ -1,17 +1,20 @@
-//! Time, troubles, and what must hold.
+//! Time, and what clients and servers do in it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
-use webpubsub_emulator::driven::{ConnectSpec, DrivenSockets, Held, Task, To};
+use webpubsub_emulator::driven::{ConnectSpec, DrivenSockets, Task, To};
 use webpubsub_protocol::name::GroupName;
 
+use super::checks::PATIENCE;
 use super::peer::{Ended, Pace, Peer, Socket, mark};
 use super::pipe::pipe;
 use super::scenario::{self, Scenario};
+use super::trouble::{Trouble, duration};
 use crate::Run;
 use crate::coverage::{Coverage, Happening};
 use crate::failure::{Check, Finding};
@@ -26,8 +29,8 @@ const TURNS: usize = 256;
 /// How often in a row a server calls, if it is answered at once.
 const CALLS: usize = 8;
 
-/// Who always takes something within this time reads: the service gives up after 5 s.
-const PATIENCE: Duration = Duration::from_millis(4500);
+/// One of so many seconds the handler stops to answer for a while.
+const HANDLER_PAUSES: u32 = 20;
 
 /// Until which time after the trouble everybody is back and all that was held back is sent, although some sockets are still
 /// open whose clients are silent; then publishers speak once more.
@@ -39,35 +42,36 @@ const CALM: Duration = Duration::from_secs(110);
 /// Until which time after everybody left nothing may be left.
 const GONE: Duration = Duration::from_secs(20);
 
-/// What a frame counts for beside its payload, at most.
-const AROUND_PAYLOAD: usize = 300;
-
 /// The numbers of REST callers among senders.
-const CALLERS: u64 = 1 << 32;
+pub(super) const CALLERS: u64 = 1 << 32;
 
 /// A server that sends the next message when the last one is answered.
 #[derive(Debug, Default)]
-struct Caller {
-    call: Option<Task>,
-    sent: u64,
-    wishes: u64,
+pub(super) struct Caller {
+    pub(super) call: Option<Task>,
+    pub(super) sent: u64,
+    pub(super) wishes: u64,
 }
 
 /// The service, its clients, and time.
 #[derive(Debug)]
 pub(crate) struct World {
-    scenario: Scenario,
-    service: DrivenSockets,
+    pub(super) scenario: Scenario,
+    pub(super) service: DrivenSockets,
     rng: SmallRng,
-    now: Duration,
+    pub(super) now: Duration,
     group: GroupName,
-    peers: Vec<Peer>,
-    callers: Vec<Caller>,
+    pub(super) peers: Vec<Peer>,
+    pub(super) callers: Vec<Caller>,
     /// Sockets whose clients are silent for ever, and whether these are reliable.
-    silent: Vec<(Socket, bool)>,
+    pub(super) silent: Vec<(Socket, bool)>,
+    /// From when on the handler of events answers.
+    pub(super) handler_answers_at: Duration,
+    /// What happens when, in place of what the seed draws.
+    script: Option<VecDeque<(Duration, Trouble)>>,
     numbers: u64,
     is_troubled: bool,
-    coverage: Coverage,
+    pub(super) coverage: Coverage,
     trace: Trace,
 }
 
@@ -75,6 +79,29 @@ impl World {
     pub(crate) fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let scenario = Scenario::draw(seed, &mut rng);
+        Self::of(scenario, None, seed, rng, trace)
+    }
+
+    /// A world in which only what the script says happens, in its order.
+    #[cfg(test)]
+    pub(super) fn scripted(
+        scenario: Scenario,
+        script: impl IntoIterator<Item = (Duration, Trouble)>,
+        seed: u64,
+        trace: Trace,
+    ) -> Self {
+        let rng = SmallRng::seed_from_u64(seed);
+        let script = script.into_iter().collect();
+        Self::of(scenario, Some(script), seed, rng, trace)
+    }
+
+    fn of(
+        scenario: Scenario,
+        script: Option<VecDeque<(Duration, Trouble)>>,
+        seed: u64,
+        rng: SmallRng,
+        trace: Trace,
+    ) -> Self {
         let mut world = Self {
             service: DrivenSockets::new(&scenario.settings, seed),
             rng,
@@ -83,6 +110,8 @@ impl World {
             peers: Vec::new(),
             callers: Vec::new(),
             silent: Vec::new(),
+            handler_answers_at: Duration::ZERO,
+            script,
             numbers: 0,
             is_troubled: true,
             coverage: Coverage::default(),
@@ -108,6 +137,7 @@ impl World {
         }
         self.note(|| "no more trouble".to_owned());
         self.is_troubled = false;
+        self.handler_answers_at = self.now;
         for peer in &mut self.peers {
             peer.pace = Pace::Full;
         }
@@ -137,6 +167,8 @@ impl World {
         }
         self.now += by;
         self.service.advance(by);
+        let answers = self.handler_answers_at <= self.now;
+        self.service.let_handler_answer(answers);
         self.run()?;
         let mut order: Vec<_> = (0..self.peers.len()).collect();
         order.shuffle(&mut self.rng);
@@ -176,7 +208,7 @@ impl World {
         for _ in 0..TURNS {
             let peer = &mut self.peers[index];
             let has_passed = peer.turn(self.now, &self.group, len)?;
-            if !has_passed || peer.pace != Pace::Full {
+            if !has_passed {
                 break;
             }
             // What it read made room, and what it wrote makes some.
@@ -202,8 +234,7 @@ impl World {
     }
 
     fn dial(&mut self, index: usize) {
-        let is_reliable = self.peers[index].is_reliable();
-        let shape = self.scenario.line(&mut self.rng, is_reliable);
+        let shape = Scenario::line(&mut self.rng);
         let (near, far) = pipe(shape, self.rng.random());
         if self.peers[index].can_recover() {
             let (id, token) = (&self.peers[index].id, &self.peers[index].token);
@@ -243,17 +274,15 @@ impl World {
         let Some(socket) = peer.socket.take() else {
             return Ok(());
         };
-        // While a client is held back, what it acknowledges waits unread behind what it sends.
-        let acknowledges = !peer.is_reliable() || index >= self.scenario.publishers;
-        let reads = socket.longest_pause <= PATIENCE;
         self.note(|| format!("client {index} is without {:?}: {ended:?}", socket.task));
+        let reads = socket.longest_pause <= PATIENCE && !socket.is_ending;
         match ended {
-            Ended::Closed(1008, reason) if reads && acknowledges => Err(Finding::new(
+            Ended::Closed(1008, reason) if reads => Err(Finding::new(
                 "a client that reads is never closed",
                 format_args!("client {index} stays: {:?}", socket.longest_pause),
                 reason,
             )),
-            Ended::HungUp if reads && acknowledges => Err(Finding::new(
+            Ended::HungUp if reads => Err(Finding::new(
                 "a client that reads is never cut off",
                 format_args!("client {index} stays"),
                 "its line ended",
@@ -296,125 +325,55 @@ impl World {
     // Trouble.
 
     fn make_trouble(&mut self) {
+        if self.script.is_none() {
+            return self.draw_trouble();
+        }
+        while let Some(script) = &mut self.script
+            && script.front().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, trouble)) = script.pop_front()
+        {
+            self.inflict(trouble);
+        }
+    }
+
+    fn draw_trouble(&mut self) {
         let a_second =
             |often: u32, step: Duration| (step.as_secs_f64() / f64::from(often)).min(1.0);
         let trouble = a_second(self.scenario.trouble, self.scenario.step);
         let bursts = a_second(self.scenario.bursts, self.scenario.step);
-        for index in 0..self.peers.len() {
-            if self.peers[index].socket.is_some() && self.rng.random_bool(trouble) {
-                self.trouble(index);
+        for peer in 0..self.peers.len() {
+            if self.peers[peer].socket.is_some() && self.rng.random_bool(trouble) {
+                let trouble = Trouble::draw(&mut self.rng, peer);
+                self.inflict(trouble);
             }
         }
         let burst = self.scenario.burst;
-        for index in 0..self.scenario.publishers.min(self.peers.len()) {
+        for peer in 0..self.scenario.publishers.min(self.peers.len()) {
             if self.rng.random_bool(bursts) {
-                self.peers[index].wishes += self.rng.random_range(1..=burst);
+                let messages = self.rng.random_range(1..=burst);
+                self.inflict(Trouble::Burst { peer, messages });
+            }
+            if self.rng.random_bool(bursts / 2.0) {
+                let events = self.rng.random_range(1..=burst);
+                self.inflict(Trouble::Events { peer, events });
             }
         }
-        for index in 0..self.callers.len() {
+        for caller in 0..self.callers.len() {
             if self.rng.random_bool(bursts) {
-                self.callers[index].wishes += self.rng.random_range(1..=burst.min(50));
+                let messages = self.rng.random_range(1..=burst.min(50));
+                self.inflict(Trouble::Calls { caller, messages });
             }
+        }
+        if self
+            .rng
+            .random_bool(a_second(HANDLER_PAUSES, self.scenario.step))
+        {
+            let lasts = duration(&mut self.rng, 500..8000);
+            self.inflict(Trouble::HandlerPauses { lasts });
         }
     }
 
-    fn trouble(&mut self, index: usize) {
-        let now = self.now;
-        let after = |ms: u64| now + Duration::from_millis(ms);
-        match self.rng.random_range(0..8) {
-            0 | 1 => {
-                let until = after(self.rng.random_range(500..3500));
-                self.note(|| format!("client {index} pauses until {until:?}"));
-                self.saw(Happening::ShortPause);
-                self.peers[index].pace = Pace::Stalled { until };
-            }
-            2 | 3 => {
-                let until = after(self.rng.random_range(6000..30_000));
-                self.note(|| format!("client {index} stalls until {until:?}"));
-                self.saw(Happening::LongPause);
-                self.peers[index].pace = Pace::Stalled { until };
-            }
-            // A reliable client that reads slowly acknowledges slowly, which is a case of its own.
-            4 if !self.peers[index].is_reliable() => {
-                let every = Duration::from_millis(self.rng.random_range(100..3000));
-                let most = self.rng.random_range(20..3000);
-                self.note(|| format!("client {index} reads {most} bytes every {every:?}"));
-                self.saw(Happening::SlowReader);
-                self.peers[index].pace = Pace::Slow {
-                    every,
-                    most,
-                    next: now + every,
-                };
-            }
-            5 | 6 => {
-                self.note(|| format!("the line of client {index} is cut"));
-                self.saw(Happening::SocketCut);
-                if let Some(socket) = self.peers[index].socket.take() {
-                    socket.far.cut();
-                }
-                self.peers[index].dials_at = self.moment(0..20_000);
-            }
-            7 => {
-                self.note(|| format!("the line of client {index} goes silent"));
-                self.saw(Happening::SocketSilence);
-                let is_reliable = self.peers[index].is_reliable();
-                if let Some(socket) = self.peers[index].socket.take() {
-                    self.silent.push((socket, is_reliable));
-                }
-                self.peers[index].dials_at = self.moment(0..20_000);
-            }
-            _ => self.peers[index].pace = Pace::Full,
-        }
-    }
-
-    // What must hold.
-
-    /// No connection holds more than the documentation says.
-    fn check_held(&mut self) -> Check {
-        let settings = &self.scenario.settings;
-        let (frames, bytes) = (settings.outbox_frames, settings.outbox_bytes);
-        // Whoever publishes may have begun one message, and whoever publishes is answered.
-        let begun = self.scenario.publishers + self.callers.len() + 2;
-        let begun_bytes = begun * (self.scenario.message + AROUND_PAYLOAD);
-        let of_peers = self.peers.iter().filter_map(|peer| {
-            let socket = peer.socket.as_ref()?;
-            Some((socket, peer.is_reliable()))
-        });
-        let silent = self.silent.iter();
-        let silent = silent.map(|(socket, is_reliable)| (socket, *is_reliable));
-        for (socket, is_reliable) in of_peers.chain(silent) {
-            let held = self.service.held(socket.task);
-            // What is unacknowledged waits again after a recovery; control frames have room beside it.
-            let most = match is_reliable {
-                true => Held {
-                    frames: 2 * frames + 32 + begun,
-                    bytes: 2 * bytes + 64 * 1024 + begun_bytes,
-                    unacknowledged: 2 * frames,
-                    unacknowledged_bytes: 2 * bytes,
-                },
-                false => Held {
-                    frames: frames + begun,
-                    bytes: bytes + begun_bytes,
-                    ..Held::default()
-                },
-            };
-            if held.frames > frames / 2 || held.bytes > bytes / 2 {
-                self.coverage.saw(Happening::HalfFull);
-            }
-            let fits = held.frames <= most.frames
-                && held.bytes <= most.bytes
-                && held.unacknowledged <= most.unacknowledged
-                && held.unacknowledged_bytes <= most.unacknowledged_bytes;
-            if !fits {
-                return Err(Finding::new(
-                    "no connection holds more than it may",
-                    format_args!("{most:?}"),
-                    format_args!("{held:?} for {:?}", socket.task),
-                ));
-            }
-        }
-        Ok(())
-    }
+    // The end of the trouble.
 
     fn speak_once_more(&mut self) {
         for index in 0..self.scenario.publishers.min(self.peers.len()) {
@@ -425,84 +384,14 @@ impl World {
         }
     }
 
-    /// Everybody is there, and everything that somebody wanted to send is sent and answered.
-    fn check_sent(&self) -> Check {
-        for caller in &self.callers {
-            let under_way = caller
-                .call
-                .is_some_and(|call| self.service.is_running(call));
-            self.check_none_waits(caller.wishes + u64::from(under_way))?;
-        }
-        for peer in &self.peers {
-            let is_there = peer.socket.is_some();
-            Finding::unless_same("everyone is connected after the trouble", &true, &is_there)?;
-            let unsent = peer.socket.as_ref().map_or(0, |it| it.outgoing.len());
-            self.check_none_waits(peer.wishes + (peer.unanswered.len() + unsent) as u64)?;
-        }
-        Ok(())
-    }
-
-    fn check_none_waits(&self, waits: u64) -> Check {
-        if waits == 0 {
-            return Ok(());
-        }
-        let sockets = self.peers.iter().filter_map(|peer| peer.socket.as_ref());
-        let sockets = sockets.chain(self.silent.iter().map(|(socket, _)| socket));
-        let held: Vec<_> = sockets
-            .map(|socket| (socket.task, self.service.held(socket.task)))
-            .filter(|(_, held)| *held != Held::default())
-            .collect();
-        Err(Finding::new(
-            "nobody is held back for ever",
-            "all is sent and answered",
-            format_args!("{waits} things wait, while the service holds {held:?}"),
-        ))
-    }
-
-    /// Everything that was sent has arrived everywhere.
-    fn check_calm(&mut self) -> Check {
-        self.check_sent()?;
-        let publishers = self.peers.iter().take(self.scenario.publishers);
-        let mut senders: Vec<_> = publishers.map(|peer| (peer.number, peer.sent)).collect();
-        for (index, caller) in self.callers.iter().enumerate() {
-            senders.push((CALLERS + index as u64, caller.sent));
-        }
-        for peer in &self.peers {
-            for (sender, sent) in &senders {
-                let seen = peer.seen.get(sender).copied();
-                if seen != Some(*sent) {
-                    return Err(Finding::new(
-                        "who reads gets everything, once and in order",
-                        format_args!("{sender}.{sent} at client {}", peer.number),
-                        format_args!("{seen:?} was the last one"),
-                    ));
-                }
-            }
-        }
-        for (socket, _) in &self.silent {
-            let is_there = self.service.is_running(socket.task);
-            Finding::unless_same("silent sockets are given up", &false, &is_there)?;
-        }
-        for _ in 0..self.silent.len() {
-            self.coverage.saw(Happening::SilenceNoticed);
-        }
-        Ok(())
-    }
-
     fn leave(&mut self) {
         for peer in &mut self.peers {
             peer.dials_at = Duration::MAX;
             if let Some(socket) = &mut peer.socket {
+                socket.is_ending = true;
                 socket.say(OpCode::Control(Control::Close), &1000_u16.to_be_bytes());
             }
         }
-    }
-
-    fn check_empty(&self) -> Check {
-        Finding::unless_same("nobody is left", &0, &self.service.running())?;
-        let still = |peer: &&Peer| self.service.connection_exists(&peer.id);
-        let left = self.peers.iter().filter(still).count();
-        Finding::unless_same("nobody is left", &0, &left)
     }
 
     // Helpers.
@@ -519,14 +408,20 @@ impl World {
         } else {
             500.max(range.start + 1)
         };
-        self.now + Duration::from_millis(self.rng.random_range(range.start..most))
+        self.now + duration(&mut self.rng, range.start..most)
     }
 
-    fn saw(&mut self, happening: Happening) {
+    /// The client at this place.
+    pub(super) fn peer(&mut self, index: usize) -> &mut Peer {
+        let peers = self.peers.len();
+        &mut self.peers[index % peers]
+    }
+
+    pub(super) fn saw(&mut self, happening: Happening) {
         self.coverage.saw(happening);
     }
 
-    fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         self.trace.note(self.now, line);
     }
 }

@@ -135,6 +135,14 @@ impl Backlog {
         });
     }
 
+    #[cfg(feature = "__simulation")]
+    pub(super) fn held(&self) -> super::driven::Amount {
+        super::driven::Amount {
+            frames: self.frames.len(),
+            bytes: self.bytes,
+        }
+    }
+
     /// Whether the client is no longer read before some of them are handled.
     pub(super) fn is_full(&self) -> bool {
         self.frames.len() >= WAITING_FRAMES || self.bytes >= WAITING_BYTES

@@ -316,6 +316,14 @@ impl Hub {
         self.state.lock().key_of(id).is_some()
     }
 
+    /// What of a connection waits for the event handler.
+    #[cfg(feature = "__simulation")]
+    pub(crate) fn backlog(&self, key: ConnectionKey) -> driven::Amount {
+        let state = self.state.lock();
+        let connection = state.connections.get(key);
+        connection.map_or_else(Default::default, |connection| connection.waiting.held())
+    }
+
     pub(crate) fn user_exists(&self, user: &str) -> bool {
         self.state.lock().user_exists(user)
     }

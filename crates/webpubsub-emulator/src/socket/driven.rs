@@ -9,26 +9,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use webpubsub_protocol::access::verify_reconnection_token;
 use webpubsub_protocol::name::{ConnectionId, HubName};
 use webpubsub_protocol::payload::Payload;
 
 use super::endpoint::NOT_RECOVERABLE;
 use super::guard::SocketGuard;
-use super::task::SocketTask;
+use super::task::{Holds, SocketTask};
 use crate::clock::Clock;
 use crate::hub::driven::{ConnectSpec, DrivenSettings, Held, Refused, To};
-use crate::hub::{Attachment, Hub, OpenRequest, Outbox, Outgoing, Overrides, Selection, Target};
+use crate::hub::{
+    Attachment, HandlerFailed, Hub, OpenRequest, Outgoing, Overrides, Reply, Selection, Target,
+    Upstream, UpstreamCall,
+};
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -47,7 +53,9 @@ pub struct DrivenSockets {
     service: Arc<Service>,
     hub: Arc<Hub>,
     tasks: BTreeMap<Task, Pin<Box<dyn Future<Output = ()>>>>,
-    outboxes: BTreeMap<Task, Arc<Outbox>>,
+    sockets: BTreeMap<Task, Weak<dyn Holds>>,
+    /// Whether the handler of user events answers.
+    answers: watch::Sender<bool>,
     woken: Arc<Mutex<BTreeSet<Task>>>,
     tasks_made: u64,
     rng: SmallRng,
@@ -72,7 +80,16 @@ impl DrivenSockets {
         settings.limits.recovery_window = driven.recovery_window;
         let clock = Clock::manual();
         let entered = runtime.enter();
-        let service = Service::new(settings, clock.clone(), Some(seed), None, BTreeMap::new());
+        let answers = watch::Sender::new(true);
+        let handler: Arc<dyn Upstream> = Arc::new(Handler(answers.subscribe()));
+        let handler = driven.has_handler.then_some(handler);
+        let service = Service::new(
+            settings,
+            clock.clone(),
+            Some(seed),
+            handler,
+            BTreeMap::new(),
+        );
         let hub = service.hub(&HubName::new("driven").expect("a name"));
         drop(entered);
         Self {
@@ -81,7 +98,8 @@ impl DrivenSockets {
             service,
             hub,
             tasks: BTreeMap::new(),
-            outboxes: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            answers,
             woken: Arc::default(),
             tasks_made: 0,
             rng: SmallRng::seed_from_u64(seed),
@@ -130,11 +148,12 @@ impl DrivenSockets {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let outbox = Arc::clone(&attachment.outbox);
         let (service, hub) = (Arc::clone(&self.service), Arc::clone(&self.hub));
         let guard = SocketGuard::new(service, hub, attachment);
-        let task = self.spawn(SocketTask::new(io, guard));
-        self.outboxes.insert(task, outbox);
+        let socket = SocketTask::new(io, guard);
+        let holds = socket.holds();
+        let task = self.spawn(socket);
+        self.sockets.insert(task, holds);
         task
     }
 
@@ -149,6 +168,17 @@ impl DrivenSockets {
             };
             hub.send(&target, &Selection::default(), message).await;
         })
+    }
+
+    /// A REST call that closes a connection.
+    pub fn close(&mut self, id: ConnectionId) {
+        let _entered = self.runtime.enter();
+        self.hub.close(&Target::Connection(id), &[], None);
+    }
+
+    /// Has the handler of user events answer, or keep those that wait waiting.
+    pub fn let_handler_answer(&mut self, answers: bool) {
+        self.answers.send_replace(answers);
     }
 
     // Running.
@@ -201,7 +231,7 @@ impl DrivenSockets {
         let ended = task.as_mut().poll(&mut Context::from_waker(&waker));
         if ended.is_ready() {
             self.tasks.remove(&key);
-            self.outboxes.remove(&key);
+            self.sockets.remove(&key);
         }
     }
 
@@ -219,12 +249,11 @@ impl DrivenSockets {
         self.tasks.len()
     }
 
-    /// What the connection of a socket holds for its client; nothing when the socket's task has ended.
+    /// What a socket and its connection hold; nothing when the socket's task has ended.
     #[must_use]
     pub fn held(&self, socket: Task) -> Held {
-        self.outboxes
-            .get(&socket)
-            .map_or_else(Held::default, |outbox| outbox.held())
+        let socket = self.sockets.get(&socket).and_then(Weak::upgrade);
+        socket.map_or_else(Held::default, |socket| socket.held())
     }
 
     /// Whether a connection exists, with or without a socket.
@@ -247,6 +276,26 @@ impl fmt::Debug for DrivenSockets {
         f.debug_struct("DrivenSockets")
             .field("tasks", &self.tasks.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Handles user events, when it may.
+struct Handler(watch::Receiver<bool>);
+
+impl Upstream for Handler {
+    fn call(
+        &self,
+        _: &HubName,
+        _: UpstreamCall,
+    ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
+        let mut answers = self.0.clone();
+        async move {
+            let may_answer = answers.wait_for(|answers| *answers).await;
+            may_answer
+                .map(|_| Reply::default())
+                .map_err(|_| HandlerFailed)
+        }
+        .boxed()
     }
 }
 

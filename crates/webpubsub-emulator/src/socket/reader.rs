@@ -130,6 +130,14 @@ impl Reader {
         }
     }
 
+    /// Bytes that are no message yet, and those of the buffer that lives until they are. What tungstenite has of an incomplete
+    /// message is not among them: its own limit bounds it.
+    #[cfg(feature = "__simulation")]
+    pub(super) fn held(&self) -> usize {
+        let buffer = self.context.as_ref().map_or(0, |_| BUFFER_BYTES);
+        buffer + self.unread.len()
+    }
+
     /// Whether it holds no memory beside itself.
     #[cfg(test)]
     fn is_idle(&self) -> bool {

@@ -26,7 +26,7 @@ use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::permission::Permission;
 
 pub use types::{
-    Call, CallId, ConnectSpec, DrivenSettings, Frame, Held, Line, Loss, Refused, Socket, To,
+    Amount, Call, CallId, ConnectSpec, DrivenSettings, Frame, Held, Line, Loss, Refused, Socket, To,
 };
 
 pub use crate::socket::driven::{DrivenSockets, Task};
@@ -346,7 +346,7 @@ impl DrivenHub {
     pub fn waiting(&self, socket: Socket) -> usize {
         self.sockets
             .get(&socket)
-            .map_or(0, |a| a.outbox.held().frames)
+            .map_or(0, |a| a.outbox.held().waiting.frames)
     }
 
     /// The socket is gone; it is not known afterwards.

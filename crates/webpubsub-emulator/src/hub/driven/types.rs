@@ -22,7 +22,8 @@ pub struct DrivenSettings {
     pub recovery_window: Duration,
     /// Whether a recovered socket begins with a `connected` frame.
     pub connected_on_recovery: bool,
-    /// Whether user events are handed to [`DrivenHub::take_calls`](super::DrivenHub::take_calls).
+    /// Whether there is a handler of user events: [`DrivenHub::take_calls`](super::DrivenHub::take_calls), or one that
+    /// answers while it is [allowed to](super::DrivenSockets::let_handler_answer).
     pub has_handler: bool,
 }
 
@@ -128,17 +129,30 @@ impl From<To> for Target {
     }
 }
 
-/// What a connection holds for its client.
+/// Frames, and bytes of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many frames.
+    pub frames: usize,
+    /// The bytes of all of them.
+    pub bytes: usize,
+}
+
+/// What a connection and its socket hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Frames that its socket has not taken.
-    pub frames: usize,
-    /// Their bytes.
-    pub bytes: usize,
-    /// Messages that a reliable client has not acknowledged.
-    pub unacknowledged: usize,
-    /// Their bytes.
-    pub unacknowledged_bytes: usize,
+    /// What its socket has not taken.
+    pub waiting: Amount,
+    /// What a reliable client has not acknowledged.
+    pub unacknowledged: Amount,
+    /// What the socket has taken, and its transport has not.
+    pub writing: Amount,
+    /// What the client sent while the event handler works on an earlier event.
+    pub behind_handler: Amount,
+    /// What was read ahead while the client is held back, a small frame as 256 bytes.
+    pub ahead: Amount,
+    /// Bytes that were read and are no message yet, with the buffer for them.
+    pub unread: usize,
 }
 
 /// Pairs an answer with its call.

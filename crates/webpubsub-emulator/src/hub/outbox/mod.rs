@@ -368,17 +368,15 @@ impl Outbox {
         }
     }
 
-    /// What it holds now.
+    /// What waits for the socket, and what the client has not acknowledged.
     #[cfg(feature = "__simulation")]
     pub(crate) fn held(&self) -> super::driven::Held {
         let state = self.state.lock();
         let replay = state.replay.as_deref().map(Replay::held);
-        let (unacknowledged, unacknowledged_bytes) = replay.unwrap_or_default();
         super::driven::Held {
-            frames: state.queue.len(),
-            bytes: state.queue.bytes(),
-            unacknowledged,
-            unacknowledged_bytes,
+            waiting: state.queue.held(),
+            unacknowledged: replay.unwrap_or_default(),
+            ..Default::default()
         }
     }
 }

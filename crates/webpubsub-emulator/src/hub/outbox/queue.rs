@@ -68,18 +68,16 @@ impl From<Waiting> for WireFrame {
 }
 
 impl Queue {
-    #[cfg(feature = "__simulation")]
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     #[cfg(feature = "__simulation")]
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn held(&self) -> crate::hub::driven::Amount {
+        crate::hub::driven::Amount {
+            frames: self.waiting.len(),
+            bytes: self.bytes,
+        }
     }
 
     /// Whether one more would be more than `limits` allow.

@@ -122,10 +122,12 @@ impl Replay {
             .map(|(id, message)| Waiting::new(Item::Message(Arc::clone(message)), Some(*id)))
     }
 
-    /// Messages and their bytes.
     #[cfg(feature = "__simulation")]
-    pub(super) fn held(&self) -> (usize, usize) {
-        (self.kept.len(), self.bytes)
+    pub(super) fn held(&self) -> crate::hub::driven::Amount {
+        crate::hub::driven::Amount {
+            frames: self.kept.len(),
+            bytes: self.bytes,
+        }
     }
 
     /// Messages for which memory is held.

@@ -8,6 +8,8 @@
 //! A client is not read while its own outbox is more than half full, or one that it filled, as long as the client
 //! at the other end still takes something ([`crate::hub::Crowded`]).
 
+#[cfg(feature = "__simulation")]
+mod held;
 mod read;
 mod wait;
 mod write;
@@ -24,6 +26,8 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 
+#[cfg(feature = "__simulation")]
+pub(super) use held::Holds;
 use read::Ahead;
 
 use super::decode::Decoder;

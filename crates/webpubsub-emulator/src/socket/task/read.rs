@@ -75,6 +75,14 @@ impl Ahead {
         }
         Some(heard)
     }
+
+    #[cfg(feature = "__simulation")]
+    pub(super) fn held(&self) -> crate::hub::driven::Amount {
+        crate::hub::driven::Amount {
+            frames: self.heard.len(),
+            bytes: self.bytes,
+        }
+    }
 }
 
 impl Heard {
