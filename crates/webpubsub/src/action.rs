@@ -5,19 +5,16 @@
 
 use std::sync::Arc;
 
-use azure_core::http::{Body, RawResponse, StatusCode};
+use azure_core::http::{RawResponse, StatusCode};
 use futures_util::future::BoxFuture;
-use serde::Serialize;
-use webpubsub_protocol::{
-    name::{ConnectionId, GroupName, InvalidName, UserId},
-    permission::Permission,
-};
 
+pub use self::{connections::*, groups::*, messages::*, permissions::*};
 pub use crate::delivery::Delivery;
 use crate::{
     generated::operations,
     invalid_input::InvalidInput,
     message::{JSON, Message},
+    name::{connection, group, user},
     request::CallOptions,
     service::Service,
 };
@@ -146,237 +143,10 @@ macro_rules! action {
     };
 }
 
-action! {
-    /// Sends a message to all connections of a hub.
-    SendToAll("send_to_all") {
-        message: Message, filter: Option<String>, excluded: Vec<String>, delivery: Delivery
-    } -> () = no_content;
-    |this, hub| operations::SendToAll {
-        hub,
-        excluded: &this.excluded,
-        filter: this.filter.as_deref(),
-        message_ttl_seconds: this.delivery.ttl_seconds()?,
-    };
-    message message;
-    with filter, excluded, delivery
-}
-
-action! {
-    /// Sends a message to the connections of a user.
-    SendToUser("send_to_user") {
-        user_id: String, message: Message, filter: Option<String>, delivery: Delivery
-    } -> () = no_content;
-    |this, hub| operations::SendToUser {
-        hub,
-        user_id: user(&this.user_id)?,
-        filter: this.filter.as_deref(),
-        message_ttl_seconds: this.delivery.ttl_seconds()?,
-    };
-    message message;
-    with filter, delivery
-}
-
-action! {
-    /// Sends a message to a connection.
-    SendToConnection("send_to_connection") {
-        connection_id: String, message: Message, delivery: Delivery
-    } -> () = no_content;
-    |this, hub| operations::SendToConnection {
-        hub,
-        connection_id: connection(&this.connection_id)?,
-        message_ttl_seconds: this.delivery.ttl_seconds()?,
-    };
-    message message;
-    with delivery
-}
-
-action! {
-    /// Sends a message to the connections in a group.
-    SendToGroup("group.send_to_all") {
-        group: String, message: Message, filter: Option<String>, excluded: Vec<String>, delivery: Delivery
-    } -> () = no_content;
-    |this, hub| operations::SendToGroup {
-        hub,
-        group: group(&this.group)?,
-        excluded: &this.excluded,
-        filter: this.filter.as_deref(),
-        message_ttl_seconds: this.delivery.ttl_seconds()?,
-    };
-    message message;
-    with filter, excluded, delivery
-}
-
-action! {
-    /// Checks whether a connection exists.
-    ConnectionExists("connection_exists") { connection_id: String } -> bool = yes_or_no;
-    |this, hub| operations::ConnectionExists { hub, connection_id: connection(&this.connection_id)? }
-}
-
-action! {
-    /// Checks whether a group has connections.
-    GroupExists("group_exists") { group: String } -> bool = yes_or_no;
-    |this, hub| operations::GroupExists { hub, group: group(&this.group)? }
-}
-
-action! {
-    /// Checks whether a user has connections.
-    UserExists("user_exists") { user_id: String } -> bool = yes_or_no;
-    |this, hub| operations::UserExists { hub, user_id: user(&this.user_id)? }
-}
-
-action! {
-    /// Closes a connection.
-    CloseConnection("close_connection") { connection_id: String, reason: Option<String> } -> () = no_content;
-    |this, hub| operations::CloseConnection {
-        hub,
-        connection_id: connection(&this.connection_id)?,
-        reason: this.reason.as_deref(),
-    };
-    with reason
-}
-
-action! {
-    /// Closes the connections of a hub.
-    CloseAllConnections("close_all_connections") { excluded: Vec<String>, reason: Option<String> } -> () = no_content;
-    |this, hub| operations::CloseAllConnections { hub, excluded: &this.excluded, reason: this.reason.as_deref() };
-    with excluded, reason
-}
-
-action! {
-    /// Closes the connections of a user.
-    CloseUserConnections("close_user_connections") {
-        user_id: String, excluded: Vec<String>, reason: Option<String>
-    } -> () = no_content;
-    |this, hub| operations::CloseUserConnections {
-        hub,
-        user_id: user(&this.user_id)?,
-        excluded: &this.excluded,
-        reason: this.reason.as_deref(),
-    };
-    with excluded, reason
-}
-
-action! {
-    /// Closes the connections in a group.
-    CloseGroupConnections("group.close_all_connections") {
-        group: String, excluded: Vec<String>, reason: Option<String>
-    } -> () = no_content;
-    |this, hub| operations::CloseGroupConnections {
-        hub,
-        group: group(&this.group)?,
-        excluded: &this.excluded,
-        reason: this.reason.as_deref(),
-    };
-    with excluded, reason
-}
-
-action! {
-    /// Adds a connection to a group.
-    AddConnectionToGroup("group.add_connection") { group: String, connection_id: String } -> () = no_content;
-    |this, hub| operations::AddConnectionToGroup {
-        hub,
-        group: group(&this.group)?,
-        connection_id: connection(&this.connection_id)?,
-    }
-}
-
-action! {
-    /// Removes a connection from a group.
-    RemoveConnectionFromGroup("group.remove_connection") { group: String, connection_id: String } -> () = no_content;
-    |this, hub| operations::RemoveConnectionFromGroup {
-        hub,
-        group: group(&this.group)?,
-        connection_id: connection(&this.connection_id)?,
-    }
-}
-
-action! {
-    /// Adds the connections of a user to a group.
-    AddUserToGroup("group.add_user") { group: String, user_id: String } -> () = no_content;
-    |this, hub| operations::AddUserToGroup { hub, group: group(&this.group)?, user_id: user(&this.user_id)? }
-}
-
-action! {
-    /// Removes the connections of a user from a group.
-    RemoveUserFromGroup("group.remove_user") { group: String, user_id: String } -> () = no_content;
-    |this, hub| operations::RemoveUserFromGroup { hub, group: group(&this.group)?, user_id: user(&this.user_id)? }
-}
-
-action! {
-    /// Removes the connections of a user from all groups.
-    RemoveUserFromAllGroups("remove_user_from_all_groups") { user_id: String } -> () = no_content;
-    |this, hub| operations::RemoveUserFromAllGroups { hub, user_id: user(&this.user_id)? }
-}
-
-action! {
-    /// Removes a connection from all groups.
-    RemoveConnectionFromAllGroups("remove_connection_from_all_groups") { connection_id: String } -> () = no_content;
-    |this, hub| operations::RemoveConnectionFromAllGroups {
-        hub,
-        connection_id: connection(&this.connection_id)?,
-    }
-}
-
-action! {
-    /// Adds the connections that match a filter to groups.
-    AddConnectionsToGroups("add_connections_to_groups") { groups: Vec<String>, filter: String } -> () = no_content;
-    |this, hub| operations::AddConnectionsToGroups { hub };
-    json |this| groups_body(&this.groups, &this.filter)
-}
-
-action! {
-    /// Removes the connections that match a filter from groups.
-    RemoveConnectionsFromGroups("remove_connections_from_groups") {
-        groups: Vec<String>, filter: String
-    } -> () = no_content;
-    |this, hub| operations::RemoveConnectionsFromGroups { hub };
-    json |this| groups_body(&this.groups, &this.filter)
-}
-
-action! {
-    /// Grants a permission to a connection.
-    GrantPermission("grant_permission") {
-        connection_id: String, permission: Permission, group: String
-    } -> () = no_content;
-    |this, hub| operations::GrantPermission {
-        hub,
-        permission: this.permission.as_str(),
-        connection_id: connection(&this.connection_id)?,
-        target_name: group(&this.group)?,
-    }
-}
-
-action! {
-    /// Revokes a permission from a connection.
-    RevokePermission("revoke_permission") {
-        connection_id: String, permission: Permission, group: String
-    } -> () = no_content;
-    |this, hub| operations::RevokePermission {
-        hub,
-        permission: this.permission.as_str(),
-        connection_id: connection(&this.connection_id)?,
-        target_name: group(&this.group)?,
-    }
-}
-
-action! {
-    /// Checks whether a connection has a permission.
-    HasPermission("has_permission") {
-        connection_id: String, permission: Permission, group: String
-    } -> bool = yes_or_no;
-    |this, hub| operations::CheckPermission {
-        hub,
-        permission: this.permission.as_str(),
-        connection_id: connection(&this.connection_id)?,
-        target_name: group(&this.group)?,
-    }
-}
-
-action! {
-    /// Checks whether the service is up.
-    ServiceHealth("service_health") {} -> () = no_content;
-    |_this, _hub| operations::GetServiceStatus {}
-}
+mod connections;
+mod groups;
+mod messages;
+mod permissions;
 
 fn no_content(_: &RawResponse) -> azure_core::Result<()> {
     Ok(())
@@ -386,40 +156,4 @@ fn no_content(_: &RawResponse) -> azure_core::Result<()> {
 #[allow(clippy::unnecessary_wraps, reason = "all readers have this type")]
 fn yes_or_no(response: &RawResponse) -> azure_core::Result<bool> {
     Ok(response.status() != StatusCode::NotFound)
-}
-
-// Names are checked but keep the spelling of the caller.
-
-pub(crate) fn group(name: &str) -> azure_core::Result<&str> {
-    checked(name, GroupName::new(name).map(drop))
-}
-
-fn user(id: &str) -> azure_core::Result<&str> {
-    checked(id, UserId::new(id).map(drop))
-}
-
-fn connection(id: &str) -> azure_core::Result<&str> {
-    checked(id, ConnectionId::new(id).map(drop))
-}
-
-fn checked(name: &str, result: Result<(), InvalidName>) -> azure_core::Result<&str> {
-    result
-        .map(|()| name)
-        .map_err(|error| InvalidInput::Name(error).into())
-}
-
-fn groups_body(groups: &[String], filter: &str) -> azure_core::Result<Body> {
-    #[derive(Serialize)]
-    struct GroupsRequest<'a> {
-        groups: &'a [String],
-        filter: &'a str,
-    }
-
-    if groups.is_empty() {
-        return Err(InvalidInput::NoGroups.into());
-    }
-    for name in groups {
-        group(name)?;
-    }
-    Ok(serde_json::to_vec(&GroupsRequest { groups, filter })?.into())
 }

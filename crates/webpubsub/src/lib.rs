@@ -13,6 +13,7 @@ mod group;
 mod invalid_input;
 mod list;
 mod message;
+mod name;
 mod operation;
 mod options;
 mod pipeline;

@@ -11,8 +11,8 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use serde::Deserialize;
 
 use crate::{
-    action::group,
     generated::operations::ListConnectionsInGroup,
+    name::group,
     request::{CallOptions, Request},
     service::Service,
 };

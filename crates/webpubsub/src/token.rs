@@ -17,9 +17,9 @@ use webpubsub_protocol::access::{
 };
 
 use crate::{
-    action::group,
     generated::operations::GenerateClientToken,
     invalid_input::InvalidInput,
+    name::group,
     request::CallOptions,
     service::{Credential, Service},
 };

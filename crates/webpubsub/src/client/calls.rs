@@ -26,15 +26,12 @@ impl WebPubSubServiceClient {
     /// Sends a message to all connections of the hub, or to those that a [filter](Call::filter) selects.
     pub fn send_to_all(&self, message: impl Into<Message>) -> Call<SendToAll> {
         let (filter, excluded, delivery) = (None, Vec::new(), Delivery::default());
-        Call::new(
-            &self.service,
-            SendToAll {
-                message: message.into(),
-                filter,
-                excluded,
-                delivery,
-            },
-        )
+        self.call(SendToAll {
+            message: message.into(),
+            filter,
+            excluded,
+            delivery,
+        })
     }
 
     /// Sends a message to all connections of a user. Succeeds even if the user has none.
@@ -44,15 +41,12 @@ impl WebPubSubServiceClient {
         message: impl Into<Message>,
     ) -> Call<SendToUser> {
         let (user_id, message) = (user_id.into(), message.into());
-        Call::new(
-            &self.service,
-            SendToUser {
-                user_id,
-                message,
-                filter: None,
-                delivery: Delivery::default(),
-            },
-        )
+        self.call(SendToUser {
+            user_id,
+            message,
+            filter: None,
+            delivery: Delivery::default(),
+        })
     }
 
     /// Sends a message to one connection. Succeeds even if the connection does not exist.
@@ -62,14 +56,11 @@ impl WebPubSubServiceClient {
         message: impl Into<Message>,
     ) -> Call<SendToConnection> {
         let (connection_id, message) = (connection_id.into(), message.into());
-        Call::new(
-            &self.service,
-            SendToConnection {
-                connection_id,
-                message,
-                delivery: Delivery::default(),
-            },
-        )
+        self.call(SendToConnection {
+            connection_id,
+            message,
+            delivery: Delivery::default(),
+        })
     }
 }
 
@@ -77,66 +68,48 @@ impl WebPubSubServiceClient {
 impl WebPubSubServiceClient {
     /// Checks whether a connection exists. A connection that lost its socket but can still recover counts as existing.
     pub fn connection_exists(&self, connection_id: impl Into<String>) -> Call<ConnectionExists> {
-        Call::new(
-            &self.service,
-            ConnectionExists {
-                connection_id: connection_id.into(),
-            },
-        )
+        self.call(ConnectionExists {
+            connection_id: connection_id.into(),
+        })
     }
 
     /// Checks whether a group exists, that is, whether it has any connections.
     pub fn group_exists(&self, group: impl Into<String>) -> Call<GroupExists> {
-        Call::new(
-            &self.service,
-            GroupExists {
-                group: group.into(),
-            },
-        )
+        self.call(GroupExists {
+            group: group.into(),
+        })
     }
 
     /// Checks whether a user has any connections to the hub.
     pub fn user_exists(&self, user_id: impl Into<String>) -> Call<UserExists> {
-        Call::new(
-            &self.service,
-            UserExists {
-                user_id: user_id.into(),
-            },
-        )
+        self.call(UserExists {
+            user_id: user_id.into(),
+        })
     }
 
     /// Closes a connection. Succeeds even if the connection does not exist.
     pub fn close_connection(&self, connection_id: impl Into<String>) -> Call<CloseConnection> {
-        Call::new(
-            &self.service,
-            CloseConnection {
-                connection_id: connection_id.into(),
-                reason: None,
-            },
-        )
+        self.call(CloseConnection {
+            connection_id: connection_id.into(),
+            reason: None,
+        })
     }
 
     /// Closes all connections of the hub.
     pub fn close_all_connections(&self) -> Call<CloseAllConnections> {
-        Call::new(
-            &self.service,
-            CloseAllConnections {
-                excluded: Vec::new(),
-                reason: None,
-            },
-        )
+        self.call(CloseAllConnections {
+            excluded: Vec::new(),
+            reason: None,
+        })
     }
 
     /// Closes all connections of a user.
     pub fn close_user_connections(&self, user_id: impl Into<String>) -> Call<CloseUserConnections> {
-        Call::new(
-            &self.service,
-            CloseUserConnections {
-                user_id: user_id.into(),
-                excluded: Vec::new(),
-                reason: None,
-            },
-        )
+        self.call(CloseUserConnections {
+            user_id: user_id.into(),
+            excluded: Vec::new(),
+            reason: None,
+        })
     }
 }
 
@@ -149,12 +122,9 @@ impl WebPubSubServiceClient {
         &self,
         user_id: impl Into<String>,
     ) -> Call<RemoveUserFromAllGroups> {
-        Call::new(
-            &self.service,
-            RemoveUserFromAllGroups {
-                user_id: user_id.into(),
-            },
-        )
+        self.call(RemoveUserFromAllGroups {
+            user_id: user_id.into(),
+        })
     }
 
     /// Removes a connection from all groups.
@@ -162,12 +132,9 @@ impl WebPubSubServiceClient {
         &self,
         connection_id: impl Into<String>,
     ) -> Call<RemoveConnectionFromAllGroups> {
-        Call::new(
-            &self.service,
-            RemoveConnectionFromAllGroups {
-                connection_id: connection_id.into(),
-            },
-        )
+        self.call(RemoveConnectionFromAllGroups {
+            connection_id: connection_id.into(),
+        })
     }
 
     /// Adds the connections that match an OData filter to each of the given groups. An empty filter matches all connections
@@ -182,13 +149,10 @@ impl WebPubSubServiceClient {
         I::Item: Into<String>,
     {
         let groups = groups.into_iter().map(Into::into).collect();
-        Call::new(
-            &self.service,
-            AddConnectionsToGroups {
-                groups,
-                filter: filter.into(),
-            },
-        )
+        self.call(AddConnectionsToGroups {
+            groups,
+            filter: filter.into(),
+        })
     }
 
     /// Removes the connections that match an OData filter from each of the given groups. An empty filter matches all
@@ -203,13 +167,10 @@ impl WebPubSubServiceClient {
         I::Item: Into<String>,
     {
         let groups = groups.into_iter().map(Into::into).collect();
-        Call::new(
-            &self.service,
-            RemoveConnectionsFromGroups {
-                groups,
-                filter: filter.into(),
-            },
-        )
+        self.call(RemoveConnectionsFromGroups {
+            groups,
+            filter: filter.into(),
+        })
     }
 }
 
@@ -224,14 +185,11 @@ impl WebPubSubServiceClient {
         permission: Permission,
         group: impl Into<String>,
     ) -> Call<GrantPermission> {
-        Call::new(
-            &self.service,
-            GrantPermission {
-                connection_id: connection_id.into(),
-                permission,
-                group: group.into(),
-            },
-        )
+        self.call(GrantPermission {
+            connection_id: connection_id.into(),
+            permission,
+            group: group.into(),
+        })
     }
 
     /// Revokes a permission, including one that a role grants. A connection that is already in the group stays in it.
@@ -241,14 +199,11 @@ impl WebPubSubServiceClient {
         permission: Permission,
         group: impl Into<String>,
     ) -> Call<RevokePermission> {
-        Call::new(
-            &self.service,
-            RevokePermission {
-                connection_id: connection_id.into(),
-                permission,
-                group: group.into(),
-            },
-        )
+        self.call(RevokePermission {
+            connection_id: connection_id.into(),
+            permission,
+            group: group.into(),
+        })
     }
 
     /// Checks whether a connection has a permission. Returns `false` if the connection does not exist.
@@ -258,14 +213,11 @@ impl WebPubSubServiceClient {
         permission: Permission,
         group: impl Into<String>,
     ) -> Call<HasPermission> {
-        Call::new(
-            &self.service,
-            HasPermission {
-                connection_id: connection_id.into(),
-                permission,
-                group: group.into(),
-            },
-        )
+        self.call(HasPermission {
+            connection_id: connection_id.into(),
+            permission,
+            group: group.into(),
+        })
     }
 }
 
@@ -279,6 +231,6 @@ impl WebPubSubServiceClient {
 
     /// Checks whether the service is up. Fails if it does not answer with 200.
     pub fn service_health(&self) -> Call<ServiceHealth> {
-        Call::new(&self.service, ServiceHealth {})
+        self.call(ServiceHealth {})
     }
 }

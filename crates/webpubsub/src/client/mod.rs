@@ -8,6 +8,8 @@ use azure_core::{credentials::TokenCredential, http::Url};
 use webpubsub_protocol::access::{AccessKey, ConnectionString, parse_endpoint};
 
 use crate::{
+    action::Action,
+    call::Call,
     group::WebPubSubGroup,
     invalid_input::InvalidInput,
     options::WebPubSubServiceClientOptions,
@@ -78,13 +80,7 @@ impl WebPubSubServiceClient {
         hub: impl Into<String>,
         options: Option<WebPubSubServiceClientOptions>,
     ) -> azure_core::Result<Self> {
-        let endpoint = parse_endpoint(endpoint).map_err(InvalidInput::from)?;
-        Self::build(
-            endpoint,
-            Credential::Key(access_key),
-            hub.into(),
-            options.unwrap_or_default(),
-        )
+        Self::at(endpoint, Credential::Key(access_key), hub.into(), options)
     }
 
     /// Creates a client that signs in with Microsoft Entra ID. The principal of the credential needs the role *Web PubSub
@@ -100,13 +96,17 @@ impl WebPubSubServiceClient {
         hub: impl Into<String>,
         options: Option<WebPubSubServiceClientOptions>,
     ) -> azure_core::Result<Self> {
+        Self::at(endpoint, Credential::Entra(credential), hub.into(), options)
+    }
+
+    fn at(
+        endpoint: &str,
+        credential: Credential,
+        hub: String,
+        options: Option<WebPubSubServiceClientOptions>,
+    ) -> azure_core::Result<Self> {
         let endpoint = parse_endpoint(endpoint).map_err(InvalidInput::from)?;
-        Self::build(
-            endpoint,
-            Credential::Entra(credential),
-            hub.into(),
-            options.unwrap_or_default(),
-        )
+        Self::build(endpoint, credential, hub, options.unwrap_or_default())
     }
 
     fn build(
@@ -146,6 +146,10 @@ impl WebPubSubServiceClient {
     #[must_use]
     pub fn group(&self, name: impl Into<String>) -> WebPubSubGroup {
         WebPubSubGroup::new(&self.service, name.into())
+    }
+
+    fn call<A: Action>(&self, action: A) -> Call<A> {
+        Call::new(&self.service, action)
     }
 }
 
