@@ -13,7 +13,7 @@ use crate::connector::{AnyConnector, Connector};
 use crate::credential::WebPubSubClientCredential;
 use crate::driver::Link;
 use crate::error::{BuildError, ConnectError};
-use crate::inbox::Events;
+use crate::events::Events;
 use crate::metrics::{Metrics, NoMetrics};
 use crate::shared::Shared;
 

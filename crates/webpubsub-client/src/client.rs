@@ -17,8 +17,9 @@ use crate::action::{
 use crate::call::Call;
 use crate::driver::{self, Link};
 use crate::error::{SendError, StartError};
-use crate::inbound::SubscribeGroupStreams;
-use crate::inbox::{Events, Inbox, Overflow};
+use crate::events::Events;
+use crate::group_streams::SubscribeGroupStreams;
+use crate::inbox::{Inbox, Overflow};
 use crate::shared::{Run, Shared};
 
 /// What an inbox holds unless you say otherwise.

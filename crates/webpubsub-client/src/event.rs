@@ -1,7 +1,7 @@
 //! The events that a client reports to its application.
 
 use bytestring::ByteString;
-use webpubsub_protocol::frame::{FrameError, StreamError, StreamInfo};
+use webpubsub_protocol::frame::{FrameError, Message, Sender, StreamError, StreamInfo};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::session::{self, Loss, StateChange, StopReason};
@@ -11,44 +11,44 @@ use crate::message::{GroupMessage, ServerMessage};
 /// Something that happened to a client. Events arrive in the order in which they happened.
 ///
 /// On the reliable subprotocols no message is lost between [`Connected`](Self::Connected) and
-/// [`Disconnected`](Self::Disconnected), however often the socket is: see the table of guarantees in the crate's
-/// documentation.
+/// [`Disconnected`](Self::Disconnected), no matter how often the socket is lost. The documentation of the crate lists all
+/// guarantees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A new connection is being opened.
     Connecting {
-        /// Counts the tries since there was a connection, from 1.
+        /// The number of this attempt since the last connection, from 1.
         attempt: u32,
     },
-    /// A new connection is open, and its groups are being joined again. Reported once for each connection id.
+    /// A new connection is open, and the groups are being joined again. Reported once per connection id.
     Connected {
-        /// The id that the service gave it.
+        /// The id that the service assigned to it.
         connection_id: ByteString,
-        /// The user, if the connection has one.
+        /// The user of the connection, if it has one.
         user_id: Option<ByteString>,
     },
     /// The socket was lost, and the connection is being recovered. Requests wait until it is.
     Recovering {
-        /// Why the socket was lost, with its close code and reason.
+        /// Why the socket was lost, with the close code and the reason.
         cause: Loss,
     },
-    /// The connection was recovered. Everything that was sent to it in the meantime has arrived.
+    /// The connection was recovered. All messages that were sent to it in the meantime have arrived.
     Recovered {
-        /// How many messages were sent to it in the meantime.
+        /// The number of these messages.
         replayed: u64,
     },
-    /// The connection is over. What is sent to its groups until the next [`Connected`](Self::Connected) does not
+    /// The connection is over. Messages that are sent to its groups before the next [`Connected`](Self::Connected) do not
     /// arrive.
     Disconnected {
         /// The connection that is over.
         connection_id: ByteString,
-        /// Why, with the close code and reason.
+        /// Why it is over, with the close code and the reason.
         cause: Loss,
-        /// What the service said as the reason, when it said goodbye.
+        /// The reason that the service gave, if it ended the connection on purpose.
         message: Option<String>,
     },
-    /// The client does nothing any more until it is started again.
+    /// The client has stopped, and does nothing until it is started again.
     Stopped {
         /// The reason.
         reason: StopReason,
@@ -57,7 +57,7 @@ pub enum Event {
     GroupMessage(GroupMessage),
     /// A message from the server.
     ServerMessage(ServerMessage),
-    /// A group that was joined could not be joined again on a new connection.
+    /// A group that the client was in could not be joined again on a new connection.
     RejoinGroupFailed {
         /// The group.
         group: GroupName,
@@ -71,7 +71,8 @@ pub enum Event {
         /// What changed.
         changes: Vec<StateChange>,
     },
-    /// Own state, or the subscription to states, could not be restored on a new connection.
+    /// The client's own state in a group, or its subscription to the states of the group, could not be restored on a new
+    /// connection.
     GroupStateRestoreFailed {
         /// The group.
         group: GroupName,
@@ -79,11 +80,10 @@ pub enum Event {
         error: FrameError,
     },
     /// This consumer was too slow, and its inbox dropped the oldest messages and changes of group states
-    /// ([`Overflow::DropOldest`](crate::Overflow::DropOldest)). An inbox with any overflow but
-    /// [`Close`](crate::Overflow::Close) also drops the oldest events of the connection when 1,000 of them, or 1 MiB,
-    /// wait.
+    /// ([`Overflow::DropOldest`](crate::Overflow::DropOldest)). Unless its overflow is [`Close`](crate::Overflow::Close), an
+    /// inbox also drops the oldest events of the connection when more than 1,000 of them, or 1 MiB, are waiting.
     Dropped {
-        /// How many since the last report.
+        /// The number of dropped events since the last report.
         messages: u64,
     },
     /// This consumer was too slow, and its inbox was closed ([`Overflow::Close`](crate::Overflow::Close)). The last
@@ -164,6 +164,36 @@ impl Event {
                 Self::Recovering { cause } => loss_bytes(cause),
                 _ => 0,
             }
+    }
+}
+
+impl From<Message> for Event {
+    fn from(message: Message) -> Self {
+        let Message {
+            sequence_id,
+            from,
+            payload,
+            metadata,
+            stream,
+        } = message;
+        match from {
+            Sender::Group {
+                group,
+                from_user_id,
+            } => Self::GroupMessage(GroupMessage {
+                group,
+                from_user_id,
+                payload,
+                metadata,
+                sequence_id,
+                stream,
+            }),
+            Sender::Server => Self::ServerMessage(ServerMessage {
+                payload,
+                metadata,
+                sequence_id,
+            }),
+        }
     }
 }
 

@@ -2,12 +2,10 @@
 
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
-use webpubsub_protocol::frame::{Message, Sender, SequenceId, StreamInfo};
+use webpubsub_protocol::frame::{SequenceId, StreamInfo};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::payload::{DataType, Payload};
-
-use crate::event::Event;
 
 /// A message to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +19,13 @@ pub struct GroupMessage {
     pub payload: Payload,
     /// The metadata that was sent with it.
     pub metadata: Metadata,
-    /// Its number within the connection; reliable subprotocols only.
+    /// Its number within the connection; only on reliable subprotocols.
     pub sequence_id: Option<SequenceId>,
-    /// Its place in a stream, when it is a fragment of one. Behind a pointer, since most messages are not.
+    /// Its place in a stream, if it is a fragment of one. Most messages are not, hence the pointer.
     pub stream: Option<Box<StreamInfo>>,
 }
 
-/// A message from the server: sent to everybody, to this user, to this connection, or in answer to an
-/// event.
+/// A message from the server: to everybody, to this user, to this connection, or in answer to a user event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerMessage {
@@ -40,7 +37,7 @@ pub struct ServerMessage {
     pub sequence_id: Option<SequenceId>,
 }
 
-/// A message is not of the shape that was asked for.
+/// A message cannot be read as the requested type.
 #[derive(Debug, thiserror::Error)]
 #[error("the message is not the JSON that was expected")]
 pub struct ReadError(#[source] serde_json::Error);
@@ -48,13 +45,13 @@ pub struct ReadError(#[source] serde_json::Error);
 macro_rules! reading {
     ($name:ident) => {
         impl $name {
-            /// Which kind of data it carries.
+            /// The type of its data.
             #[must_use]
             pub const fn data_type(&self) -> DataType {
                 self.payload.data_type()
             }
 
-            /// Its text; `None` unless it is of the data type `text`.
+            /// Its text; `None` unless its data type is `text`.
             #[must_use]
             pub fn text(&self) -> Option<&str> {
                 match &self.payload {
@@ -63,22 +60,22 @@ macro_rules! reading {
                 }
             }
 
-            /// Its bytes: the UTF-8 of text and JSON, the bytes of the others.
+            /// Its bytes. Those of text and JSON are UTF-8.
             #[must_use]
             pub fn bytes(&self) -> &[u8] {
                 self.payload.as_bytes()
             }
 
-            /// Reads it as JSON, whatever its data type: clients of older versions send JSON as text.
+            /// Reads it as JSON, whatever its data type is, because older clients send JSON as text.
             ///
             /// # Errors
             ///
-            /// When it is not JSON, or not of this shape.
+            /// If it is not JSON, or does not match `T`.
             pub fn json<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
                 serde_json::from_slice(self.bytes()).map_err(ReadError)
             }
 
-            /// Its protobuf message, still packed; `None` unless it is of the data type `protobuf`.
+            /// Its protobuf message, still packed; `None` unless its data type is `protobuf`.
             #[must_use]
             pub fn protobuf(&self) -> Option<prost_types::Any> {
                 use prost::Message as _;
@@ -94,36 +91,6 @@ macro_rules! reading {
 reading!(GroupMessage);
 reading!(ServerMessage);
 
-impl From<Message> for Event {
-    fn from(message: Message) -> Self {
-        let Message {
-            sequence_id,
-            from,
-            payload,
-            metadata,
-            stream,
-        } = message;
-        match from {
-            Sender::Group {
-                group,
-                from_user_id,
-            } => Self::GroupMessage(GroupMessage {
-                group,
-                from_user_id,
-                payload,
-                metadata,
-                sequence_id,
-                stream,
-            }),
-            Sender::Server => Self::ServerMessage(ServerMessage {
-                payload,
-                metadata,
-                sequence_id,
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,15 +102,10 @@ mod tests {
             Payload::Text("[1, 2]".into()),
             Payload::Json("[1,2]".into()),
         ] {
-            let message = Message {
-                sequence_id: None,
-                from: Sender::Server,
+            let message = ServerMessage {
                 payload,
                 metadata: Metadata::default(),
-                stream: None,
-            };
-            let Event::ServerMessage(message) = Event::from(message) else {
-                panic!("it came from the server");
+                sequence_id: None,
             };
             assert_eq!(message.json::<Vec<u8>>().unwrap(), [1, 2]);
             assert!(message.json::<String>().is_err());

@@ -13,7 +13,7 @@ use webpubsub_protocol::name::{GroupName, InvalidName};
 
 use crate::client::WebPubSubClient;
 use crate::event::Event;
-use crate::inbox::{Events, Held};
+use crate::events::{Events, Held};
 use crate::message::{GroupMessage, ServerMessage};
 
 /// How many handlers run at the same time unless you say otherwise.

@@ -16,20 +16,20 @@ pub(super) type Item = Result<Fragment, GroupStreamError>;
 
 /// What may wait to be read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// The bytes of one stream.
-    pub(super) stream_bytes: usize,
+    pub(crate) stream_bytes: usize,
     /// The bytes of all streams of a subscription.
-    pub(super) total_bytes: usize,
+    pub(crate) total_bytes: usize,
     /// The streams that were not taken from their subscription.
-    pub(super) waiting_streams: usize,
+    pub(crate) waiting_streams: usize,
 }
 
 /// What the reader of a subscription and the driver share.
 #[derive(Debug)]
-pub(super) struct Arrivals {
-    pub(super) streams: Queue<GroupStream>,
-    pub(super) missed: AtomicU64,
+pub(crate) struct Arrivals {
+    pub(crate) streams: Queue<GroupStream>,
+    pub(crate) missed: AtomicU64,
 }
 
 /// All inbound streams of a client.
@@ -55,7 +55,7 @@ struct Feed {
 }
 
 impl InboundFeeds {
-    pub(super) fn subscribe(
+    pub(crate) fn subscribe(
         &mut self,
         id: SubscriptionId,
         arrivals: Arc<Arrivals>,
@@ -71,7 +71,7 @@ impl InboundFeeds {
     }
 
     /// Ends a subscription and its streams.
-    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
+    pub(crate) fn unsubscribe(&mut self, id: SubscriptionId) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
