@@ -17,11 +17,11 @@ use crate::pending::Pending;
 use crate::shared::{Lane, Shared};
 use ended::Ended;
 
-/// A request to the service, which is sent when it is awaited. Options are methods; which ones there are depends on the
-/// request, that is, on `A`: see [`action`](crate::action).
+/// A request to the service, which is sent when you await it. Options are methods, and the type `A` of the request
+/// determines which ones it has: see [`action`](crate::action).
 ///
-/// Dropping the future before it completes withdraws a request that was not written yet. One that was written takes
-/// effect anyway; only an [invocation](crate::WebPubSubClient::invoke_event) is then cancelled at the service.
+/// Dropping the future before it completes withdraws the request, if it was not written yet. A request that was written takes
+/// effect all the same, except that an [invocation](crate::WebPubSubClient::invoke_event) is cancelled at the service.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -36,7 +36,6 @@ use ended::Ended;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Call<'a, A> {
     shared: &'a Arc<Shared>,
@@ -47,7 +46,7 @@ pub struct Call<'a, A> {
     pub(crate) action: A,
 }
 
-/// A kind of request. Implemented by the types of the module [`action`](crate::action), and closed to others.
+/// A kind of request. This trait is sealed: only the types of the module [`action`](crate::action) implement it.
 pub trait Action: Sized + Send + Unpin + 'static {
     /// What the call returns when it succeeds.
     type Output: Send + 'static;
@@ -56,7 +55,7 @@ pub trait Action: Sized + Send + Unpin + 'static {
     fn finish(self, ended: Ended<'_>) -> Result<Self::Output, SendError>;
 }
 
-/// A request that carries data, and metadata with it.
+/// A request that carries data, and can carry metadata.
 pub trait Message: Action {}
 
 impl<'a, A: Action> Call<'a, A> {
@@ -75,8 +74,8 @@ impl<'a, A: Action> Call<'a, A> {
         }
     }
 
-    /// Fails with [`SendError::TimedOut`] when the request has not completed after this time, waiting for a connection
-    /// included. Default: [`request_timeout`](crate::WebPubSubClientBuilder::request_timeout).
+    /// Fails with [`SendError::TimedOut`] if the request has not completed after this time, which includes waiting for a
+    /// connection. Default: [`request_timeout`](crate::WebPubSubClientBuilder::request_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -93,25 +92,27 @@ impl<'a, A: Action> Call<'a, A> {
 }
 
 impl<A: Action<Output = Acknowledged>> Call<'_, A> {
-    /// Sends the request under this id. The service executes an id once per connection, so repeating a request under
-    /// its id cannot do it twice. Default: the client counts.
+    /// Sends the request under this ack id. The service carries out each id only once per connection, so a request can be
+    /// repeated under its id without the risk of doing it twice. Default: the client counts.
     pub fn ack_id(self, id: u64) -> Self {
         self.with(|request| Ok(request.acknowledge(Acknowledge::Id(AckId(id)))))
     }
 }
 
 impl<A: Message<Output = Acknowledged>> Call<'_, A> {
-    /// Asks for no acknowledgement: completes when the request was written. A failure goes unnoticed, and so does a
-    /// message that is lost with its socket.
+    /// Does not ask for an acknowledgement: the call completes when the request was written. Failures go unnoticed, and so
+    /// does the loss of the message with its socket.
     pub fn fire_and_forget(self) -> Self {
         self.with(|request| Ok(request.acknowledge(Acknowledge::Forget)))
     }
 }
 
 impl<A: Message> Call<'_, A> {
-    /// Adds a metadata entry that travels with the message. Keys are 1 to 256 letters, digits or any of
-    /// ``!#$%&'*+-.^_`|~``, each at most once; values are up to 1,024 printable ASCII characters; 8,192 bytes in all.
-    /// What breaks these rules is reported when the call is awaited, as [`SendError::InvalidMetadata`].
+    /// Adds a metadata entry, which is delivered along with the message.
+    ///
+    /// A key has 1 to 256 letters, digits or any of ``!#$%&'*+-.^_`|~``, and can be used only once. A value has up to 1,024
+    /// printable ASCII characters. All entries together may have 8,192 bytes. The call fails with
+    /// [`SendError::InvalidMetadata`] if an entry breaks these rules.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
@@ -139,7 +140,17 @@ impl<'a, A: Action> IntoFuture for Call<'a, A> {
     }
 }
 
-/// A request under way: what awaiting a [`Call`] awaits.
+impl<A: fmt::Debug> fmt::Debug for Call<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("action", &self.action)
+            .field("request", &self.request)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request in progress: the future of a [`Call`].
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Sending<'a, A> {
     shared: &'a Arc<Shared>,

@@ -4,6 +4,7 @@
 //! `X-WebPubSub-Metadata-<key>`. Clients without a subprotocol never receive it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::limits;
@@ -11,8 +12,8 @@ use crate::limits;
 /// The prefix of the headers that carry metadata in REST sends, in lower case. The key follows it.
 pub const HEADER_PREFIX: &str = "x-webpubsub-metadata-";
 
-/// A valid set of metadata entries, ordered by key. Cloning it is cheap.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A valid set of metadata entries, ordered by key. Cloning it is cheap. `Debug` shows the keys, but not the values.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata(Option<Arc<BTreeMap<String, String>>>);
 
 /// Why metadata is not valid.
@@ -84,6 +85,14 @@ impl Metadata {
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&str> {
         self.0.as_ref()?.get(key).map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.iter().map(|(key, _)| key);
+        f.write_str("Metadata")?;
+        f.debug_list().entries(keys).finish()
     }
 }
 

@@ -1,7 +1,9 @@
-//! Tokens appear in no `Debug` text.
+//! Neither tokens nor what applications say appear in a `Debug` text.
+
+use std::future::IntoFuture as _;
 
 use webpubsub_client::connector::Dial;
-use webpubsub_client::{WebPubSubClient, WebPubSubClientCredential};
+use webpubsub_client::{Event, WebPubSubClient, WebPubSubClientCredential};
 
 use crate::fake::{URL, connected, service};
 
@@ -26,4 +28,35 @@ async fn debug_shows_no_token() {
         !text.contains("the-token") && !text.contains("t1"),
         "{text}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_shows_nothing_that_applications_say() {
+    let (client, mut events, _service, mut socket) = connected(|builder| builder).await;
+    let calls = format!(
+        "{:?} {:?} {:?}",
+        client
+            .send_to_group("g", "s3cret")
+            .metadata("key", "s3cret"),
+        client.set_group_state("g", [("s3cret", "s3cret")]),
+        client.invoke_event("e", "s3cret"),
+    );
+    let (subscribed, ()) = tokio::join!(client.subscribe_group_state("g").into_future(), async {
+        socket.text().await;
+        socket.say(r#"{"type":"ack","ackId":1,"success":true}"#);
+    });
+    subscribed.expect("subscribed");
+    socket.say(r#"{"type":"message","from":"group","group":"g","dataType":"text","data":"s3cret","metadata":{"key":"s3cret"}}"#);
+    socket.say(r#"{"type":"groupStateUpdate","group":"g","items":[{"connectionId":"c","state":{"s3cret":"s3cret"},"updatedAt":1}]}"#);
+    let events = [events.next().await, events.next().await];
+    assert!(matches!(
+        events,
+        [
+            Some(Event::GroupMessage(_)),
+            Some(Event::GroupStateChanged { .. })
+        ]
+    ));
+    for text in [calls, format!("{events:?}")] {
+        assert!(!text.contains("s3cret"), "{text}");
+    }
 }

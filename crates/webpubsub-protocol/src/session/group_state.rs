@@ -1,6 +1,7 @@
 //! Groups as the client knows them: which it joined, its own states, the states of others.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
@@ -25,8 +26,8 @@ const VIEW_BYTES: usize = 16 * 1024 * 1024;
 /// What a member takes up beside its texts.
 const MEMBER_BYTES: usize = 128;
 
-/// The state of a member of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The state of a member of a group. `Debug` shows how many entries the state has, but not what they are.
+#[derive(Clone, PartialEq, Eq)]
 pub struct MemberState {
     /// The member.
     pub connection_id: ByteString,
@@ -36,6 +37,17 @@ pub struct MemberState {
     pub state: Vec<(String, String)>,
     /// When it changed by the service's clock, in milliseconds of UNIX time.
     pub updated_at: i64,
+}
+
+impl fmt::Debug for MemberState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemberState")
+            .field("connection_id", &self.connection_id)
+            .field("user_id", &self.user_id)
+            .field("state", &format_args!("[{} entries]", self.state.len()))
+            .field("updated_at", &self.updated_at)
+            .finish()
+    }
 }
 
 /// A change in the states of a group.
