@@ -158,11 +158,24 @@ impl Event {
                     let text = error.message.as_deref().map_or(0, str::len);
                     group.as_str().len() + error.name.len() + text
                 }
-                Self::Disconnected { cause, message, .. } => {
-                    loss_bytes(cause) + message.as_deref().map_or(0, str::len)
+                Self::Connected {
+                    connection_id,
+                    user_id,
+                } => connection_id.len() + user_id.as_deref().map_or(0, str::len),
+                Self::Disconnected {
+                    connection_id,
+                    cause,
+                    message,
+                } => {
+                    let message = message.as_deref().map_or(0, str::len);
+                    connection_id.len() + loss_bytes(cause) + message
                 }
                 Self::Recovering { cause } => loss_bytes(cause),
-                _ => 0,
+                Self::Connecting { .. }
+                | Self::Recovered { .. }
+                | Self::Stopped { .. }
+                | Self::Dropped { .. }
+                | Self::Overflowed => 0,
             }
     }
 }
@@ -203,8 +216,11 @@ fn metadata_bytes(metadata: &Metadata) -> usize {
 }
 
 fn stream_bytes(stream: &StreamInfo) -> usize {
-    let text = |error: &StreamError| error.message.as_deref().map_or(0, str::len);
-    size_of::<StreamInfo>() + stream.stream_id.len() + stream.error.as_ref().map_or(0, text)
+    let text = |text: &Option<ByteString>| text.as_deref().map_or(0, str::len);
+    let error = |error: &StreamError| {
+        error.name.len() + text(&error.message) + text(&error.user_error_code)
+    };
+    size_of::<StreamInfo>() + stream.stream_id.len() + stream.error.as_ref().map_or(0, error)
 }
 
 fn change_bytes(change: &StateChange) -> usize {

@@ -35,7 +35,7 @@ pub(crate) struct Inbox {
     queue: Queue<Event>,
     /// Somebody has asked for an event.
     was_read: AtomicBool,
-    /// That nobody has was logged.
+    /// That nobody has was reported.
     has_warned: AtomicBool,
 }
 
@@ -50,8 +50,10 @@ impl Inbox {
         })
     }
 
-    /// Puts events in, in this order.
-    pub(crate) fn push_all(&self, events: impl IntoIterator<Item = Event>) {
+    /// Puts events in, in this order. Whether it is half full although nobody has ever read it, the first time that this
+    /// is so; the caller holds the session's lock, under which nothing is logged.
+    #[must_use]
+    pub(crate) fn push_all(&self, events: impl IntoIterator<Item = Event>) -> bool {
         let bytes = self.queue.write(|items| {
             for event in events {
                 self.push(items, event);
@@ -61,11 +63,7 @@ impl Inbox {
         let is_neglected = self.overflow == Overflow::Pause
             && bytes > self.limit / 2
             && !self.was_read.load(Ordering::Relaxed);
-        if is_neglected && !self.has_warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "a consumer of events has never been read and is half full; when it is full, nothing more is received"
-            );
-        }
+        is_neglected && !self.has_warned.swap(true, Ordering::Relaxed)
     }
 
     fn push(&self, items: &mut Items<Event>, event: Event) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
-use webpubsub_protocol::session::{Outcome, Request, RequestId};
+use webpubsub_protocol::session::{Request, RequestId};
 
 use crate::error::SendError;
 use crate::shared::{Lane, Settled, Shared};
@@ -83,16 +83,22 @@ impl<'a> Pending<'a> {
         Poll::Ready(result)
     }
 
-    fn give_up(&mut self) -> Option<(RequestId, Settled)> {
+    /// The time is over. What was settled by now counts nevertheless.
+    pub(crate) fn expire(&mut self) -> Result<(RequestId, Settled), SendError> {
+        let settled = self
+            .withdraw()
+            .and_then(|id| Some((id, self.shared.expire(id)?)));
+        settled.ok_or(SendError::TimedOut)
+    }
+
+    /// Leaves the queue of those that wait for room. Returns the request when it was submitted.
+    fn withdraw(&mut self) -> Option<RequestId> {
         match std::mem::replace(&mut self.step, Step::Over) {
+            Step::Submitted(id) => return Some(id),
             Step::Waiting {
                 ticket: Some(ticket),
                 ..
             } => self.shared.leave_room(self.lane, ticket),
-            Step::Submitted(id) => {
-                let settled = self.shared.cancel(id)?;
-                return Some((id, settled));
-            }
             Step::Waiting { .. } | Step::Over => {}
         }
         None
@@ -115,14 +121,14 @@ impl Future for Pending<'_> {
         if limit.is_none_or(|limit| limit.as_mut().poll(cx).is_pending()) {
             return polled;
         }
-        let settled = self.give_up();
-        let settled = settled.filter(|(_, settled)| settled.outcome != Outcome::Cancelled);
-        Poll::Ready(settled.ok_or(SendError::TimedOut))
+        Poll::Ready(self.expire())
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.give_up();
+        if let Some(id) = self.withdraw() {
+            self.shared.cancel(id);
+        }
     }
 }

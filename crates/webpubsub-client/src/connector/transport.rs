@@ -65,26 +65,33 @@ impl WebSocketTransport {
         }
     }
 
-    /// Writes what was gathered.
+    /// Writes what was gathered, and the answer to a ping. A socket that takes no more bytes gathers no answers: the
+    /// last ping is the one that is answered.
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(payload) = self.ping.take() {
-            frames::write_pong(&mut self.out, &payload);
-        }
-        while self.written < self.out.len() {
-            let bytes = &self.out[self.written..];
-            let Poll::Ready(written) = Pin::new(&mut self.socket).poll_write(cx, bytes) else {
-                self.is_blocked = true;
-                return Poll::Pending;
-            };
-            match written? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.written += written,
+        loop {
+            if !self.is_blocked
+                && let Some(payload) = self.ping.take()
+            {
+                frames::write_pong(&mut self.out, &payload);
+            }
+            while self.written < self.out.len() {
+                let bytes = &self.out[self.written..];
+                let Poll::Ready(written) = Pin::new(&mut self.socket).poll_write(cx, bytes) else {
+                    self.is_blocked = true;
+                    return Poll::Pending;
+                };
+                match written? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    written => self.written += written,
+                }
+            }
+            self.is_blocked = false;
+            self.written = 0;
+            self.out = Vec::new();
+            if self.ping.is_none() {
+                return Poll::Ready(Ok(()));
             }
         }
-        self.is_blocked = false;
-        self.written = 0;
-        self.out = Vec::new();
-        Poll::Ready(Ok(()))
     }
 
     /// Writes what was gathered, down to the network.
@@ -245,5 +252,51 @@ fn closure_of_error(error: &Error) -> Closure {
         error: Some(error.to_string()),
         too_large,
         ..Closure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// As RFC 6455 allows: the answer to the last ping stands for all.
+    #[tokio::test]
+    async fn a_socket_that_takes_no_bytes_gathers_no_answers_to_pings() {
+        const PAYLOAD: usize = 125;
+        let (near, mut far) = tokio::io::duplex(1024);
+        let mut transport = WebSocketTransport::new(Box::new(near), 1 << 20, &[]);
+        for n in 0..1000 {
+            far.write_all(&[0x89, 125]).await.unwrap();
+            far.write_all(format!("{n:0>PAYLOAD$}").as_bytes())
+                .await
+                .unwrap();
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut transport).poll_next(&mut cx).is_pending());
+        }
+        let held = transport.out.len();
+        assert!(held < 2048, "{held} bytes wait");
+
+        let flush = poll_fn(|cx| Pin::new(&mut transport).poll_flush(cx));
+        let read = async {
+            for pongs in 1.. {
+                let mut pong = [0; 2 + 4 + PAYLOAD];
+                far.read_exact(&mut pong).await.unwrap();
+                let key = [pong[2], pong[3], pong[4], pong[5]];
+                let payload = pong[6..].iter().zip(key.iter().cycle());
+                let payload: String = payload.map(|(byte, key)| char::from(byte ^ key)).collect();
+                if payload.ends_with("0999") {
+                    return pongs;
+                }
+            }
+            unreachable!("the last ping is answered");
+        };
+        let (flushed, pongs) = tokio::join!(flush, read);
+        flushed.unwrap();
+        assert!(pongs < 20, "{pongs} pongs");
     }
 }

@@ -217,6 +217,30 @@ fn a_stream_writer_that_is_dropped_beside_a_stop_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_stream_that_opens_when_its_time_is_over_is_open_or_given_up() {
+    explore(2, || {
+        let (world, driver) = World::waiting(1_000);
+        let group = GroupName::new("g").unwrap();
+        let request = Request::open_stream(group).stream_id("s");
+        let mut open = Box::pin(Pending::new(&world.shared, Lane::Outbox, None, request));
+        assert!(poll_once(open.as_mut()).is_pending());
+        world.spawn(driver);
+        match open.expire() {
+            Ok((stream, settled)) => {
+                assert!(accepted(&settled));
+                let mut writer = GroupStreamWriter::new(&world.shared, stream, None).unwrap();
+                block_on(writer.write("x")).unwrap();
+            }
+            Err(error) => assert!(matches!(error, SendError::TimedOut)),
+        }
+        drop(open);
+        loom::stop_exploring();
+        world.stop();
+        world.end(1);
+    });
+}
+
+#[test]
 fn a_fragment_beside_a_stop_is_written_or_lost() {
     explore(1, || {
         let (world, mut driver) = World::waiting(1_000);

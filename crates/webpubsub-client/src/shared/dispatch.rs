@@ -45,14 +45,16 @@ impl Inner {
         if self.outgoing.is_empty() {
             return;
         }
-        match self.inboxes.split_last() {
-            None => self.outgoing.clear(),
-            Some((last, others)) => {
-                for inbox in others {
-                    inbox.push_all(self.outgoing.iter().cloned());
-                }
-                last.push_all(self.outgoing.drain(..));
-            }
+        let Some((last, others)) = self.inboxes.split_last() else {
+            return self.outgoing.clear();
+        };
+        let mut is_neglected = false;
+        for inbox in others {
+            is_neglected |= inbox.push_all(self.outgoing.iter().cloned());
+        }
+        is_neglected |= last.push_all(self.outgoing.drain(..));
+        if is_neglected {
+            self.reports.push(Report::Neglected);
         }
     }
 

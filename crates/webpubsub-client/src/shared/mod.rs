@@ -228,12 +228,22 @@ impl Shared {
         }
     }
 
-    /// Gives a request up. Returns how it went, when that was decided before.
-    pub(crate) fn cancel(&self, request: RequestId) -> Option<Settled> {
+    /// Gives a request up, and with it a stream that it has opened.
+    pub(crate) fn cancel(&self, request: RequestId) {
         self.act(|inner, now| {
+            inner.callers.remove(&request);
             inner.session.cancel(now, request);
-            inner.dispatch();
-            inner.take_settled(request)
+        });
+    }
+
+    /// Gives a request up unless it is settled. Then returns how it went; a stream that it has opened stays open.
+    pub(crate) fn expire(&self, request: RequestId) -> Option<Settled> {
+        self.act(|inner, now| {
+            let settled = inner.take_settled(request);
+            if settled.is_none() {
+                inner.session.cancel(now, request);
+            }
+            settled
         })
     }
 

@@ -16,6 +16,8 @@ pub(crate) enum Report {
     Event(Box<Event>),
     /// A consumer blocks the connection.
     Stalled,
+    /// A consumer that was never read will block the connection.
+    Neglected,
     /// Too many streams wait to be taken.
     StreamMissed,
 }
@@ -28,6 +30,9 @@ impl Report {
             Self::Event(event) => emit(*event, metrics),
             Self::Stalled => tracing::warn!(
                 "a consumer of events does not keep up; requests fail because answers cannot arrive"
+            ),
+            Self::Neglected => tracing::warn!(
+                "a consumer of events has never been read and is half full; when it is full, nothing more is received"
             ),
             Self::StreamMissed => tracing::warn!(
                 "a stream is not shown because too many wait to be taken from their subscription"

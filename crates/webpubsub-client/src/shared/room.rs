@@ -1,7 +1,8 @@
 //! Callers that wait until their request fits.
 //!
 //! They wait in order, one queue for each thing that can be full, and only the first of a queue is woken, when there
-//! is room. It submits its request, and if there is still room the next one is woken.
+//! is room. It submits its request, and if there is still room the next one is woken. All are woken by what makes waiting
+//! futile: a stop, or a consumer of events that keeps the answers from arriving which would make room.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
@@ -17,6 +18,8 @@ pub(super) struct Room {
     last_ticket: u64,
     /// What the session had counted as freed when callers were woken last.
     freed: u64,
+    /// Everybody is woken next.
+    all_try: bool,
 }
 
 /// What can be full.
@@ -63,6 +66,11 @@ impl Room {
         }
     }
 
+    /// Lets everybody try, whether or not there is room: requests may be refused now.
+    pub(super) const fn let_all_try(&mut self) {
+        self.all_try = true;
+    }
+
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
@@ -84,17 +92,18 @@ impl Room {
 
 impl Inner {
     /// Those who should try again now: the first of each queue when there is room for it, everybody when the session
-    /// is stopped.
+    /// is stopped or has just stalled.
     pub(super) fn callers_to_wake(&mut self) -> Vec<Waker> {
         let mut woken = Vec::new();
+        let all_try = std::mem::take(&mut self.room.all_try);
         if self.room.queues.is_empty() {
             return woken;
         }
         let freed = self.session.room_freed();
         let has_changed = std::mem::replace(&mut self.room.freed, freed) != freed;
-        let is_stopped = self.session.state() == State::Stopped;
+        let all_try = all_try || self.session.state() == State::Stopped;
         for (lane, queue) in &mut self.room.queues {
-            if is_stopped {
+            if all_try {
                 woken.extend(queue.iter_mut().filter_map(|caller| caller.waker.take()));
                 continue;
             }
@@ -124,6 +133,11 @@ impl Shared {
         let has_turn = is_stopped || inner.room.is_first(lane, *ticket);
         let fits = match request {
             Some(request) if has_turn => inner.session.check(request),
+            // It may be refused before its turn, but not overtake anybody.
+            Some(request) if inner.stall.is_stalled() => {
+                let checked = inner.session.check(request);
+                checked.and(Err(SubmitError::Full))
+            }
             _ => Err(SubmitError::Full),
         };
         if fits == Err(SubmitError::Full) {

@@ -13,16 +13,20 @@ const STALL_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct StallWatch {
     blocked_since: Option<Instant>,
-    /// The session was told.
+    /// The session knows it.
     is_stalled: bool,
 }
 
 impl StallWatch {
-    /// When the session must be told.
+    /// When the session must know it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.blocked_since
             .filter(|_| !self.is_stalled)
             .map(|since| since + STALL_AFTER)
+    }
+
+    pub(super) const fn is_stalled(&self) -> bool {
+        self.is_stalled
     }
 }
 
@@ -45,6 +49,8 @@ impl Inner {
             self.stall.is_stalled = true;
             self.reports.push(Report::Stalled);
             self.session.set_stalled(now, true);
+            // Room comes with answers, and these with what nobody reads.
+            self.room.let_all_try();
         }
         if self.session.state() == State::Connected {
             room

@@ -239,6 +239,36 @@ async fn events_of_the_connection_are_limited_too() {
     assert_eq!(events, 999);
 }
 
+/// The names in them are the service's, and may be long.
+#[tokio::test(start_paused = true)]
+async fn events_of_the_connection_cost_what_they_hold() {
+    let (client, events, mut service, socket) =
+        connected(|builder| builder.protocol(webpubsub_client::Subprotocol::Json)).await;
+    drop(events);
+    let mut unread = client.events_with(10_000, Overflow::DropOldest);
+    socket.cut();
+    for n in 0..100 {
+        let socket = service.dialled().await.accept();
+        socket.say(&connected_frame(&format!("{n:0>50000}"), "t"));
+        settle().await;
+    }
+    client.stop().await;
+    let mut bytes = 0;
+    loop {
+        match unread.next().await.expect("it ends with the stop") {
+            Event::Connected { connection_id, .. } | Event::Disconnected { connection_id, .. } => {
+                bytes += connection_id.len();
+            }
+            Event::Stopped { .. } => break,
+            _ => {}
+        }
+    }
+    assert!(
+        (100_000..=1024 * 1024).contains(&bytes),
+        "{bytes} were held"
+    );
+}
+
 /// Both parts are measured in the same run, so that a slow machine does not matter.
 #[tokio::test]
 async fn a_full_inbox_takes_a_message_as_fast_as_an_empty_one() {

@@ -1,5 +1,6 @@
 //! Handles that wait, are given up or meet a driver that ends.
 
+use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -137,6 +138,41 @@ async fn a_client_that_was_stalled_and_started_again_notices_the_next_stall() {
     let sent = client.send_to_group("g", "x").await;
     let error = sent.expect_err("nothing is read, so no answer can arrive");
     assert!(matches!(error, SendError::Stalled), "{error:?}");
+}
+
+/// A consumer that waits for requests of its own takes no events, so the answers that would make room never arrive.
+#[tokio::test(start_paused = true)]
+async fn callers_that_wait_for_room_hear_of_a_consumer_that_takes_no_events() {
+    let (client, events, _service, mut socket) = connected(|b| b.outbox(1_000, 1)).await;
+    drop(events);
+    // Full with the first message.
+    let mut slow = client.events_with(0, Overflow::Pause);
+    socket.say(r#"{"type":"message","from":"server","dataType":"text","data":"x"}"#);
+    let all = async {
+        tokio::join!(
+            client.send_to_group("g", "takes all room").into_future(),
+            client.send_to_group("g", "waits for room").into_future(),
+            client
+                .send_to_group("g", "waits, too")
+                .fire_and_forget()
+                .into_future(),
+            client.send_to_group("g", "and this one").into_future(),
+        )
+    };
+    let minute = std::time::Duration::from_secs(60);
+    let all = tokio::time::timeout(minute, all).await;
+    let (first, second, third, fourth) = all.expect("nobody waits for ever");
+    for sent in [first, second, third, fourth] {
+        assert!(matches!(sent, Err(SendError::Stalled)), "{sent:?}");
+    }
+
+    assert!(slow.next().await.is_some());
+    settle().await;
+    assert_eq!(socket.texts().await.len(), 1, "the others were not written");
+    socket.say(r#"{"type":"ack","ackId":1,"success":true}"#);
+    settle().await;
+    let again = client.send_to_group("g", "again").fire_and_forget();
+    again.await.expect("there is room again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,9 +8,9 @@ use tracing::span::{Attributes, Id};
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
-use webpubsub_client::{Event, Overflow};
+use webpubsub_client::{Event, Overflow, WebPubSubClient};
 
-use crate::fake::{connected, connected_frame};
+use crate::fake::{connected, connected_frame, pass};
 
 #[tokio::test(start_paused = true)]
 async fn each_connection_has_a_span_of_its_own() {
@@ -88,6 +88,73 @@ async fn an_inbox_that_nobody_reads_says_so_before_it_blocks() {
     socket.say(&message(&"x".repeat(1_000)));
     assert!(read.next().await.is_some());
     assert_eq!(*warnings.0.lock(), 1);
+}
+
+/// An application may log through its client, or look at it.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_logged_while_the_client_is_locked() {
+    let looks = Looks::default();
+    let _guard = tracing::subscriber::set_default(Registry::default().with(looks.clone()));
+    let (client, events, mut service, socket) = connected(|builder| builder).await;
+    *looks.client.lock() = Some(client.clone());
+    drop(events);
+    // Neglected and full with the first message.
+    let _unread = client.events_with(0, Overflow::Pause);
+    let _streams = client.group_streams().max_waiting(0).subscribe();
+    let fragment = r#"{"type":"message","from":"group","group":"g","dataType":"text","data":"x","stream":{"streamId":"s","streamSequenceId":1}}"#;
+    for frame in ["not JSON", fragment] {
+        socket.say(frame);
+    }
+    // Long enough for the stall to be noticed.
+    pass(std::time::Duration::from_secs(2)).await;
+    socket.cut();
+    client.stop().await;
+    drop(service.try_dialled());
+    looks.client.lock().take();
+    let seen = looks.seen.lock();
+    for part in [
+        "never been read",
+        "does not keep up",
+        "is not shown",
+        "stopped",
+    ] {
+        assert!(
+            seen.iter().any(|text| text.contains(part)),
+            "{part}: {seen:?}"
+        );
+    }
+}
+
+/// Looks at the client whenever it logs something.
+#[derive(Clone, Default)]
+struct Looks {
+    client: Arc<Mutex<Option<WebPubSubClient>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl<S: Subscriber> Layer<S> for Looks {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let Some(client) = self.client.lock().clone() else {
+            return;
+        };
+        let (answer, answered) = std::sync::mpsc::channel();
+        std::thread::spawn(move || answer.send(client.state()));
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let is_locked = answered
+            .recv_timeout(std::time::Duration::from_secs(10))
+            .is_err();
+        assert!(!is_locked, "logged under the lock: {}", text.0);
+        self.seen.lock().push(text.0);
+    }
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!("{value:?} ");
+    }
 }
 
 /// Counts what says that a consumer is never read.

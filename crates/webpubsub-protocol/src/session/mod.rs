@@ -297,7 +297,7 @@ impl Session {
     /// socket.
     ///
     /// While it has, answers cannot arrive: what waits for one is settled as [`Outcome::Stalled`], and
-    /// requests that need one are refused. So an application goes on that waits for a request of its
+    /// requests that need one, or room that only an answer makes, are refused. So an application goes on that waits for a request of its
     /// own in the task that should take the events. Until the session is
     /// [connected](State::Connected), keep reading all the same: it takes a frame or two, and a slow
     /// application must not cost a recovery. Does nothing while the session is stopped.

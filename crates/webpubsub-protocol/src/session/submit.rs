@@ -267,10 +267,11 @@ impl Session {
 
     fn refuse_when_full(&self) -> Result<(), SubmitError> {
         if self.has_room() {
-            Ok(())
-        } else {
-            Err(SubmitError::Full)
+            return Ok(());
         }
+        // Room comes with answers.
+        self.refuse_when_stalled()?;
+        Err(SubmitError::Full)
     }
 
     /// Asks a new connection for what the old one had, before anything else.
