@@ -1,23 +1,23 @@
-//! What the service answers to most requests.
+//! The answer of the service to most requests.
 
 use webpubsub_protocol::frame::AckId;
 use webpubsub_protocol::session::Outcome;
 
 use crate::error::SendError;
 
-/// The service did what it was asked to do.
+/// The service carried out a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Acknowledged {
-    /// It did it now.
+    /// It did so now.
     Accepted {
-        /// The id under which it was done; `None` for fire and forget.
+        /// The ack id of the request; `None` for fire and forget.
         ack_id: Option<AckId>,
     },
-    /// It had done it before, under the same id: the request was sent again after a lost answer, by the client or by
-    /// you.
+    /// It had already done so under the same ack id. The request was repeated because the answer was lost, by the client or
+    /// by you.
     Duplicate {
-        /// The id.
+        /// The ack id of the request.
         ack_id: AckId,
     },
 }

@@ -1,5 +1,7 @@
-//! The kinds of requests. Its types name the parameter of [`Call`]; the methods of
-//! [`WebPubSubClient`](crate::WebPubSubClient) make them.
+//! The types of requests: the `A` of a [`Call<'_, A>`](Call).
+//!
+//! They are created by the methods of [`WebPubSubClient`](crate::WebPubSubClient). You need them only to name the type of a
+//! call.
 
 use std::time::Duration;
 
@@ -101,22 +103,23 @@ impl Call<'_, SendToGroup> {
         self.with(|request| Ok(request.no_echo()))
     }
 
-    /// Drops the message where it could not be delivered within this time: whole seconds, at most 300. Zero, the
-    /// default, means never. Other values are reported when the call is awaited, as [`SendError::InvalidValue`].
+    /// Drops the message for connections that it cannot be delivered to within this time: whole seconds from 0 to 300.
+    /// Zero, the default, means that the message does not expire. The call fails with [`SendError::InvalidValue`] for other
+    /// values.
     pub fn ttl(self, ttl: Duration) -> Self {
         self.with(|request| Ok(request.ttl_seconds(ttl_seconds(ttl)?)))
     }
 }
 
 impl Call<'_, InvokeEvent> {
-    /// Uses this id, which must be unique among the invocations that are waiting. Default: the client counts.
+    /// Uses this id, which must be unique among the invocations that wait for an answer. Default: the client counts.
     pub fn invocation_id(self, id: impl Into<ByteString>) -> Self {
         self.with(|request| Ok(request.invocation_id(id)))
     }
 }
 
 impl Call<'_, OpenGroupStream> {
-    /// Uses this id, unique among the open streams of the connection. Default: a random UUID.
+    /// Uses this id, which must be unique among the open streams of the connection. Default: a random UUID.
     pub fn stream_id(self, id: impl Into<ByteString>) -> Self {
         self.with(|request| Ok(request.stream_id(id)))
     }
@@ -126,13 +129,13 @@ impl Call<'_, OpenGroupStream> {
         self.with(|request| Ok(request.no_echo()))
     }
 
-    /// The service ends the stream after this long without a fragment or a keep-alive: whole milliseconds, not zero.
-    /// Default: the service's, 5 minutes.
+    /// Sets how long the stream may go without a fragment or a keep-alive before the service ends it: whole milliseconds,
+    /// not zero. Default: that of the service, 5 minutes.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
         self.with(|request| Ok(request.idle_timeout(timeout)))
     }
 
-    /// A write that finds no room for this long fails, and so does an end that is not confirmed. Default:
+    /// Sets how long a write may wait for room, and the end of the stream for its confirmation, before they fail. Default:
     /// [`request_timeout`](crate::WebPubSubClientBuilder::request_timeout).
     pub const fn write_timeout(mut self, timeout: Duration) -> Self {
         self.action.write_timeout = Some(timeout);

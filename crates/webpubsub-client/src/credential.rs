@@ -1,4 +1,4 @@
-//! Where client access URLs come from.
+//! The source of client access URLs.
 
 use std::error::Error;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// Gives the URL to connect to, with an access token in it.
+/// Provides the URL to connect to, which contains an access token.
 ///
-/// It is asked for each new connection, never for a recovery, and by one dial at a time; the dial's time-out covers it.
-/// A server makes such URLs: the access key never belongs into a client.
+/// The client asks for a URL before each new connection, but never for a recovery, and never for two at once. The time-out
+/// of the dial includes it. A server creates such URLs: the access key must never be in a client.
 #[derive(Clone)]
 pub struct WebPubSubClientCredential(Source);
 
@@ -23,12 +23,12 @@ type BoxError = Box<dyn Error + Send + Sync>;
 type UrlFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
 
 impl WebPubSubClientCredential {
-    /// Always the same URL. Its token expires, usually after an hour: then no new connection can be opened.
+    /// Always uses the same URL. When its token has expired, usually after an hour, no new connection can be opened.
     pub fn url(url: impl Into<String>) -> Self {
         Self(Source::Url(url.into().into()))
     }
 
-    /// Asks `provider` each time.
+    /// Calls `provider` for each URL.
     ///
     /// ```
     /// # async fn fetch_url() -> Result<String, std::io::Error> { Ok(String::new()) }

@@ -10,18 +10,18 @@ use webpubsub_protocol::session::{Loss, Outcome, StopReason, SubmitError};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// It is running already.
+    /// The client is already running.
     #[error("the client is running already")]
     AlreadyStarted,
-    /// It was started outside of a tokio runtime. The client lives in a task of the runtime that starts it.
+    /// The client was started outside a tokio runtime. It runs in a task of the runtime that starts it.
     #[error("a client can only be started on a tokio runtime")]
     NoRuntime,
-    /// It stopped before there was a connection.
+    /// The client stopped before it was connected.
     #[error("no connection to the service")]
     Stopped(#[source] StopReason),
 }
 
-/// There is no connection.
+/// A client could not be connected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -41,12 +41,12 @@ pub enum BuildError {
     /// was set.
     #[error("no connector is set, and the feature `websocket` of webpubsub-client is not enabled")]
     NoConnector,
-    /// More than can be decoded was asked for.
+    /// The limit for messages of the service is larger than what can be decoded.
     #[error("messages of {bytes} bytes cannot be received, the most is {limit}")]
     ReceiveLimit {
-        /// What was asked for.
+        /// The requested limit, in bytes.
         bytes: usize,
-        /// The most that is possible.
+        /// The largest possible limit, in bytes.
         limit: usize,
     },
 }
@@ -55,19 +55,19 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The service refused it, and trying again will not help. It did nothing.
+    /// The service refused the request and did nothing. Another attempt would not help.
     #[error("the service refused the request: {}{}", error.name, text(error))]
     Rejected {
-        /// Name and text of the service.
+        /// The name and the description of the error, as the service sent them.
         error: FrameError,
-        /// The id of the request, if it had one.
+        /// The ack id of the request, if it had one.
         ack_id: Option<AckId>,
     },
-    /// The connection was lost for good before the answer came. The service may or may not have done it.
+    /// The connection was lost for good before the answer arrived. The service may or may not have carried the request out.
     #[error("the connection was lost before the service answered")]
     Lost(#[source] Loss),
-    /// A consumer of events does not read them, so the connection is paused and no answer can arrive. The service may
-    /// or may not have done it. Read the events in a task of their own, or choose another
+    /// A consumer does not read its events, so the connection is paused and no answer can arrive. The service may or may
+    /// not have carried the request out. Read the events in a task of their own, or choose another
     /// [`Overflow`](crate::Overflow).
     #[error(
         "the connection is paused because a consumer of events does not keep up, so no answer can arrive"
@@ -79,15 +79,15 @@ pub enum SendError {
     /// The message is larger than the service accepts.
     #[error("the message takes {bytes} bytes on the wire, but the service accepts {limit}")]
     TooLarge {
-        /// Its size in the frame.
+        /// The size of the frame, in bytes.
         bytes: usize,
-        /// The most that is allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// Another request with this ack id waits for its answer.
+    /// Another request with this ack id is waiting for its answer.
     #[error("another request with the ack id {0} waits for its answer")]
     AckIdInUse(AckId),
-    /// Another invocation with this id waits for its answer.
+    /// Another invocation with this id is waiting for its answer.
     #[error("another invocation with this id waits for its answer")]
     InvocationIdInUse,
     /// A stream with this id is open already.
@@ -96,13 +96,13 @@ pub enum SendError {
     /// The stream is over.
     #[error("the stream is over")]
     StreamOver,
-    /// It took longer than the time-out that was set. A request that was written may have been done.
+    /// The request did not complete within its time-out. If it was written, the service may have carried it out.
     #[error("no answer within the time-out")]
     TimedOut,
-    /// A request with a time-out was awaited outside of a tokio runtime, which measures it.
+    /// A request with a time-out was awaited outside a tokio runtime, which is needed to measure it.
     #[error("a request with a time-out needs a tokio runtime")]
     NoRuntime,
-    /// The service answered, but the answer cannot be read. The service may or may not have done it.
+    /// The service answered, but the answer cannot be decoded. The service may or may not have carried the request out.
     #[error("the answer of the service cannot be read")]
     UnreadableAnswer(#[source] DecodeError),
     /// The name of a group or an event breaks the service's rules.
@@ -111,10 +111,10 @@ pub enum SendError {
     /// A metadata entry breaks the service's rules.
     #[error(transparent)]
     InvalidMetadata(#[from] InvalidMetadata),
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{0}")]
     InvalidValue(&'static str),
-    /// The payload cannot be written.
+    /// The payload cannot be encoded.
     #[error(transparent)]
     Payload(#[from] PayloadError),
 }
@@ -127,7 +127,7 @@ fn text(error: &FrameError) -> String {
 }
 
 impl SendError {
-    /// The service's name for the failure, such as `Forbidden`; `None` when it did not refuse.
+    /// The name that the service gave the error, such as `Forbidden`; `None` if the service did not refuse the request.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -136,8 +136,8 @@ impl SendError {
         }
     }
 
-    /// Whether the service may have done it although there is no answer. Sending it again may do it twice, unless the
-    /// connection and the ack id are the same.
+    /// Whether the service may have carried out the request although no answer arrived. Sending it again may then do it
+    /// twice, unless the connection and the ack id are the same.
     #[must_use]
     pub const fn is_uncertain(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Stalled | Self::TimedOut)
@@ -171,7 +171,7 @@ impl SendError {
     }
 }
 
-/// States can be read only of groups that are subscribed to.
+/// The states of a group were read without a subscription to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the states of this group are not subscribed to")]
 pub struct NotSubscribed;

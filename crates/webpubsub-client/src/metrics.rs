@@ -2,8 +2,8 @@
 
 use webpubsub_protocol::session::{Loss, State};
 
-/// What a client reports to a metrics system. All methods do nothing unless you say otherwise. They are called by the
-/// task that owns the socket: count and return.
+/// What a client reports to a metrics system. By default the methods do nothing. They are called by the task that owns the
+/// socket, so they should count and return.
 pub trait Metrics: Send + Sync + 'static {
     /// A frame of this size was written.
     fn frame_sent(&self, bytes: usize) {

@@ -1,4 +1,4 @@
-//! How a client gets a WebSocket: the seam for other transports, and for tests.
+//! How a client opens its WebSocket. Implement [`Connector`] for other transports, and for tests.
 
 #[cfg(feature = "websocket")]
 mod frames;
@@ -39,17 +39,16 @@ pub use webpubsub_protocol::session::WireFrame;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Dial {
-    /// Where to, `ws` or `wss`. A secret: its query holds a token.
+    /// The URL, with the scheme `ws` or `wss`. It is a secret, because its query contains a token.
     pub url: Url,
-    /// The one subprotocol to offer. A socket without it is no use: report
-    /// [`DialFailure::Subprotocol`].
+    /// The only subprotocol to offer. If the service does not agree to it, report [`DialFailure::Subprotocol`].
     pub subprotocol: String,
-    /// Larger messages end the connection.
+    /// The maximum size of a message, in bytes. A larger one ends the connection.
     pub max_message_bytes: usize,
 }
 
 impl Dial {
-    /// A dial, for tests of connectors.
+    /// Creates a dial, for tests of connectors.
     #[must_use]
     pub fn new(url: Url, subprotocol: impl Into<String>, max_message_bytes: usize) -> Self {
         Self {
@@ -75,35 +74,35 @@ impl fmt::Debug for Dial {
 
 /// Opens WebSockets.
 ///
-/// [`WebSocketConnector`] is the usual one, on tokio-tungstenite. Implement it for another transport, or to test an
-/// application without a network.
+/// [`WebSocketConnector`] is the default; it uses tokio-tungstenite. Implement this trait to use another transport, or to
+/// test an application without a network.
 pub trait Connector: Send + Sync + 'static {
     /// An open WebSocket.
     type Transport: Transport;
 
-    /// Opens one. Dropping the future gives it up.
+    /// Opens a WebSocket. Dropping the future abandons the attempt.
     ///
     /// # Errors
     ///
-    /// Why there is none; the client decides by it whether to try again.
+    /// The reason why it could not be opened, by which the client decides whether to try again.
     fn connect(
         &self,
         dial: Dial,
     ) -> impl Future<Output = Result<Self::Transport, DialFailure>> + Send;
 }
 
-/// An open WebSocket. As a stream it gives messages until it ends with an error, as a sink it takes them. Before it
-/// reports a close frame of the peer, it answers it with the same code. Dropping it aborts the connection without a close
-/// frame.
+/// An open WebSocket. As a stream it yields messages, and finally the error that ended it; as a sink it takes messages. It
+/// answers a close frame of the peer with the same code before it reports it. Dropping it aborts the connection without a
+/// close frame.
 pub trait Transport:
     Stream<Item = Result<WireFrame, Closure>> + Sink<WireFrame, Error = Closure> + Send + 'static
 {
-    /// Sends what waits, then a close frame with this code, and waits for the peer's. Ready when nothing more can be
-    /// done for it.
+    /// Sends the waiting messages and a close frame with this code, and waits for the close frame of the peer. Ready when the
+    /// socket is closed, or has failed.
     fn poll_close_with(self: Pin<&mut Self>, cx: &mut Context<'_>, code: u16) -> Poll<()>;
 }
 
-/// A connector cannot be made with these settings.
+/// A connector could not be created with these settings.
 #[cfg(feature = "websocket")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -19,14 +19,14 @@ use super::{Connector, ConnectorError, Dial};
 /// The longest text of a refusal that is kept.
 const REFUSAL_CHARS: usize = 200;
 
-/// Opens WebSockets with tokio-tungstenite, encrypted by rustls or by the machine's TLS library, straight or through a
-/// proxy. Never compresses.
+/// Opens WebSockets with tokio-tungstenite, directly or through a proxy, and encrypts them with rustls or with the TLS library
+/// of the machine. Messages are never compressed.
 ///
-/// The proxies are those of `HTTPS_PROXY` (for `wss`), `HTTP_PROXY` (for `ws`), `ALL_PROXY` and `NO_PROXY`, in upper or
-/// lower case; connections to this machine use none. Their schemes are `http`, `https`, `socks5` and `socks5h`. A dial
-/// that needs a proxy which cannot be used fails with [`DialFailure::Configuration`].
+/// Proxies are taken from the variables `HTTPS_PROXY` (for `wss`), `HTTP_PROXY` (for `ws`), `ALL_PROXY` and `NO_PROXY`, in
+/// upper or lower case; connections to this machine never use one. The schemes `http`, `https`, `socks5` and `socks5h` are
+/// supported. If the proxy for a dial cannot be used, the dial fails with [`DialFailure::Configuration`].
 ///
-/// Certificates are those that the machine trusts, unless the crate's features or
+/// The connector trusts the certificates that the machine trusts, unless the features of the crate or its
 /// [settings](WebSocketConnectorBuilder) say otherwise.
 #[derive(Debug, Clone)]
 pub struct WebSocketConnector {
@@ -54,7 +54,7 @@ struct RustlsSettings {
 }
 
 impl WebSocketConnector {
-    /// Takes proxies from the environment and trusts what the machine trusts.
+    /// Creates a connector that takes proxies from the environment and trusts the certificates that the machine trusts.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -63,7 +63,7 @@ impl WebSocketConnector {
         }
     }
 
-    /// Other settings.
+    /// Creates a connector with other settings.
     pub fn builder() -> WebSocketConnectorBuilder {
         WebSocketConnectorBuilder::default()
     }
@@ -95,8 +95,8 @@ impl WebSocketConnectorBuilder {
         self
     }
 
-    /// Uses this crypto provider. Default: that of the crate's feature `aws-lc-rs` or else `ring`, whatever the default of
-    /// the process is; without these features the default of the process.
+    /// Uses this crypto provider. Default: the one of the feature `aws-lc-rs`, or else of `ring`, whatever the default of the
+    /// process is. Without these features, the default of the process.
     pub fn crypto_provider(mut self, provider: rustls::crypto::CryptoProvider) -> Self {
         self.rustls.provider = Some(std::sync::Arc::new(provider));
         self.rustls.is_changed = true;
@@ -107,7 +107,8 @@ impl WebSocketConnectorBuilder {
 #[cfg(feature = "native-tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "native-tls")))]
 impl WebSocketConnectorBuilder {
-    /// Encrypts with the machine's TLS library, with these settings. Default: with rustls, if that feature is enabled, too.
+    /// Encrypts with the TLS library of the machine and these settings. Without this call, rustls is used if its feature is
+    /// enabled, too.
     pub fn native_tls(mut self, connector: native_tls::TlsConnector) -> Self {
         self.native_tls = Some(connector);
         self
@@ -115,25 +116,25 @@ impl WebSocketConnectorBuilder {
 }
 
 impl WebSocketConnectorBuilder {
-    /// Uses this proxy for all hosts, whatever the environment says: `http://user:password@host:port`, or with the scheme
-    /// `https`, `socks5` or `socks5h`; with the last one, the proxy looks up the host. A URL that cannot be used is
-    /// reported by [`build`](Self::build).
+    /// Uses this proxy for all hosts, and ignores the environment: `http://user:password@host:port`, or a URL with the scheme
+    /// `https`, `socks5` or `socks5h`. With `socks5h`, the proxy resolves the name of the host. [`build`](Self::build)
+    /// reports a URL that cannot be used.
     pub fn proxy(mut self, url: &str) -> Self {
         self.proxies = Some(Proxies::always(url));
         self
     }
 
-    /// Uses no proxy, whatever the environment says.
+    /// Uses no proxy, and ignores the environment.
     pub fn no_proxy(mut self) -> Self {
         self.proxies = Some(Ok(Proxies::Off));
         self
     }
 
-    /// Makes the connector.
+    /// Creates the connector.
     ///
     /// # Errors
     ///
-    /// When the proxy or the TLS settings cannot be used.
+    /// If the proxy or the TLS settings cannot be used.
     pub fn build(self) -> Result<WebSocketConnector, ConnectorError> {
         let proxies = match self.proxies {
             Some(proxies) => proxies?,

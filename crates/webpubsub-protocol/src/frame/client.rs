@@ -9,8 +9,8 @@ use crate::payload::Payload;
 
 /// A frame from a client to the service.
 ///
-/// A frame with an ack id is answered by [`ServerFrame::Ack`](super::ServerFrame::Ack), one
-/// without it is fire and forget.
+/// A frame with an ack id is answered by [`ServerFrame::Ack`](super::ServerFrame::Ack); a frame
+/// without one is fire and forget.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientFrame {
@@ -18,28 +18,28 @@ pub enum ClientFrame {
     JoinGroup {
         /// The group.
         group: GroupName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
     },
     /// Leave a group. Needs the permission `joinLeaveGroup`.
     LeaveGroup {
         /// The group.
         group: GroupName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
     },
     /// Publish a message to a group. Needs the permission `sendToGroup`, not membership.
     SendToGroup {
         /// The group.
         group: GroupName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
         /// Do not send the message back to this connection.
         no_echo: bool,
-        /// Drop the message when it is still undelivered after this many seconds; 0 = never, at
-        /// most 300.
+        /// Drop the message if it has not been delivered after this many seconds, at most 300; 0 means
+        /// never.
         ttl_seconds: u32,
-        /// Entries that travel with the message.
+        /// The metadata of the message.
         metadata: Metadata,
         /// The message.
         payload: Payload,
@@ -48,43 +48,45 @@ pub enum ClientFrame {
     OpenStream {
         /// Unique among the open streams of the connection.
         stream_id: ByteString,
-        /// The start, or what is wrong with it: that closes the stream, not the connection.
+        /// How the stream starts, or what is wrong with the frame. A mistake here closes the stream, but
+        /// not the connection.
         start: Result<StreamStart, DecodeError>,
     },
     /// One fragment of an open stream.
     StreamData {
         /// The stream.
         stream_id: ByteString,
-        /// Number and payload; neither keeps the stream alive; only one of them is an error that
-        /// closes the stream, not the connection.
+        /// The number and the payload. A frame with neither of them keeps the stream alive; a frame with
+        /// only one of them is a mistake that closes the stream, but not the connection.
         fragment: Result<Option<(u64, Payload)>, DecodeError>,
     },
     /// The last frame of a stream.
     EndStream {
         /// The stream.
         stream_id: ByteString,
-        /// Why the publisher gave up, when it did.
+        /// The reason, if the publisher ends the stream early.
         error: Option<StreamEndError>,
     },
-    /// Raise a user event at the server.
+    /// Send a user event to the server.
     Event {
         /// The event.
         event: EventName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
-        /// Entries that travel with the event.
+        /// The metadata of the event.
         metadata: Metadata,
         /// The event's data.
         payload: Payload,
     },
-    /// Raise an event and wait for the handler's answer.
+    /// Send a user event and wait for the answer of its handler.
     Invoke {
-        /// Pairs the answer with this frame.
+        /// The id that the answer will carry.
         invocation_id: ByteString,
-        /// The call, or what is wrong with it: that fails the invocation, not the connection.
+        /// The call, or what is wrong with the frame. A mistake here fails the invocation, but does not
+        /// close the connection.
         call: Result<Invocation, DecodeError>,
     },
-    /// Give up waiting for an invocation.
+    /// Cancel an invocation that has not been answered.
     CancelInvocation {
         /// The invocation.
         invocation_id: ByteString,
@@ -98,7 +100,7 @@ pub enum ClientFrame {
     SetGroupState {
         /// The group.
         group: GroupName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
         /// The whole new state.
         state: Option<Vec<(String, String)>>,
@@ -107,14 +109,14 @@ pub enum ClientFrame {
     SubscribeGroupState {
         /// The group.
         group: GroupName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
     },
     /// Stop receiving the state of a group's members.
     UnsubscribeGroupState {
         /// The group.
         group: GroupName,
-        /// Asks for an answer.
+        /// Asks for an acknowledgement under this id.
         ack_id: Option<AckId>,
     },
     /// Ask for a pong.
@@ -122,7 +124,7 @@ pub enum ClientFrame {
 }
 
 impl ClientFrame {
-    /// The ack id, when the frame asks for an answer.
+    /// The ack id, if the frame asks for an answer.
     #[must_use]
     pub const fn ack_id(&self) -> Option<AckId> {
         match self {
@@ -143,7 +145,7 @@ impl ClientFrame {
         }
     }
 
-    /// Asks for an answer under this id; does nothing to frames that are not answered by one.
+    /// Asks for an answer under this id. Has no effect on frames that cannot be acknowledged.
     pub const fn set_ack_id(&mut self, id: AckId) {
         match self {
             Self::JoinGroup { ack_id, .. }
@@ -164,7 +166,7 @@ impl ClientFrame {
     }
 }
 
-/// How a stream starts.
+/// The start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamStart {
     /// The group that receives it.
@@ -175,12 +177,12 @@ pub struct StreamStart {
     pub idle_timeout: Option<Duration>,
 }
 
-/// An event that waits for its handler's answer.
+/// A user event whose answer is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// The event.
     pub event: EventName,
-    /// Entries that travel with the event.
+    /// The metadata of the event.
     pub metadata: Metadata,
     /// The event's data.
     pub payload: Option<Payload>,
@@ -189,8 +191,8 @@ pub struct Invocation {
 /// Why a publisher ended its stream early.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamEndError {
-    /// For people.
+    /// A description for people.
     pub message: Option<String>,
-    /// For programs; the publisher's own code.
+    /// A code for programs, defined by the publisher.
     pub user_error_code: Option<String>,
 }

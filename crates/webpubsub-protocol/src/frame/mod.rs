@@ -1,10 +1,10 @@
-//! Frames: what a PubSub client and the service say to each other once a connection is open.
+//! Frames: the messages that a PubSub client and the service exchange on an open connection.
 //!
-//! [`ClientFrame`] travels up, [`ServerFrame`] down. Both are neutral; [`json`] is their form in
-//! the subprotocols `json.webpubsub.azure.v1` and `json.reliable.webpubsub.azure.v1`, [`protobuf`]
-//! in `protobuf.webpubsub.azure.v1` and `protobuf.reliable.webpubsub.azure.v1`. A plain and a
-//! reliable subprotocol share all frames: only sequence acks and sequence ids belong to the
-//! reliable one.
+//! Clients send a [`ClientFrame`], the service sends a [`ServerFrame`]. These types do not depend on the
+//! encoding: [`json`] is the encoding of the subprotocols `json.webpubsub.azure.v1` and
+//! `json.reliable.webpubsub.azure.v1`, and [`protobuf`] that of `protobuf.webpubsub.azure.v1` and
+//! `protobuf.reliable.webpubsub.azure.v1`. Plain and reliable subprotocols have the same frames, except
+//! that sequence ids and their acknowledgements exist only in the reliable ones.
 
 mod client;
 mod debug;
@@ -21,7 +21,7 @@ pub use server::{
     FrameError, GroupStateItem, Message, Sender, ServerFrame, StreamError, StreamInfo,
 };
 
-/// Identifies a request of one connection; its answer repeats it. Chosen by the client.
+/// Identifies a request within its connection. The client chooses it, and the answer repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckId(pub u64);
 
@@ -41,7 +41,8 @@ impl fmt::Display for SequenceId {
     }
 }
 
-/// Why bytes are not a frame. Says what and where, never quotes the payload.
+/// Why bytes could not be decoded as a frame. The error says what is wrong and where, but never quotes the
+/// payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -63,7 +64,7 @@ pub enum DecodeError {
     /// Protobuf: the bytes are not a message, or a text in it is not UTF-8.
     #[error("frame is not a protobuf message")]
     Malformed,
-    /// A text message where the subprotocol has binary ones, or the other way round.
+    /// A text message in a binary subprotocol, or the other way round.
     #[error("frame has the wrong WebSocket message type")]
     WrongKind,
     /// JSON: well-formed, but not an object.
@@ -74,21 +75,21 @@ pub enum DecodeError {
     /// connection.
     #[error("unknown value of member `{0}`")]
     Unknown(&'static str),
-    /// A member that the frame needs is missing.
+    /// A required member is missing.
     #[error("member `{0}` is missing")]
     Missing(&'static str),
-    /// A member has the wrong type, or a value that is out of its range.
+    /// A member has the wrong type, or a value that is out of range.
     #[error("member `{0}` is invalid")]
     Invalid(&'static str),
-    /// A member stands where the frame does not allow it.
+    /// A member is not allowed in this frame.
     #[error("member `{0}` is not allowed here")]
     Unexpected(&'static str),
-    /// The answer to a request whose id can be read, but not what the answer says.
+    /// The answer to a request cannot be decoded, except for the id of the request.
     #[error("the answer to a request: {error}")]
     Answer {
-        /// Whose answer it is.
+        /// The request that it answers.
         to: AnswerTo,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         error: Box<Self>,
     },
 }

@@ -63,21 +63,21 @@ pub enum ServerFrame {
     StreamClosed {
         /// The stream.
         stream_id: ByteString,
-        /// Why, when it did not end as asked.
+        /// The reason, if the publisher did not end it.
         error: Option<FrameError>,
     },
-    /// The state of all members of a group.
+    /// The states of all members of a group.
     GroupStateSnapshot {
-        /// Set on reliable connections.
+        /// The sequence id; only on reliable connections.
         sequence_id: Option<SequenceId>,
         /// The group.
         group: GroupName,
         /// The members that have a state.
         items: Vec<GroupStateItem>,
     },
-    /// Changed states of members of a group.
+    /// Changes of the states of members of a group.
     GroupStateUpdate {
-        /// Set on reliable connections.
+        /// The sequence id; only on reliable connections.
         sequence_id: Option<SequenceId>,
         /// The group.
         group: GroupName,
@@ -89,7 +89,7 @@ pub enum ServerFrame {
 /// A message as a client receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Set on reliable connections.
+    /// The sequence id; only on reliable connections.
     pub sequence_id: Option<SequenceId>,
     /// Where it comes from.
     pub from: Sender,
@@ -104,13 +104,14 @@ pub struct Message {
 /// Where a message comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
-    /// The server: a REST send to all, a user or a connection, or an event handler's answer.
+    /// The server: a REST call that sends to everybody, a user or a connection, or the answer of an event
+    /// handler.
     Server,
     /// A group that the client is in.
     Group {
         /// The group.
         group: GroupName,
-        /// The publishing client's user, when it has one; never set for REST sends.
+        /// The user of the client that published it, if it has one; `None` for messages of a server.
         from_user_id: Option<ByteString>,
     },
 }
@@ -118,14 +119,15 @@ pub enum Sender {
 /// A named failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameError {
-    /// For programs: `Forbidden`, `Duplicate`, `InternalServerError`, … An open set.
+    /// The name, for programs: `Forbidden`, `Duplicate`, `InternalServerError` and others; new names may
+    /// appear.
     pub name: ByteString,
-    /// For people.
+    /// A description for people.
     pub message: Option<ByteString>,
 }
 
 impl FrameError {
-    /// A failure with a name and a text.
+    /// A failure with a name and a description.
     #[must_use]
     pub fn new(name: &'static str, message: impl Into<ByteString>) -> Self {
         Self {
@@ -148,11 +150,11 @@ impl FrameError {
 pub struct StreamInfo {
     /// The stream.
     pub stream_id: ByteString,
-    /// Numbers the fragments from 1.
+    /// The number of the fragment, from 1.
     pub stream_sequence_id: u64,
     /// Whether this is the last fragment.
     pub end_of_stream: bool,
-    /// Why the stream ended early, when it did.
+    /// The reason, if the stream ended early.
     pub error: Option<StreamError>,
 }
 
@@ -161,9 +163,9 @@ pub struct StreamInfo {
 pub struct StreamError {
     /// `IdleTimeout`, `InternalServerError`, `Forbidden`, `Cancelled` or `UserError`.
     pub name: ByteString,
-    /// For people.
+    /// A description for people.
     pub message: Option<ByteString>,
-    /// The publisher's own code, only with `UserError`.
+    /// The code that the publisher defined; only with `UserError`.
     pub user_error_code: Option<ByteString>,
 }
 

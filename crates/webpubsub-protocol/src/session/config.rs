@@ -1,4 +1,4 @@
-//! How a session behaves.
+//! The settings of a session.
 
 use std::time::Duration;
 
@@ -23,59 +23,59 @@ pub struct SessionConfig {
     pub auto_reconnect: bool,
     /// Join groups, set states and subscribe to states again on a new connection. Default: true.
     pub auto_rejoin_groups: bool,
-    /// Keep trying when the very first dial fails for a reason that may pass. Default: false, a
-    /// failed first dial stops the session, as the official client does it.
+    /// Keep trying when the very first dial fails for a reason that may be temporary. Default: false, the
+    /// session stops, as the official client does.
     pub retry_initial_connect: bool,
-    /// Keep trying when a dial of a later connection is refused with 400, 403 or 404. These usually
-    /// mean that no try will succeed, but a gateway in trouble may answer so, too. Default: false,
-    /// they stop the session.
+    /// Keep trying when the dial of a later connection is refused with 400, 403 or 404. Usually no attempt
+    /// would succeed after these, but a gateway in trouble may respond with them, too. Default: false, the
+    /// session stops.
     pub retry_refused_reconnects: bool,
-    /// New connections to try in a row before the session stops. Default: none, it never gives up.
+    /// The number of dials of new connections that may fail in a row before the session stops. Default: no limit.
     pub max_reconnect_attempts: Option<u32>,
-    /// Delays between tries of new connections. The first try after a loss comes at once, unless
-    /// connections in a row lasted less than 10 s. Default: exponential, 1 s up to 30 s.
+    /// The delays between the dials of new connections. After a loss the first dial comes at once, unless
+    /// several connections in a row lasted less than 10 s. Default: exponential, from 1 s to 30 s.
     pub reconnect_backoff: Backoff,
-    /// Delays before tries of a recovery. Default: exponential, 200 ms up to 2 s.
+    /// The delays before the dials of a recovery. Default: exponential, from 200 ms to 2 s.
     pub recovery_backoff: Backoff,
-    /// How long after a drop a recovery is tried. Default: 30 s, the time for which the service
-    /// keeps a connection.
+    /// How long after the loss of a socket a recovery is attempted. Default: 30 s, as long as the service keeps
+    /// a connection.
     pub recovery_window: Duration,
     /// How long one dial may take, the credential included. Default: 20 s.
     pub dial_timeout: Duration,
-    /// How long an open socket may take to say its first word. Default: 10 s.
+    /// How long the service may take to send its first frame on an open socket. Default: 10 s.
     pub handshake_timeout: Duration,
     /// Time between keep-alive pings; zero for none. Default: 20 s.
     pub keep_alive_interval: Duration,
-    /// A socket that is silent for this long is given up; zero for never. Default: 120 s.
+    /// A socket on which nothing arrives for this long is given up; zero for never. Default: 120 s.
     pub keep_alive_timeout: Duration,
-    /// How long a socket may take to answer when it may be dead: after the machine slept. Default:
-    /// 10 s.
+    /// How long the service may take to answer a ping on a socket that may be dead, for example after the
+    /// machine slept. Default: 10 s.
     pub probe_timeout: Duration,
-    /// Requests that wait for their acknowledgement, at most. Default: 1,000, since the service
-    /// recognises that many repeated ones.
+    /// The maximum number of requests that wait for an acknowledgement. Default: 1,000, the number of
+    /// repeated requests that the service recognises.
     pub max_in_flight: usize,
-    /// Requests that wait to be written, at most. Default: 1,000.
+    /// The maximum number of requests that wait to be written. Default: 1,000.
     pub outbox_frames: usize,
-    /// Bytes of requests that are held, at most: those that wait to be written, and those that may
-    /// have to be written again because the service has not acknowledged them. Default: 16 MiB. The
+    /// The maximum number of bytes in requests that are held: those that wait to be written, and those that
+    /// may have to be written again because the service has not acknowledged them. Default: 16 MiB. The
     /// last request that finds room may exceed it.
     pub outbox_bytes: usize,
-    /// Largest frame to send, in bytes. Default: 1 MiB, what the service accepts.
+    /// The maximum size of a frame to send, in bytes. Default: 1 MiB, the limit of the service.
     pub max_send_message_bytes: usize,
-    /// How often a request that the service refused for a passing reason is tried again. Default: 3.
+    /// How often a request is repeated that the service refused for a temporary reason. Default: 3.
     pub request_retries: u32,
-    /// Delays between these tries. Default: exponential, 1 s up to 30 s.
+    /// The delays before these repetitions. Default: exponential, from 1 s to 30 s.
     pub request_backoff: Backoff,
-    /// Received messages are acknowledged after this time at the latest. Default: 1 s.
+    /// The maximum time before received messages are acknowledged. Default: 1 s.
     pub sequence_ack_delay: Duration,
-    /// … and at once when this many are unacknowledged. Default: 300.
+    /// The number of received messages after which they are acknowledged at once. Default: 300.
     pub sequence_ack_lag: u64,
-    /// Fragments of one outbound stream that wait for their acknowledgement, at most. Default: 64.
+    /// The maximum number of unacknowledged fragments of one outbound stream. Default: 64.
     pub stream_window: usize,
-    /// … and their bytes. Default: 4 MiB. The last fragment that finds room may exceed it.
+    /// The maximum number of bytes in them. Default: 4 MiB. The last fragment that finds room may exceed it.
     pub stream_window_bytes: usize,
-    /// How long the service may take to answer the start of an outbound stream, from when it was
-    /// written. Default: 30 s.
+    /// How long the service may take to answer the start of an outbound stream, after it was written. Default:
+    /// 30 s.
     pub stream_start_timeout: Duration,
 }
 

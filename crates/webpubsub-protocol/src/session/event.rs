@@ -14,8 +14,8 @@ use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::Payload;
 
-/// One moment. The monotonic clock drives all deadlines; the wall clock is compared with it to
-/// notice that the machine slept, which the monotonic clock of some systems does not count.
+/// A moment, read from both clocks. The monotonic clock drives all deadlines. The wall clock is compared
+/// with it to notice that the machine slept, because some systems stop the monotonic clock meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock.
@@ -31,41 +31,41 @@ impl Now {
     }
 }
 
-/// Numbers the dials of a session. Everything that a transport reports carries the number of its
-/// dial, so what an abandoned socket still reports changes nothing.
+/// The number of a dial. Everything that a transport reports carries the number of its dial, so a late
+/// report of an abandoned socket changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Attempt(pub u64);
 
-/// What the session wants done with transports.
+/// An instruction to the owner of the transports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "the session relies on it being done"]
 pub enum Action {
-    /// Open a WebSocket, then report [`Input::Opened`] or [`Input::DialFailed`]. An earlier one is
-    /// not needed any more.
+    /// Open a WebSocket, then report [`Input::Opened`] or [`Input::DialFailed`]. Earlier sockets are no
+    /// longer needed.
     Dial {
-        /// To report it with.
+        /// The number to report it with.
         attempt: Attempt,
-        /// `None`: ask the credential for a URL. `Some`: use the URL of the connection's first
-        /// dial, with these query parameters added.
+        /// If `None`, ask the credential for a URL. If `Some`, use the URL with which the connection was
+        /// first opened, and add these query parameters.
         recover: Option<Recovery>,
     },
-    /// Close the socket of this attempt, or give its dial up. Nothing needs to be reported.
+    /// Close the socket of this attempt, or abandon its dial. You need not report the result.
     Hangup {
         /// The attempt to end.
         attempt: Attempt,
-        /// Send a close frame with this code, after what was written. `None`: drop the socket without
-        /// one, so that the service keeps the connection for its recovery.
+        /// If `Some`, send a close frame with this code after the frames that were written. If `None`,
+        /// drop the socket without one, so that the service keeps the connection for its recovery.
         close_code: Option<u16>,
     },
 }
 
-/// What recovers a connection.
+/// The query parameters that recover a connection.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Recovery {
-    /// Goes into the query parameter `awps_connection_id`.
+    /// The value of `awps_connection_id`.
     pub connection_id: ByteString,
-    /// Goes into the query parameter `awps_reconnection_token`. A secret.
+    /// The value of `awps_reconnection_token`. It is a secret.
     pub reconnection_token: ByteString,
 }
 
@@ -78,13 +78,13 @@ impl fmt::Debug for Recovery {
     }
 }
 
-/// What a transport reports.
+/// A report of a transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
     /// The WebSocket is open and speaks the protocol.
     Opened,
-    /// There is no WebSocket.
+    /// The WebSocket could not be opened.
     DialFailed(DialFailure),
     /// A message arrived.
     Frame(WireFrame),
@@ -92,36 +92,36 @@ pub enum Input {
     Closed(Closure),
 }
 
-/// Why there is no WebSocket.
+/// Why a WebSocket could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialFailure {
-    /// The service, or something before it, answered the upgrade with this HTTP status.
+    /// The service, or a proxy or gateway in front of it, answered the upgrade request with an HTTP error.
     #[error("the service refused the connection with HTTP status {status}{}", detail(.body))]
     Refused {
         /// The status.
         status: u16,
         /// The header `Retry-After`.
         retry_after: Option<Duration>,
-        /// What the answer's body says, shortened. Empty when it says nothing.
+        /// The body of the response, shortened; empty if it has none.
         body: String,
     },
-    /// The upgrade went well, but not for the subprotocol that was offered.
+    /// The upgrade succeeded, but the service did not agree to the subprotocol that was offered.
     #[error("the service does not speak the subprotocol {0}")]
     Subprotocol(String),
-    /// The credential gave no URL, or one that cannot be used.
+    /// The credential failed, or its URL cannot be used.
     #[error("the credential failed: {0}")]
     Credential(String),
-    /// This program is set up in a way that cannot work: a proxy or TLS settings that cannot be used.
+    /// The configuration of this program cannot work, for example its proxy or its TLS settings.
     #[error("{0}")]
     Configuration(String),
-    /// The network failed: name resolution, TCP, TLS.
+    /// The network failed: name resolution, TCP or TLS.
     #[error("the network failed: {0}")]
     Network(String),
-    /// It took too long.
+    /// The dial took too long.
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
-    /// The socket closed before the service said its first word.
+    /// The socket was closed before the service sent its first frame.
     #[error("the connection closed at once: {0}")]
     ClosedAtOnce(Closure),
 }
@@ -137,15 +137,15 @@ fn detail(body: &str) -> String {
 /// How a WebSocket ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Closure {
-    /// The peer's close code; `None` when it sent no close frame, or one without a code.
+    /// The close code of the peer; `None` if it sent no close frame, or one without a code.
     pub code: Option<u16>,
-    /// The peer's reason; often empty.
+    /// The reason that the peer gave; often empty.
     pub reason: String,
-    /// The error of the transport, when that is what ended it.
+    /// The error of the transport, if that is what ended it.
     pub error: Option<String>,
-    /// Set when it ended because the peer sent a message that is larger than the transport reads: the
-    /// most that it reads, in bytes. Such a connection is not recovered, since the service would only
-    /// send the message again.
+    /// Set if the socket ended because the peer sent a message that is too large for the transport: the
+    /// limit of the transport, in bytes. Such a connection is not recovered, because the service would
+    /// send the same message again.
     pub too_large: Option<usize>,
 }
 
@@ -167,23 +167,23 @@ pub enum Loss {
     /// Its socket closed.
     #[error("the socket closed: {0}")]
     Closed(Closure),
-    /// Its socket was silent for longer than the keep-alive time-out, or did not answer a probe.
+    /// Nothing arrived on its socket for longer than the keep-alive time-out, or a probe was not answered.
     #[error("the socket was silent for {0:?}")]
     Silent(Duration),
-    /// The service refused to recover it (close code 1008).
+    /// The service refused the recovery with close code 1008.
     #[error("the service refused the recovery: {0}")]
     RecoveryRefused(Closure),
-    /// It could not be recovered in time.
+    /// The connection could not be recovered in time.
     #[error("it was not recovered within {0:?}")]
     RecoveryExpired(Duration),
-    /// The service sent a message that is larger than the client reads. Recovering the connection
-    /// would bring it again, so a new one is opened, and the message is not received.
+    /// The service sent a message that is too large for the client. After a recovery it would send the
+    /// message again, so a new connection is opened instead, and the message is not received.
     #[error("the service sent a message that is larger than {limit} bytes")]
     MessageTooLarge {
-        /// The most that is read, in bytes.
+        /// The limit of the client, in bytes.
         limit: usize,
     },
-    /// The service numbered a message so high that no number is left for the next ones.
+    /// The service gave a message a sequence id so high that none is left for the following messages.
     #[error("the service gave a message the sequence id {0}")]
     InvalidSequenceId(u64),
     /// The recovery led to another connection.
@@ -198,82 +198,83 @@ pub enum Loss {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// The application asked for it.
+    /// The application stopped the client.
     #[error("the client was stopped")]
     Requested,
-    /// The connection was lost, and reconnecting is switched off.
+    /// The connection was lost, and automatic reconnecting is turned off.
     #[error("the connection was lost and reconnecting is switched off: {0}")]
     Lost(Loss),
-    /// A dial failed in a way that trying again will not heal, or the very first one failed.
+    /// A dial failed for a reason that another attempt would not change, or the very first dial failed.
     #[error("{0}")]
     Refused(DialFailure),
-    /// All tries that were allowed failed; this is the last failure.
+    /// All permitted attempts failed.
     #[error("gave up after {attempts} attempts: {last}")]
     Exhausted {
-        /// How many there were.
+        /// The number of attempts.
         attempts: u32,
         /// The last failure.
         last: DialFailure,
     },
 }
 
-/// What the application should know.
+/// Something that the application should know about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A new connection is being opened.
     Connecting {
-        /// Counts the tries since there was a connection, from 1.
+        /// The number of this attempt since the last connection, from 1.
         attempt: u32,
     },
-    /// A new connection is open. Reported once for each connection id.
+    /// A new connection is open. Reported once per connection id.
     Connected {
-        /// The id that the service gave it.
+        /// The id that the service assigned to it.
         connection_id: ByteString,
-        /// The user, if the connection has one.
+        /// The user of the connection, if it has one.
         user_id: Option<ByteString>,
     },
-    /// The socket was lost. The connection still exists at the service, which keeps what it has for
-    /// us; requests wait.
+    /// The socket was lost and the connection is being recovered. The service keeps the connection and
+    /// the messages for it; requests wait.
     Recovering {
         /// The reason.
         cause: Loss,
     },
-    /// The connection was recovered on a new socket, and nothing was lost.
+    /// The connection was recovered on a new socket. Nothing was lost.
     Recovered {
-        /// Messages that arrived from the service's replay.
+        /// The number of messages that the service replayed.
         replayed: u64,
     },
-    /// The connection is over. Messages between this and the next [`Connected`](Self::Connected) are
+    /// The connection is over. Messages that are sent before the next [`Connected`](Self::Connected) are
     /// not received.
     Disconnected {
         /// The connection that is over.
         connection_id: ByteString,
         /// The reason.
         cause: Loss,
-        /// What the service gave as the reason, when it ended the connection on purpose.
+        /// The reason that the service gave, if it ended the connection on purpose.
         message: Option<String>,
     },
-    /// The session does nothing any more until it is started again. Always the last event.
+    /// The session has stopped, and does nothing until it is started again. Always the last event.
     Stopped {
         /// The reason.
         reason: StopReason,
     },
-    /// A group that was joined could not be joined again on the new connection.
+    /// A group that the client was in could not be joined again on the new connection.
     RejoinFailed {
         /// The group.
         group: GroupName,
         /// The reason.
         error: FrameError,
     },
-    /// Own state, or the subscription to states, could not be restored on the new connection.
+    /// The client's own state in a group, or its subscription to the states of the group, could not be
+    /// restored on the new connection.
     StateRestoreFailed {
         /// The group.
         group: GroupName,
         /// The reason.
         error: FrameError,
     },
-    /// A message to a group or from the server. Fragments of streams are messages, too.
+    /// A message to a group or from the server. Fragments of streams are reported as messages, too.
     Message(Message),
     /// The states of a group's members changed.
     GroupState {
@@ -282,23 +283,23 @@ pub enum Event {
         /// What changed.
         changes: Vec<StateChange>,
     },
-    /// A request was settled. Exactly once per request.
+    /// A request was settled. Each request is settled exactly once.
     Settled {
         /// The request.
         request: RequestId,
-        /// How it went.
+        /// How it ended.
         outcome: Outcome,
     },
     /// The service answered an invocation.
     Answered {
         /// The request.
         request: RequestId,
-        /// What the handler answered; empty is `None`.
+        /// The payload of the answer, if it has one.
         payload: Option<Payload>,
-        /// Entries that travel with it.
+        /// The metadata of the answer.
         metadata: Metadata,
     },
-    /// An outbound stream ended before it was asked to, or failed.
+    /// An outbound stream failed, or the service ended it early.
     StreamFailed {
         /// The request that opened it.
         stream: RequestId,
@@ -307,32 +308,32 @@ pub enum Event {
         /// The reason.
         error: FrameError,
     },
-    /// A stream came into the view of a subscription.
+    /// A new stream appeared for a subscription.
     StreamOpened {
         /// The subscription.
         subscription: SubscriptionId,
-        /// Names the stream in the events that follow.
+        /// The key of the stream in the events that follow.
         stream: StreamKey,
         /// The group.
         group: GroupName,
         /// The publisher's id for it.
         stream_id: ByteString,
     },
-    /// A fragment of such a stream.
+    /// A fragment of an inbound stream.
     StreamFragment {
         /// The stream.
         stream: StreamKey,
         /// The fragment.
         fragment: Fragment,
     },
-    /// Such a stream is over.
+    /// An inbound stream is over.
     StreamEnded {
         /// The stream.
         stream: StreamKey,
         /// How it ended.
         end: StreamEnd,
     },
-    /// A frame of the service was skipped. For logs.
+    /// A frame of the service was skipped. Meant for logs.
     Ignored(Ignored),
 }
 
@@ -340,38 +341,38 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ignored {
-    /// It cannot be read, or is of a kind that this version does not know.
+    /// It cannot be decoded, or is of a kind that this version does not know.
     #[error("a frame was skipped: {0}")]
     Undecodable(DecodeError),
-    /// A new connection must begin with `connected`.
+    /// It arrived before `connected`, with which every connection begins.
     #[error("a frame came before the connection was confirmed")]
     BeforeConnected,
-    /// The replay sent something again that had arrived.
+    /// It had arrived before the recovery already.
     #[error("message {0} arrived twice")]
     Duplicate(u64),
-    /// Nobody waits for this acknowledgement.
+    /// It acknowledges a request that nobody waits for.
     #[error("an acknowledgement for the unknown id {0}")]
     UnknownAck(u64),
-    /// Nobody waits for this answer.
+    /// It answers an invocation that nobody waits for.
     #[error("an answer to an unknown invocation")]
     UnknownInvocation,
-    /// There is no such outbound stream.
+    /// It concerns an outbound stream that does not exist.
     #[error("a control frame for an unknown stream")]
     UnknownStream,
-    /// States of a group to which there is no subscription.
+    /// It contains the states of a group that is not subscribed to.
     #[error("states of a group without a subscription")]
     UnknownGroupState,
-    /// `connected` with another id, on a connection that is open.
+    /// It is a `connected` with another id, on a connection that is already open.
     #[error("the service confirmed another connection on an open socket")]
     AnotherConnection,
-    /// A group's states take up as much memory as they may, so the state of another member is not
+    /// The states of a group have reached their limit in memory, so the state of another member is not
     /// kept.
     #[error("a group has too many states")]
     TooManyStates,
-    /// A fragment of a stream whose id is longer than any that is kept.
+    /// It is a fragment of a stream whose id is too long.
     #[error("a fragment of a stream with an overlong id")]
     StreamIdTooLong,
-    /// A fragment of one stream more than a subscription shows at the same time.
+    /// It is a fragment of a new stream, and the subscription already shows as many as it can.
     #[error("a fragment of one inbound stream too many")]
     TooManyStreams,
 }

@@ -1,4 +1,4 @@
-//! What a session needs to know of a subprotocol: its name, and how its frames look on the wire.
+//! What a session needs to know about a subprotocol: its name, and the encoding of its frames.
 
 use std::fmt;
 
@@ -46,8 +46,9 @@ impl fmt::Debug for WireFrame {
 
 /// A subprotocol as a client speaks it.
 ///
-/// [`Subprotocol`] implements it for the four of the service; implement it yourself to plug in
-/// another one, for instance to change the encoding of payloads.
+/// [`Subprotocol`] implements it for the four subprotocols of the service. Implement it yourself to use another
+/// one, for example to change how payloads are encoded. A client calls its methods while it is locked: they
+/// must not use the client.
 pub trait Protocol: fmt::Debug + Send + Sync + 'static {
     /// The name that the client offers in `Sec-WebSocket-Protocol`.
     fn name(&self) -> &str;
@@ -62,7 +63,7 @@ pub trait Protocol: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever is not such a frame. A session skips it and says so by
+    /// If the bytes are not such a frame. A session skips the frame and reports
     /// [`Event::Ignored`](super::Event::Ignored).
     fn decode(&self, frame: WireFrame) -> Result<ServerFrame, DecodeError>;
 }

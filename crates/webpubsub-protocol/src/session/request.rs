@@ -24,22 +24,22 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Whether the service should answer a request.
+/// Whether the service should acknowledge a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
-    /// It should, under the session's next ack id.
+    /// Yes, under the next ack id of the session.
     #[default]
     Auto,
-    /// It should, under this ack id. The service executes an id once per connection: use it to try again
-    /// without the risk of doing it twice.
+    /// Yes, under this ack id. The service carries out each id only once per connection, so the same request
+    /// can be sent again without the risk of doing it twice.
     Id(AckId),
-    /// It should not: fire and forget. The request is settled when it is written; failures go unnoticed.
+    /// No: fire and forget. The request is settled when it is written, and failures go unnoticed.
     Forget,
 }
 
-/// A request to the service: one constructor for each kind, and setters for what is optional.
+/// A request to the service. There is a constructor for each kind of request, and a setter for each option.
 ///
-/// A setter that means nothing for a kind of request leaves it as it is.
+/// An option that a kind of request does not have is ignored.
 ///
 /// ```
 /// use webpubsub_protocol::frame::AckId;
@@ -121,7 +121,7 @@ impl Request {
         })
     }
 
-    /// Replaces this connection's state in a group; `None` clears it. Set again on new connections.
+    /// Replaces this connection's state in a group; `None` clears it. New connections set it again.
     pub fn set_group_state(group: GroupName, state: Option<Vec<(String, String)>>) -> Self {
         Self::acknowledged(ClientFrame::SetGroupState {
             group,
@@ -130,7 +130,7 @@ impl Request {
         })
     }
 
-    /// Subscribes to the states of a group's members. Subscribed again on new connections.
+    /// Subscribes to the states of a group's members. New connections subscribe again.
     pub fn subscribe_group_state(group: GroupName) -> Self {
         let ack_id = None;
         Self::acknowledged(ClientFrame::SubscribeGroupState { group, ack_id })
@@ -155,8 +155,8 @@ impl Request {
         })
     }
 
-    /// Opens a stream to a group; settled when the service has accepted it. The request's id then
-    /// stands for the stream.
+    /// Opens a stream to a group; settled when the service has accepted it. From then on, the id of this
+    /// request identifies the stream.
     pub fn open_stream(group: GroupName) -> Self {
         let start = StreamStart {
             group,
@@ -169,19 +169,19 @@ impl Request {
         })
     }
 
-    /// Writes a fragment to the stream that this request opened; settled when it was written to the
+    /// Writes a fragment to the stream that `stream` opened; settled when the fragment was written to the
     /// socket.
     pub const fn write_stream(stream: RequestId, payload: Payload) -> Self {
         Self(Form::WriteStream { stream, payload })
     }
 
-    /// Ends the stream that this request opened, with the reason when it ends early; settled when the
-    /// service has closed it.
+    /// Ends the stream that `stream` opened, with the reason if it ends early; settled when the service
+    /// has closed the stream.
     pub const fn end_stream(stream: RequestId, error: Option<StreamEndError>) -> Self {
         Self(Form::EndStream { stream, error })
     }
 
-    /// Keeps the stream alive that this request opened; settled when it was written to the socket.
+    /// Keeps the stream that `stream` opened alive; settled when it was written to the socket.
     pub const fn keep_stream_alive(stream: RequestId) -> Self {
         Self(Form::KeepStreamAlive { stream })
     }
@@ -193,10 +193,10 @@ impl Request {
         })
     }
 
-    /// Whether and under which id the service should answer. Default: [`Acknowledge::Auto`].
+    /// Sets whether the service should answer, and under which ack id. Default: [`Acknowledge::Auto`].
     ///
-    /// Only messages and events can be fire and forget; for the others, which change what the session
-    /// knows of groups, [`Acknowledge::Forget`] counts as `Auto`.
+    /// Only messages and events can be fire and forget. The other requests change what the session knows
+    /// about groups, so for them [`Acknowledge::Forget`] has the effect of `Auto`.
     pub fn acknowledge(mut self, how: Acknowledge) -> Self {
         if let Form::Acknowledged { frame, acknowledge } = &mut self.0 {
             let can_forget = matches!(
@@ -227,8 +227,8 @@ impl Request {
         self
     }
 
-    /// Drops a message to a group that is still undelivered after this many seconds: at most 300; 0,
-    /// the default, is never.
+    /// Drops a message to a group that has not been delivered after this many seconds, at most 300. 0,
+    /// the default, means never.
     pub fn ttl_seconds(mut self, seconds: u32) -> Self {
         if let Form::Acknowledged {
             frame: ClientFrame::SendToGroup { ttl_seconds, .. },
@@ -240,7 +240,7 @@ impl Request {
         self
     }
 
-    /// Entries that travel with a message, an event or an invocation.
+    /// Sets the metadata of a message, an event or an invocation.
     pub fn metadata(mut self, entries: Metadata) -> Self {
         match &mut self.0 {
             Form::Acknowledged {
@@ -257,8 +257,8 @@ impl Request {
         self
     }
 
-    /// Sends an invocation under this id, unique among those that wait for their answer. Default: the
-    /// session's next one.
+    /// Sets the id of an invocation, which must be unique among the invocations that wait for an answer.
+    /// Default: the session counts.
     pub fn invocation_id(mut self, id: impl Into<ByteString>) -> Self {
         if let Form::Invoke { invocation_id, .. } = &mut self.0 {
             *invocation_id = Some(id.into());
@@ -266,7 +266,7 @@ impl Request {
         self
     }
 
-    /// Opens a stream under this id, unique among the open streams. Default: a random UUID, see
+    /// Sets the id of a stream, which must be unique among the open streams. Default: a random UUID, see
     /// [`Session::stream_id`](super::Session::stream_id).
     pub fn stream_id(mut self, id: impl Into<ByteString>) -> Self {
         if let Form::OpenStream { stream_id, .. } = &mut self.0 {
@@ -275,8 +275,8 @@ impl Request {
         self
     }
 
-    /// The service closes the stream after this long without a fragment or a keep-alive: whole
-    /// milliseconds, not zero. Default: the service's own, 5 minutes.
+    /// Sets how long a stream may go without a fragment or a keep-alive before the service closes it:
+    /// whole milliseconds, not zero. Default: that of the service, 5 minutes.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         if let Form::OpenStream { start, .. } = &mut self.0 {
             start.idle_timeout = Some(timeout);
@@ -315,54 +315,55 @@ impl Request {
     }
 }
 
-/// How a request went.
+/// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The service did it. (Requests that are not acknowledged: it was written.)
+    /// The service carried it out. (If the request is not acknowledged: it was written.)
     Accepted {
-        /// The id under which it was done, if it had one.
+        /// The ack id of the request, if it had one.
         ack_id: Option<AckId>,
     },
-    /// The service had done it before, under the same id: a success.
+    /// The service had already carried it out under the same id, which counts as a success.
     Duplicate {
         /// The id.
         ack_id: AckId,
     },
-    /// The service refused it, and trying again will not help.
+    /// The service refused it, and another attempt would not help.
     Rejected {
-        /// The id, for requests that are acknowledged.
+        /// The ack id of the request, if it had one.
         ack_id: Option<AckId>,
         /// The reason.
         error: FrameError,
     },
-    /// The connection was lost for good while it waited for its answer. The service may or may not
-    /// have done it.
+    /// The connection was lost for good before the answer arrived. The service may or may not have carried
+    /// the request out.
     Lost(Loss),
-    /// The caller gave it up, see [`Session::cancel`](super::Session::cancel).
+    /// The caller cancelled it, see [`Session::cancel`](super::Session::cancel).
     Cancelled,
-    /// The application does not read its events, so the connection is paused and answers cannot
-    /// arrive. The service may or may not have done it.
+    /// The application does not read its events, so the connection is paused and no answer can arrive. The
+    /// service may or may not have carried the request out.
     Stalled,
     /// The service did not answer the start of a stream within
     /// [`stream_start_timeout`](super::SessionConfig::stream_start_timeout).
     TimedOut,
-    /// The service answered, but the answer cannot be read. It may or may not have done it.
+    /// The service answered, but the answer cannot be decoded. The service may or may not have carried the
+    /// request out.
     Unreadable(DecodeError),
 }
 
-/// Why a request was not taken. The session is as it was before.
+/// Why a request was not accepted. The session has not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
     /// The session is not started, or has stopped.
     #[error("the client is not started")]
     NotStarted,
-    /// As much waits to be written, or to be answered, as may wait: try again when
+    /// The limit of requests that wait to be written, or to be answered, is reached. Try again when
     /// [`room_freed`](super::Session::room_freed) has changed.
     #[error("too many requests wait to be sent")]
     Full,
-    /// The application does not read its events, so no answer could arrive.
+    /// The application does not read its events, so no answer could arrive, and none that would make room.
     #[error("the client is paused because a consumer does not read its events")]
     Stalled,
     /// The frame would be larger than the service accepts.
@@ -370,7 +371,7 @@ pub enum SubmitError {
     TooLarge {
         /// Its size.
         bytes: usize,
-        /// The most that is allowed.
+        /// The limit.
         limit: usize,
     },
     /// Another request with this ack id waits for its answer.
@@ -382,10 +383,10 @@ pub enum SubmitError {
     /// A stream with this id is open.
     #[error("a stream with this id is open")]
     StreamIdInUse,
-    /// No such stream is open, or it is being ended.
+    /// The stream is not open, or is being ended.
     #[error("the stream is not open")]
     StreamNotOpen,
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{0}")]
     Invalid(&'static str),
 }

@@ -12,15 +12,15 @@ use crate::payload::{DataType, Payload};
 
 /// Reads a frame that a client sent.
 ///
-/// `type` and `dataType` compare without regard to case, member names exactly; unknown members
-/// are skipped. `null` counts as absent for `ackId`, `metadata` and `ttlSeconds`, and is an error
-/// for the other members.
+/// The values of `type` and `dataType` are not case-sensitive, the names of members are. Unknown members
+/// are skipped. `null` counts as absent for `ackId`, `metadata` and `ttlSeconds`, and is an error for the
+/// other members.
 ///
 /// # Errors
 ///
-/// What is wrong with the frame; the service answers each of them by closing the connection with
-/// 1007 (1009 for [`DecodeError::TooLarge`]). Mistakes in a stream or an invocation that end only
-/// these stand inside the frame instead.
+/// If the frame is malformed: the service then closes the connection with 1007, or with 1009 for
+/// [`DecodeError::TooLarge`]. A mistake that only ends a stream or an invocation is part of the frame
+/// instead.
 pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError> {
     let text = super::checked_text(frame.into(), limits::MESSAGE_BYTES)?;
     let members = Members::of_frame(&text)?;
@@ -234,8 +234,8 @@ fn invocation(members: &Members<'_>) -> Result<Invocation, DecodeError> {
 
 /// Writes a frame as a client sends it, members in the order of the official clients.
 ///
-/// A stream or an invocation that holds an error is not a frame that a client would send: it is
-/// written without the part that is in error.
+/// No client would send a stream or an invocation that contains an error: such a frame is written without
+/// the part that is in error.
 #[must_use]
 pub fn encode_client(frame: &ClientFrame) -> String {
     let frame_of = ObjectWriter::frame;

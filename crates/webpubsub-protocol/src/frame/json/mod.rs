@@ -1,9 +1,8 @@
 //! Frames as JSON text.
 //!
-//! Decoding takes any bytes and checks size, depth, UTF-8 and syntax before it looks at members.
-//! Unknown members are skipped, of a repeated member the last one counts, and payloads are slices
-//! of the frame where nothing is escaped. Encoding writes compact JSON with the member order of
-//! the live service.
+//! The decoder accepts any bytes, and checks size, depth, UTF-8 and syntax before it looks at the members.
+//! It skips unknown members; if a member is repeated, the last one counts. Payloads without escapes are
+//! slices of the frame. The encoder writes compact JSON, with the members in the order of the live service.
 
 mod client;
 mod members;

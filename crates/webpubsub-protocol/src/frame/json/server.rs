@@ -91,8 +91,8 @@ pub fn encode_server(frame: &ServerFrame) -> String {
 
 /// Writes a message without its sequence id: the part that all its recipients share.
 ///
-/// [`number_message`] makes it one recipient's frame on a reliable connection; on the others it
-/// is the frame.
+/// On a reliable connection, [`number_message`] turns it into the frame of one recipient; on others it is the
+/// frame.
 #[must_use]
 pub fn encode_message(message: &Message) -> String {
     let out = ObjectWriter::frame("message");
@@ -180,15 +180,15 @@ fn group_state(
 
 /// Reads a frame that the service sent.
 ///
-/// Tolerant as the protocol asks: unknown members are skipped, `null` is as good as absent, data of
-/// the type `protobuf` need not be a `google.protobuf.Any`, and the last message of a stream may lack
-/// its payload, which is an empty text then.
+/// The decoder is as tolerant as the protocol requires: it skips unknown members and treats `null` as absent;
+/// data of the type `protobuf` need not be a `google.protobuf.Any`, and the last message of a stream may lack
+/// a payload, which then is an empty text.
 ///
 /// # Errors
 ///
-/// [`DecodeError::Unknown`] for a `type`, `event`, `from` or `dataType` of a newer service, which
-/// a client skips; [`DecodeError::Answer`] for an answer of which only the request is clear; the
-/// others mean that the bytes are not a frame.
+/// [`DecodeError::Unknown`] for a `type`, `event`, `from` or `dataType` of a newer service, which clients
+/// skip; [`DecodeError::Answer`] for an answer of which only the request is clear. All others mean that the
+/// bytes are not a frame.
 pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError> {
     let text = super::text_within(frame.into(), limits::SERVER_FRAME_BYTES)?;
     decode_server_text(&text)

@@ -16,9 +16,9 @@ use crate::payload::Payload;
 ///
 /// # Errors
 ///
-/// What is wrong with the frame; the service answers each of them by closing the connection with
-/// 1007 (1009 for [`DecodeError::TooLarge`]). Mistakes in a stream or an invocation that end only
-/// these stand inside the frame instead.
+/// If the frame is malformed: the service then closes the connection with 1007, or with 1009 for
+/// [`DecodeError::TooLarge`]. A mistake that only ends a stream or an invocation is part of the frame
+/// instead.
 pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError> {
     let frame: UpstreamMessage = super::parse(frame.into(), limits::MESSAGE_BYTES)?;
     match frame.message.ok_or(DecodeError::Unknown("message"))? {
@@ -162,8 +162,8 @@ fn invocation(m: up::InvokeEventMessage) -> Result<Invocation, DecodeError> {
 
 /// Writes a frame as a client sends it.
 ///
-/// A stream or an invocation that holds an error is not a frame that a client would send: it is
-/// written without the part that is in error.
+/// No client would send a stream or an invocation that contains an error: such a frame is written without
+/// the part that is in error.
 #[must_use]
 pub fn encode_client(frame: &ClientFrame) -> Bytes {
     let message = message_of(frame);

@@ -1,27 +1,28 @@
 //! Frames as protobuf bytes: the subprotocols `protobuf.webpubsub.azure.v1` and
 //! `protobuf.reliable.webpubsub.azure.v1`, defined by `spec/webpubsub.proto`.
 //!
-//! Decoding takes any bytes and checks size and syntax before it looks at members. Unknown members
-//! beside a known one are skipped, encodings that are not canonical are accepted, and binary and
-//! protobuf payloads are slices of the frame. Encoding writes the canonical form: members in the
-//! order of their numbers, defaults left out.
+//! The decoder accepts any bytes, and checks size and syntax before it looks at the members. It skips
+//! unknown members next to a known one and accepts encodings that are not canonical. Binary and protobuf
+//! payloads are slices of the frame. The encoder writes the canonical form: members in the order of their
+//! numbers, without defaults.
 //!
-//! # What protobuf cannot say
+//! # What protobuf cannot express
 //!
-//! These differences between frames do not survive this form:
+//! Some differences between frames are lost in this encoding:
 //!
-//! - A message does not name its publisher's user: `from_user_id` is not written and read as `None`.
-//! - Empty and absent are the same for the user of `connected`, and for the texts of an error that
-//!   the service sends. They are read as `None`.
-//! - An invocation has no target, and an empty invocation id is a missing one.
-//! - A group state is ordered by key, and of a repeated key the last value counts.
-//! - The idle timeout of a stream is whole milliseconds, at most `u32::MAX` of them (49 days).
+//! - A message does not name the user of its publisher: `from_user_id` is not written, and is read as
+//!   `None`.
+//! - The user of `connected`, and the texts of errors of the service, cannot be empty: an empty one is read
+//!   as `None`.
+//! - An invocation has no target, and an empty invocation id counts as missing.
+//! - The entries of a group state are ordered by key; if a key is repeated, the last value counts.
+//! - The idle time-out of a stream is a whole number of milliseconds, at most `u32::MAX` (49 days).
 //!
 //! # JSON payloads
 //!
-//! The service does not look into `json_data`. Here it must be well-formed JSON that nests one level
-//! less than [`JSON_DEPTH`](crate::limits::JSON_DEPTH), because JSON frames carry it verbatim;
-//! anything else is malformed. Unlike in a JSON frame, `null` is a payload like any other.
+//! The service does not check `json_data`. This crate requires well-formed JSON that nests one level less
+//! than [`JSON_DEPTH`](crate::limits::JSON_DEPTH), because JSON frames contain it verbatim; anything else is
+//! malformed. Unlike in a JSON frame, `null` is an ordinary payload.
 
 mod client;
 mod server;

@@ -119,8 +119,8 @@ pub fn encode_server(frame: &ServerFrame) -> Bytes {
 
 /// Writes a message without its sequence id: the part that all its recipients share.
 ///
-/// [`number_message`] makes it one recipient's frame on a reliable connection; on the others it
-/// is the frame.
+/// On a reliable connection, [`number_message`] turns it into the frame of one recipient; on others it is the
+/// frame.
 #[must_use]
 pub fn encode_message(message: &Message) -> Bytes {
     wrap(down::Message::DataMessage(data_message(message)))
@@ -144,8 +144,8 @@ pub fn number_message(body: &[u8], id: SequenceId) -> Bytes {
     parts.concat().into()
 }
 
-/// What makes the shared body of a message one recipient's frame, for those who send one body to many
-/// without copying it.
+/// The parts that turn the shared body of a message into the frame of one recipient, for senders that do not
+/// want to copy the body.
 ///
 /// The frame is the [`head`](Self::head), the body from [`skipped`](Self::skipped) to [`at`](Self::at), the
 /// [`id`](Self::id), and the rest of the body.
