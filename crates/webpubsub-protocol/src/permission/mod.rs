@@ -24,6 +24,7 @@
 
 mod pattern;
 mod role;
+mod rule;
 mod set;
 
 use std::fmt;
@@ -31,6 +32,7 @@ use std::str::FromStr;
 
 pub use pattern::{InvalidPattern, RolePattern};
 pub use role::{InvalidRole, Role, RoleAction, RoleScope};
+pub use rule::{Rule, RuleScope};
 pub use set::{IgnoredReason, IgnoredRole, PermissionSet, RuleLimit};
 
 /// A permission that REST calls can grant, revoke and check for a group.

@@ -186,10 +186,10 @@ impl Role {
 }
 
 impl RoleAction {
-    const ALL: [Self; 4] = [Self::JoinLeave, Self::Send, Self::GetState, Self::SetState];
+    pub(super) const ALL: [Self; 4] = [Self::JoinLeave, Self::Send, Self::GetState, Self::SetState];
 
     /// The word in roles for all groups, or for one.
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::JoinLeave => "joinLeaveGroup",
             Self::Send => "sendToGroup",
@@ -199,7 +199,7 @@ impl RoleAction {
     }
 
     /// The word in roles with a pattern.
-    fn pattern_word(self) -> Option<&'static str> {
+    pub(super) fn pattern_word(self) -> Option<&'static str> {
         match self {
             Self::JoinLeave => Some("joinLeaveGroups"),
             Self::Send => Some("sendToGroups"),

@@ -6,6 +6,7 @@ use std::fmt;
 use super::Permission;
 use super::pattern::RolePattern;
 use super::role::{InvalidRole, Role, RoleAction, RoleScope};
+use super::rule::{Rule, RuleScope};
 use crate::limits;
 
 /// The permissions of a connection.
@@ -118,6 +119,18 @@ impl PermissionSet {
             .map_err(|Full| RuleLimit(permission))
     }
 
+    /// The rules that it consists of, by action: those for single groups, which decide first, then patterns, then all groups.
+    pub fn iter(&self) -> impl Iterator<Item = Rule<'_>> {
+        RoleAction::ALL.into_iter().flat_map(|action| {
+            let rules = self.rules(action).iter();
+            rules.map(move |(scope, allowed)| Rule {
+                action,
+                scope,
+                allowed,
+            })
+        })
+    }
+
     fn apply(&mut self, role: &str) -> Result<(), IgnoredReason> {
         let (action, scope) = role.parse::<Role>()?.into_parts();
         let rules = self.rules_mut(action);
@@ -201,6 +214,16 @@ impl Rules {
         literal
             .copied()
             .unwrap_or_else(|| self.allow_without_literals(group))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (RuleScope<'_>, bool)> {
+        let special = self.special.iter();
+        let literals = special.clone().flat_map(|special| &special.literals);
+        let literals = literals.map(|(group, allowed)| (RuleScope::Group(group), *allowed));
+        let patterns = special.flat_map(|special| &special.patterns);
+        let patterns = patterns.map(|pattern| (RuleScope::Matching(pattern), true));
+        let all = self.default.then_some((RuleScope::All, true));
+        literals.chain(patterns).chain(all)
     }
 
     fn allow_without_literals(&self, group: &str) -> bool {
