@@ -4,11 +4,19 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use webpubsub_emulator::{Emulator, WELL_KNOWN_KEY};
+use webpubsub_protocol::access::Token;
 
 use crate::config::HubSummary;
 
-/// Writes the one line of `--json`. Its connection string is complete, also with a key of the user's own: it is there
-/// for the program that started the emulator. `hubs` is left out when none is set up.
+/// The secrets that are the user's own, and not known to everybody or drawn for this run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) key: bool,
+    pub(crate) admin_token: bool,
+}
+
+/// Writes the one line of `--json`. Its connection string and its token are complete, also with those of the user's own:
+/// they are there for the program that started the emulator. `hubs` is left out when none is set up.
 pub(crate) fn json(
     out: &mut impl Write,
     emulator: &Emulator,
@@ -20,6 +28,10 @@ pub(crate) fn json(
         event: &'a str,
         endpoint: &'a str,
         connection_string: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        admin_url: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        admin_token: Option<&'a str>,
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         hubs: &'a [HubSummary],
     }
@@ -28,6 +40,8 @@ pub(crate) fn json(
         event: "ready",
         endpoint: emulator.endpoint(),
         connection_string: emulator.connection_string(),
+        admin_url: emulator.admin_url(),
+        admin_token: emulator.admin_token().map(Token::as_str),
         hubs,
     };
     let line = serde_json::to_string(&ready).map_err(io::Error::other)?;
@@ -35,16 +49,16 @@ pub(crate) fn json(
     out.flush()
 }
 
-/// Writes the banner for people. A key of the user's own is left out: terminals are shared and logged.
+/// Writes the banner for people. Secrets of the user's own are left out: terminals are shared and logged.
 pub(crate) fn text(
     out: &mut impl Write,
     emulator: &Emulator,
-    has_own_key: bool,
+    own: Own,
     hubs: &[HubSummary],
 ) -> io::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     let endpoint = emulator.endpoint();
-    let key = match has_own_key {
+    let key = match own.key {
         true => "<your key>",
         false => WELL_KNOWN_KEY,
     };
@@ -66,6 +80,13 @@ pub(crate) fn text(
         "  Client endpoint:    ws://{authority}/client/hubs/{{hub}}?access_token={{token}}"
     )?;
     writeln!(out, "  Health:             HEAD {endpoint}/api/health")?;
+    if let (Some(url), Some(token)) = (emulator.admin_url(), emulator.admin_token()) {
+        let token = match own.admin_token {
+            true => "<your token>",
+            false => token.as_str(),
+        };
+        writeln!(out, "  Admin API:          {url}, token {token}")?;
+    }
     let mut label = "Event handlers:";
     for hub in hubs {
         for handler in &hub.event_handlers {

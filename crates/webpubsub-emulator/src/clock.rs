@@ -86,6 +86,24 @@ impl Clock {
         }
     }
 
+    /// How far the clock has been moved since it was made.
+    #[must_use]
+    pub fn advanced(&self) -> Duration {
+        self.moved()
+    }
+
+    /// Whether it stands still until it is advanced.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.0.frozen.is_some()
+    }
+
+    /// The time that tokens and dates are made and checked with.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.now().wall
+    }
+
     pub(crate) fn now(&self) -> Now {
         let base = self.0.frozen.unwrap_or_else(|| Now {
             mono: machine_mono(),

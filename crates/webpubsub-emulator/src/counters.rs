@@ -9,7 +9,8 @@ macro_rules! counters {
         pub(crate) struct Counters { $(pub(crate) $name: Counter,)* }
 
         /// The counts of an emulator since its start.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
         #[non_exhaustive]
         pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
 
@@ -22,7 +23,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// HTTP requests, upgrades included.
+    /// HTTP requests, upgrades included, those to the admin API not.
     requests,
     /// WebSocket connections that were opened.
     connections_opened,

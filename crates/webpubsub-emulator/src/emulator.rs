@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use tokio::runtime::Handle;
 use url::Url;
-use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString};
+use webpubsub_protocol::access::{self, ClientTokenOptions, ConnectionString, Token};
 use webpubsub_protocol::name::HubName;
 
 pub use builder::EmulatorBuilder;
@@ -19,11 +19,13 @@ pub use limits::Limit;
 pub use user_events::{UserEvent, UserEventFailed, UserEventReply};
 
 use crate::{
+    admin::{Access, SEGMENT},
     clock::Clock,
     counters::Counts,
     handlers::HubOptions,
     http::{Listeners, Server},
     hub::{State, Upstream},
+    inspect::{ConnectionInfo, GroupInfo, HandlerInfo, HubInfo},
     service::Service,
     settings::Settings,
     tap::TapReceiver,
@@ -54,6 +56,7 @@ pub struct Emulator {
     server: Server,
     connection: ConnectionString,
     endpoint: String,
+    admin_url: Option<String>,
     /// As it stands in URLs.
     host: String,
     addresses: Vec<SocketAddr>,
@@ -95,11 +98,14 @@ impl Emulator {
         let connection = ConnectionString::new(endpoint, settings.access_key().clone());
         let service = Service::new(settings, clock, seed, upstream, hubs);
         service.handlers().try_out(host);
+        let admin = service.settings().admin.as_ref();
+        let admin_url = admin.map(|_| format!("http://{host}:{port}/{SEGMENT}"));
         let server = Server::start(listeners, &addresses, Arc::clone(&service));
         Ok(Self {
             service,
             server,
             host: host.to_owned(),
+            admin_url,
             endpoint: format!("http://{host}:{port}"),
             connection,
             addresses,
@@ -158,6 +164,20 @@ impl Emulator {
         .to_owned()
     }
 
+    /// Where the admin API is, as `http://127.0.0.1:8080/_emulator`; `None` unless
+    /// [`EmulatorBuilder::admin`] asked for it.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<&str> {
+        self.admin_url.as_deref()
+    }
+
+    /// The token that callers of the admin API need, in the header `Authorization: Bearer <token>`. Do not log it: whoever
+    /// has it may see every payload and change everything.
+    #[must_use]
+    pub fn admin_token(&self) -> Option<&Token> {
+        self.service.settings().admin.as_ref().map(Access::token)
+    }
+
     /// The clock that all deadlines and token lifetimes follow. It can be [advanced](Clock::advance), whether it follows the
     /// machine or was made by [`manual_clock`](EmulatorBuilder::manual_clock).
     #[must_use]
@@ -169,6 +189,37 @@ impl Emulator {
     #[must_use]
     pub fn state(&self) -> State {
         self.service.snapshot()
+    }
+
+    /// The hubs that are in use or set up, in the order of their names.
+    #[must_use]
+    pub fn hubs(&self) -> Vec<HubInfo> {
+        self.service.hub_infos()
+    }
+
+    /// The connections of a hub in the order of their ids, with all that is known of them; none for a hub that nobody uses.
+    /// The name of the hub compares without regard to case.
+    #[must_use]
+    pub fn connections(&self, hub: &str) -> Vec<ConnectionInfo> {
+        let hub = HubName::new(hub.to_owned());
+        hub.map_or_else(
+            |_| Vec::new(),
+            |hub| self.service.connection_infos(&hub, None),
+        )
+    }
+
+    /// The groups of a hub in the order of their names, with their members and the states of those; none for a hub that
+    /// nobody uses. The name of the hub compares without regard to case.
+    #[must_use]
+    pub fn groups(&self, hub: &str) -> Vec<GroupInfo> {
+        let hub = HubName::new(hub.to_owned());
+        hub.map_or_else(|_| Vec::new(), |hub| self.service.group_infos(&hub))
+    }
+
+    /// The event handlers of all hubs, each hub's in the order in which they are asked, and how they are doing.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<HandlerInfo> {
+        self.service.handler_infos()
     }
 
     /// Waits until `condition` holds for the state of the hubs, and returns that state. Looks again after each change,

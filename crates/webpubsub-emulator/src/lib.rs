@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod admin;
 mod clock;
 mod counters;
+mod date;
 mod emulator;
 mod gate;
 mod handlers;
@@ -11,8 +13,10 @@ mod http;
 mod hub;
 mod hubs;
 mod ids;
+mod inspect;
 mod refusal;
 mod rest;
+mod route;
 mod service;
 mod settings;
 mod socket;
@@ -33,5 +37,8 @@ pub use handlers::{
 #[doc(hidden)]
 pub use hub::driven;
 pub use hub::{ConnectionSnapshot, HubSnapshot, MessageKind, State};
+pub use inspect::{
+    ConnectionInfo, Fill, GroupInfo, HandlerHealth, HandlerInfo, HubInfo, MemberInfo,
+};
 pub use settings::WELL_KNOWN_KEY;
 pub use tap::{Direction, Excerpt, TapReceiver, Tapped};

@@ -116,7 +116,13 @@ async fn run(config: &Config) -> ExitCode {
     let mut out = io::stdout().lock();
     let printed = match config.json() {
         true => banner::json(&mut out, &emulator, &config.hubs()),
-        false => banner::text(&mut out, &emulator, config.has_own_key(), &config.hubs()),
+        false => {
+            let own = banner::Own {
+                key: config.has_own_key(),
+                admin_token: config.has_own_admin_token(),
+            };
+            banner::text(&mut out, &emulator, own, &config.hubs())
+        }
     };
     drop(out);
     if let Err(error) = printed {
@@ -181,6 +187,7 @@ const fn exit_code(error: &StartError) -> u8 {
         StartError::InvalidHost
         | StartError::InvalidAccessKey { .. }
         | StartError::InvalidPublicEndpoint { .. }
+        | StartError::InvalidAdminToken
         | StartError::InvalidLimit { .. }
         | StartError::InvalidHub { .. } => USAGE,
         _ => FAILED,

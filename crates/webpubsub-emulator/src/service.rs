@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use slotmap::{SlotMap, new_key_type};
@@ -23,6 +24,7 @@ use crate::tap::Tap;
 pub(crate) struct Service {
     settings: Settings,
     clock: Clock,
+    started_at: SystemTime,
     seed: Option<u64>,
     counters: Arc<Counters>,
     tap: Arc<Tap>,
@@ -108,6 +110,7 @@ impl Service {
         Arc::new(Self {
             gate: Gate::new(&settings),
             settings,
+            started_at: clock.now().wall,
             clock,
             seed,
             counters,
@@ -137,6 +140,11 @@ impl Service {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// By its clock.
+    pub(crate) fn started_at(&self) -> SystemTime {
+        self.started_at
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -230,7 +238,7 @@ impl Service {
         &self.gate
     }
 
-    fn all_hubs(&self) -> Vec<Arc<Hub>> {
+    pub(crate) fn all_hubs(&self) -> Vec<Arc<Hub>> {
         self.hubs.lock().all().map(Arc::clone).collect()
     }
 }

@@ -8,6 +8,7 @@ use webpubsub_protocol::{
     limits,
 };
 
+use crate::admin::Access;
 use crate::http::AllowedOrigin;
 
 /// The development key of Microsoft's emulator, which is public: samples and tools know it, so it is the default. It
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     /// The close code of a simple client whose event failed: 1011 as in Microsoft's emulator, or 1000 with an empty
     /// reason as the service was once seen to do.
     pub close_failed_events_normally: bool,
+    /// Who may use the admin API; nobody where it is not offered.
+    pub admin: Option<Access>,
     pub limits: Limits,
 }
 
@@ -52,6 +55,7 @@ impl Settings {
             connected_on_recovery: true,
             end_on_close_without_status: false,
             close_failed_events_normally: false,
+            admin: None,
             limits: Limits::default(),
         }
     }

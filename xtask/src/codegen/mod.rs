@@ -1,4 +1,4 @@
-//! `cargo xtask codegen [rest|proto|vectors|conformance] [--check]`: turns `spec/` into what is checked in.
+//! `cargo xtask codegen [rest|admin|proto|vectors|conformance] [--check]`: turns `spec/` into what is checked in.
 //!
 //! A generator is a function that returns [`Output`]s; it reads only `spec/` (the conformance list
 //! also what tests cite from it), and the same input always gives the same bytes. Writing and
@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
+mod admin;
 mod conformance;
 mod proto;
 mod rest;
@@ -41,6 +42,8 @@ pub(crate) struct Output {
 enum Target {
     /// Operations of the REST API, from `spec/rest.yaml`.
     Rest,
+    /// Operations of the emulator's admin API, from `spec/admin.yaml`.
+    Admin,
     /// Protobuf messages, from `spec/webpubsub.proto`.
     Proto,
     /// The test vectors that each crate reads, from `spec/vectors`.
@@ -53,6 +56,7 @@ impl Target {
     fn name(self) -> &'static str {
         match self {
             Self::Rest => "rest",
+            Self::Admin => "admin",
             Self::Proto => "proto",
             Self::Vectors => "vectors",
             Self::Conformance => "conformance",
@@ -62,6 +66,7 @@ impl Target {
     fn outputs(self) -> Result<Vec<Output>> {
         match self {
             Self::Rest => rest::outputs(),
+            Self::Admin => admin::outputs(),
             Self::Proto => proto::outputs(),
             Self::Vectors => vectors::outputs(),
             Self::Conformance => conformance::outputs(),

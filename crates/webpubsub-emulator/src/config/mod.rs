@@ -153,9 +153,15 @@ impl Config {
             .is_some_and(|key| key.value != Value::Secret(well_known))
     }
 
+    /// Whether the token of the admin API is a secret of the user, and not drawn for this run.
+    pub(crate) fn has_own_admin_token(&self) -> bool {
+        self.layer.one(&table::ADMIN_TOKEN).is_some()
+    }
+
     /// The emulator that was asked for.
     pub(crate) fn builder(&self) -> EmulatorBuilder {
-        let builder = self.layer.apply(Emulator::builder().port(DEFAULT_PORT));
+        let defaults = Emulator::builder().port(DEFAULT_PORT).admin(true);
+        let builder = self.layer.apply(defaults);
         let hubs = self.hubs.iter();
         hubs.fold(builder, |builder, (name, options)| {
             builder.hub(name.as_str(), options.clone())
@@ -193,6 +199,7 @@ impl Config {
                 let origin = layer.all(&table::ALLOWED_ORIGIN).get(number - 1);
                 at(origin, &"expected `https://app.example.com`, `null` or `*`")
             }
+            StartError::InvalidAdminToken => at(layer.one(&table::ADMIN_TOKEN), error),
             StartError::InvalidLimit { limit, .. } => {
                 let sets =
                     |key: &&setting::Spec| matches!(&key.kind, Kind::Number(set) if set == limit);

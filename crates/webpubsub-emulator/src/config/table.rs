@@ -48,6 +48,14 @@ pub(super) static ALLOWED_ORIGIN: Spec = Spec {
            those of this machine and of the public endpoints; `*` for all. May be repeated",
 };
 
+pub(super) static ADMIN_TOKEN: Spec = Spec {
+    name: "admin-token",
+    value: "TOKEN",
+    kind: Kind::Secret(EmulatorBuilder::admin_token),
+    help: "Token of the admin API, at least 16 characters; with it the API is also offered to other machines that can reach \
+           the emulator [default: a new one for each run]",
+};
+
 pub(super) static EVENT_HANDLER: Spec = Spec {
     name: "event-handler",
     value: "HUB=URL",
@@ -84,13 +92,20 @@ pub(super) static ACCEPT_UNVALIDATED_ENTRA_TOKENS: Spec = switch(
 );
 
 /// In the order of `--help`.
-pub(super) static ALL: [Key; 29] = [
+pub(super) static ALL: [Key; 32] = [
     &HOST,
     &PORT,
     &ACCESS_KEY,
     &SECONDARY_ACCESS_KEY,
     &PUBLIC_ENDPOINT,
     &ALLOWED_ORIGIN,
+    &ADMIN_TOKEN,
+    // After the token, which turns the API on.
+    &switch(
+        "no-admin",
+        |builder, off| builder.admin(!off),
+        "Offer no admin API",
+    ),
     &EVENT_HANDLER,
     &ANONYMOUS_CONNECT,
     &LOG,
@@ -101,6 +116,14 @@ pub(super) static ALL: [Key; 29] = [
         "Use the well-known key although other machines can reach the port",
     ),
     &ACCEPT_UNVALIDATED_ENTRA_TOKENS,
+    &switch(
+        "manual-clock",
+        |builder, manual| match manual {
+            true => builder.manual_clock(),
+            false => builder,
+        },
+        "Let time stand still until the admin API moves it",
+    ),
     &switch(
         "decode-slashes",
         EmulatorBuilder::decode_slashes,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
 
-use webpubsub_protocol::access::{AccessKey, parse_endpoint};
+use webpubsub_protocol::access::{AccessKey, Token, parse_endpoint};
 use webpubsub_protocol::name::HubName;
 
 use super::{
@@ -13,9 +13,10 @@ use super::{
     user_events::{UserEvent, UserEventFailed, UserEventHandler, UserEventReply},
 };
 use crate::{
+    admin::{Access, InvalidToken},
     clock::Clock,
     handlers::HubOptions,
-    http::{self, AllowedOrigin, Listeners},
+    http::{self, AllowedOrigin, Listeners, Origins},
     settings::Settings,
 };
 
@@ -45,6 +46,8 @@ pub struct EmulatorBuilder {
     public_endpoints: Vec<String>,
     allowed_origins: Vec<String>,
     allow_well_known_key: bool,
+    admin: bool,
+    admin_token: Option<Token>,
     /// Checked when the emulator starts, without public endpoints and allowed origins, which are added then.
     pub(super) settings: Settings,
     clock: Clock,
@@ -62,6 +65,8 @@ impl Default for EmulatorBuilder {
             public_endpoints: Vec::new(),
             allowed_origins: Vec::new(),
             allow_well_known_key: false,
+            admin: false,
+            admin_token: None,
             settings: Settings::default(),
             clock: Clock::real(),
             seed: None,
@@ -123,6 +128,21 @@ impl EmulatorBuilder {
     pub fn allow_well_known_key(mut self, allow: bool) -> Self {
         self.allow_well_known_key = allow;
         self
+    }
+
+    /// Serves the admin API below [`Emulator::admin_url`] to whoever has [`Emulator::admin_token`]: the clock, what is
+    /// connected, and more, as `GET openapi.json` there describes. Only where no other machine can reach the emulator,
+    /// unless there is an [`admin_token`](Self::admin_token) of your own. Default: no.
+    pub fn admin(mut self, serve: bool) -> Self {
+        self.admin = serve;
+        self
+    }
+
+    /// Serves the admin API with this token in place of one that is drawn at the start: at least 16 characters, all of them
+    /// visible ASCII.
+    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
+        self.admin_token = Some(Token::new(token));
+        self.admin(true)
     }
 
     /// Lets tokens for `https://webpubsub.azure.com` pass on REST calls when their lifetime is right. **Anybody can make
@@ -263,7 +283,8 @@ impl EmulatorBuilder {
     // Async although nothing waits yet: starting may probe event handlers one day, and callers are in a runtime anyway.
     #[expect(clippy::unused_async, reason = "the public contract")]
     pub async fn start(self) -> Result<Emulator, StartError> {
-        let settings = self.settings()?;
+        let mut settings = self.settings()?;
+        let access = self.access(&settings)?;
         let hubs = self.hub_options()?;
         let host = match &self.host {
             Some(host) => Host::parse(host).ok_or(StartError::InvalidHost)?,
@@ -274,6 +295,8 @@ impl EmulatorBuilder {
             Some(listener) => adopt(listener, public_key)?,
             None => bind(host, self.port, public_key)?,
         };
+        // A token that was chosen shows that the API is wanted there; one that was drawn would be a surprise.
+        settings.admin = access.filter(|_| host.is_loopback() || self.admin_token.is_some());
         let upstream = self.user_events.map(UserEventHandler::into_upstream);
         Emulator::serve(
             listeners,
@@ -285,6 +308,17 @@ impl EmulatorBuilder {
             hubs,
         )
         .map_err(StartError::Listener)
+    }
+
+    /// Who may use the admin API, if it is wanted.
+    fn access(&self, settings: &Settings) -> Result<Option<Access>, StartError> {
+        if !self.admin {
+            return Ok(None);
+        }
+        let token = self.admin_token.clone().map(Token::into_string);
+        Access::new(token, Origins::of_admin(settings))
+            .map(Some)
+            .map_err(|InvalidToken| StartError::InvalidAdminToken)
     }
 
     fn hub_options(&self) -> Result<BTreeMap<HubName, HubOptions>, StartError> {

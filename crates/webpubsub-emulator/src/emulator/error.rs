@@ -40,6 +40,11 @@ pub enum StartError {
         /// Which one, counted from 1.
         number: usize,
     },
+    /// The token of the admin API is too short, or holds something other than visible ASCII characters.
+    #[error(
+        "the token of the admin API must have at least 16 characters, all of them visible ASCII"
+    )]
+    InvalidAdminToken,
     /// A number is out of its range.
     #[error("the {limit} must be {} to {}", range.start(), range.end())]
     InvalidLimit {

@@ -23,6 +23,7 @@ use webpubsub_protocol::payload::Payload;
 use super::answer::{self, Accepted, Answer, Unusable};
 use super::client::Client;
 use super::exchange::Failure;
+use super::health::Healths;
 use super::probe::{self, Probe, Probes};
 use super::request::Event;
 use super::session::Session;
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub(super) context: Context,
     pub(super) client: Arc<Client>,
     pub(super) probes: Probes,
+    pub(super) healths: Healths,
     pub(super) request_ids: Mutex<Ids>,
     /// Replaced as a whole; the options of one event never change while it is handled.
     options: Mutex<Arc<BTreeMap<HubName, HubOptions>>>,
@@ -95,6 +97,7 @@ impl Handlers {
         Self(Arc::new(Shared {
             client: Arc::new(Client::new(context.clock.clone())),
             probes: Probes::default(),
+            healths: Healths::default(),
             request_ids: Mutex::new(Ids::new(context.seed, "requests to event handlers")),
             options: Mutex::new(Arc::new(options)),
             places: Mutex::default(),
@@ -112,6 +115,7 @@ impl Handlers {
     }
 
     pub(crate) fn set_options(&self, options: BTreeMap<HubName, HubOptions>) {
+        self.0.healths.retain(&options);
         *self.0.options.lock() = Arc::new(options);
     }
 

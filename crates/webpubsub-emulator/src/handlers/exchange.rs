@@ -60,6 +60,17 @@ impl Handlers {
             judge(answer).map_err(Failure::from)
         });
         context.counters.handler_calls.add(1);
+        let took = context.clock.mono().saturating_duration_since(began);
+        let failure = result
+            .as_ref()
+            .err()
+            .filter(|failure| !failure.refuses(&event.kind));
+        let health = self.0.healths.of(&event.hub, &handler.target);
+        health.note(
+            context.clock.now().wall,
+            took,
+            failure.map(ToString::to_string),
+        );
         if let Err(failure) = &result {
             let (hub, connection, target) = (&event.hub, &event.connection_id, &handler.target);
             if failure.refuses(&event.kind) {
@@ -81,7 +92,7 @@ impl Handlers {
             status,
             answer: excerpt,
             succeeded: result.is_ok(),
-            took: context.clock.mono().saturating_duration_since(began),
+            took,
         });
         result
     }

@@ -12,6 +12,7 @@ mod cookies;
 mod dispatch;
 mod doctor;
 mod exchange;
+mod health;
 mod pattern;
 mod probe;
 mod request;

@@ -1,5 +1,6 @@
 //! Which user events a handler takes.
 
+use std::fmt;
 use std::str::FromStr;
 
 use webpubsub_protocol::permission::{self, RolePattern};
@@ -49,6 +50,19 @@ impl EventPattern {
     }
 }
 
+impl fmt::Display for EventPattern {
+    /// As it is read: `*`, or the names in lower case, separated by commas.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Names::All => f.write_str("*"),
+            Names::Listed(names) => {
+                let names: Vec<&str> = names.iter().map(RolePattern::as_str).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
 impl FromStr for EventPattern {
     type Err = InvalidPattern;
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
@@ -92,6 +106,10 @@ mod tests {
             assert!(!passed.iter().any(|name| parsed.matches(name)), "{pattern}");
         }
         assert!(!EventPattern::none().matches("a"));
+        for (pattern, shown) in [(" * ", "*"), ("A,b , ", "a, b"), ("", "")] {
+            let parsed: EventPattern = pattern.parse().unwrap();
+            assert_eq!(parsed.to_string(), shown);
+        }
     }
 
     #[test]

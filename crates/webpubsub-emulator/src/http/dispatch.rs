@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use http::{Method, Request, StatusCode, Uri};
 
 use super::{answer, hosts::Hosts};
-use crate::{rest, service::Service, socket, tap::Tapped};
+use crate::{admin, rest, service::Service, socket, tap::Tapped};
 
 /// Answers one request, or hangs up where there is no answer. Never panics: what goes wrong inside becomes a 500 for this
 /// caller only.
@@ -16,7 +16,11 @@ pub(super) async fn dispatch(
     hosts: &Hosts,
     request: Request<Body>,
 ) -> Option<Response> {
-    service.counters().requests.add(1);
+    // Who looks at the traffic makes none.
+    let is_traffic = Part::of(request.uri().path()) != Some(Part::Admin);
+    if is_traffic {
+        service.counters().requests.add(1);
+    }
     let began = service.clock().mono();
     let method = request.method().clone();
     // Without the query, which may hold a token.
@@ -33,13 +37,15 @@ pub(super) async fn dispatch(
         }
         Ok(()) => contain(&method, &path, route(service, request)).await,
     };
-    service.tap().emit(|| Tapped::Request {
-        method: method.to_string(),
-        path,
-        operation: response.as_ref().and_then(rest::operation_of),
-        status: response.as_ref().map(|it| it.status().as_u16()),
-        took: service.clock().mono().saturating_duration_since(began),
-    });
+    if is_traffic {
+        service.tap().emit(|| Tapped::Request {
+            method: method.to_string(),
+            path,
+            operation: response.as_ref().and_then(rest::operation_of),
+            status: response.as_ref().map(|it| it.status().as_u16()),
+            took: service.clock().mono().saturating_duration_since(began),
+        });
+    }
     response
 }
 
@@ -64,6 +70,7 @@ async fn route(service: &Arc<Service>, request: Request<Body>) -> Option<Respons
     Some(match Part::of(request.uri().path()) {
         Some(Part::Rest) => rest::handle(service, request).await,
         Some(Part::Socket) => return socket::handle(service, request).await,
+        Some(Part::Admin) => admin::handle(service, request).await,
         Some(Part::Mqtt) => unsupported("MQTT clients"),
         Some(Part::SocketIo) => unsupported("Socket.IO clients"),
         None => answer::error(
@@ -82,6 +89,7 @@ enum Part {
     Socket,
     Mqtt,
     SocketIo,
+    Admin,
 }
 
 impl Part {
@@ -92,6 +100,7 @@ impl Part {
             ("client", _) => Some(Self::Socket),
             ("clients", Some("mqtt")) => Some(Self::Mqtt),
             ("clients", Some("socketio")) => Some(Self::SocketIo),
+            (admin::SEGMENT, _) => Some(Self::Admin),
             _ => None,
         }
     }
@@ -132,6 +141,9 @@ mod tests {
             ("/client/", Some(Part::Socket)),
             ("/clients/mqtt/hubs/chat", Some(Part::Mqtt)),
             ("/clients/socketio/hubs/chat", Some(Part::SocketIo)),
+            ("/_emulator", Some(Part::Admin)),
+            ("/_emulator/clock", Some(Part::Admin)),
+            ("/_emulators/clock", None),
             ("/clients/other", None),
             ("/clients", None),
             ("/apis", None),

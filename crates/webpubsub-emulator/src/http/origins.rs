@@ -66,6 +66,17 @@ impl Origins {
         )
     }
 
+    /// For the admin API, whoever knows the key: pages of this machine, of public endpoints, and of origins that are allowed
+    /// by name. Allowing all of them opens WebSockets, not this.
+    pub(crate) fn of_admin(settings: &Settings) -> Self {
+        let allowed = settings.allowed_origins.iter();
+        let named: Vec<AllowedOrigin> = allowed
+            .filter(|origin| **origin != AllowedOrigin::Any)
+            .cloned()
+            .collect();
+        Self::new(&settings.public_endpoints, &named, true)
+    }
+
     fn new(public_endpoints: &[Url], allowed: &[AllowedOrigin], has_well_known_key: bool) -> Self {
         let public = public_endpoints
             .iter()
@@ -114,6 +125,12 @@ fn is_loopback(origin: &str) -> bool {
 /// Why a request is answered with 403, and what its sender can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ForeignOrigin(String);
+
+impl ForeignOrigin {
+    pub(crate) fn origin(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Display for ForeignOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytestring::ByteString;
 use slotmap::new_key_type;
@@ -17,6 +18,7 @@ use super::group_state::StateEntry;
 use super::outbox::Outbox;
 use super::streams::{Stream, StreamKey};
 use crate::handlers::Session;
+use crate::inspect::Fill;
 
 /// Frames that may wait behind a handler call before the client is no longer read.
 pub(super) const WAITING_FRAMES: usize = 64;
@@ -135,9 +137,8 @@ impl Backlog {
         });
     }
 
-    #[cfg(feature = "__simulation")]
-    pub(super) fn held(&self) -> super::driven::Amount {
-        super::driven::Amount {
+    pub(super) fn fill(&self) -> Fill {
+        Fill {
             frames: self.frames.len(),
             bytes: self.bytes,
         }
@@ -171,6 +172,9 @@ pub(super) enum ReplyTo {
 pub(crate) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) user: Option<UserId>,
+    pub(super) opened_at: SystemTime,
+    /// Of the token that it was opened with, if there was one.
+    pub(super) token_expires_at: Option<SystemTime>,
     /// The negotiated subprotocol as the client spelled it.
     pub(super) protocol: Option<ByteString>,
     pub(super) raw_mode: RawMode,
@@ -198,10 +202,17 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection with a socket, but without user, groups or permissions. It remembers `ack_ids` ids.
-    pub(super) fn new(id: ConnectionId, outbox: Arc<Outbox>, ack_ids: usize) -> Self {
+    pub(super) fn new(
+        id: ConnectionId,
+        outbox: Arc<Outbox>,
+        ack_ids: usize,
+        opened_at: SystemTime,
+    ) -> Self {
         Self {
             id,
             user: None,
+            opened_at,
+            token_expires_at: None,
             protocol: None,
             raw_mode: RawMode::SendEvent,
             permissions: PermissionSet::default(),

@@ -15,7 +15,7 @@ use crate::clock::Now;
 /// A connection's state in one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StateEntry {
-    entries: Vec<(String, String)>,
+    pub(super) entries: Vec<(String, String)>,
     updated_at: i64,
 }
 

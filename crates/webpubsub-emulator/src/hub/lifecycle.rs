@@ -1,7 +1,7 @@
 //! How connections begin, lose their socket, are recovered, and end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytestring::ByteString;
 use webpubsub_protocol::access::sign_reconnection_token;
@@ -33,6 +33,8 @@ pub(crate) struct OpenRequest {
     /// Chosen by the caller, or drawn.
     pub(crate) id: Option<ConnectionId>,
     pub(crate) user: Option<UserId>,
+    /// Of the token, if there is one. The connection outlives it.
+    pub(crate) token_expires_at: Option<SystemTime>,
     pub(crate) roles: Vec<String>,
     pub(crate) groups: Vec<GroupName>,
     pub(crate) form: WireForm,
@@ -164,8 +166,9 @@ impl HubState {
             self.settings.replay,
             now.mono,
         );
-        let mut connection =
-            Connection::new(id.clone(), Arc::clone(&outbox), self.settings.ack_ids);
+        let ack_ids = self.settings.ack_ids;
+        let mut connection = Connection::new(id.clone(), Arc::clone(&outbox), ack_ids, now.wall);
+        connection.token_expires_at = request.token_expires_at;
         connection.user.clone_from(&user);
         connection.protocol.clone_from(&request.protocol);
         connection.raw_mode = request.raw_mode;

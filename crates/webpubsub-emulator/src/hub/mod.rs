@@ -14,6 +14,7 @@ mod effect;
 mod end;
 mod frames;
 mod group_state;
+mod inspect;
 mod kind;
 mod lifecycle;
 mod membership;
@@ -286,6 +287,12 @@ impl Hub {
         self.state.lock().snapshot()
     }
 
+    /// Reads what it holds.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&HubState, Now) -> R) -> R {
+        let state = self.state.lock();
+        read(&state, self.clock.now())
+    }
+
     // REST.
 
     /// Sends a message, and waits until those who received it have room for more: at most
@@ -321,7 +328,9 @@ impl Hub {
     pub(crate) fn backlog(&self, key: ConnectionKey) -> driven::Amount {
         let state = self.state.lock();
         let connection = state.connections.get(key);
-        connection.map_or_else(Default::default, |connection| connection.waiting.held())
+        connection.map_or_else(Default::default, |connection| {
+            connection.waiting.fill().into()
+        })
     }
 
     pub(crate) fn user_exists(&self, user: &str) -> bool {

@@ -16,7 +16,6 @@ mod media_type;
 mod operations;
 mod origin;
 mod params;
-mod route;
 mod table;
 
 use std::sync::Arc;
@@ -29,13 +28,18 @@ use webpubsub_protocol::name::HubName;
 
 use self::answer::Answer;
 use self::error::RestError;
+pub(crate) use self::generated::OPERATIONS;
+#[cfg(test)]
+pub(crate) use self::generated::OperationId;
 use self::generated::SUPPORTED_VERSIONS;
 use self::operations::Context;
 use self::origin::Origin;
 use self::params::{EncodedSlash, Parsed, decode_path};
-use self::route::Route;
 use self::table::Access;
+#[cfg(test)]
+pub(crate) use self::table::Operation;
 use crate::gate::Passage;
+use crate::route::{self, Route};
 use crate::service::Service;
 use crate::settings::Settings;
 
@@ -91,7 +95,7 @@ async fn answer(
 ) -> Result<Answer, RestError> {
     let settings = service.settings();
     let path = request.uri.path();
-    let (operation, captures) = match route::route(&request.method, path) {
+    let (operation, captures) = match route::route(OPERATIONS, &request.method, path) {
         Route::Found(operation, captures) => (operation, captures),
         Route::WrongMethod(allow) => return Err(RestError::unknown_method(allow)),
         Route::NotFound => return Err(RestError::unknown_path()),

@@ -8,8 +8,8 @@ use std::{borrow::Cow, ops::RangeInclusive, str::FromStr};
 use percent_encoding::percent_decode_str;
 
 use super::generated::{self, Call, OperationId};
-use super::route::Captures;
 use super::table::{Repeated, Rules};
+use crate::route::Captures;
 
 /// A parameter that the service would answer with 400.
 #[derive(Debug, Clone, PartialEq, Eq)]

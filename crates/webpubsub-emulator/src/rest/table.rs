@@ -4,6 +4,7 @@ use http::Method;
 
 use super::generated::OperationId;
 use super::params::{BadParameter, Input};
+use crate::route::Routed;
 
 /// Makes the table of operations, and for each of them a struct of its parameters.
 macro_rules! operations {
@@ -111,6 +112,16 @@ pub(crate) struct Operation {
     /// The status of the answer when it succeeds.
     pub(crate) success: u16,
     pub(crate) access: Access,
+}
+
+impl Routed for Operation {
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn path(&self) -> &'static str {
+        self.path
+    }
 }
 
 /// Who may call an operation.

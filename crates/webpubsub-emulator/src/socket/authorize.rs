@@ -1,10 +1,13 @@
 //! What a client may do, as its access token says.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header;
 use http::request::Parts;
-use webpubsub_protocol::access::{ClientProtocol, client_audience, verify_client_token};
+use webpubsub_protocol::access::{
+    ClientClaims, ClientProtocol, client_audience, verify_client_token,
+};
 use webpubsub_protocol::cloud_event::Lists;
 use webpubsub_protocol::name::{GroupName, HubName, UserId};
 
@@ -54,6 +57,7 @@ pub(super) fn authorize(
     let claims = verify_client_token(token, settings.keys(), &is_ours, at)
         .map_err(|error| Refusal::Unauthorized(error.to_string()))?;
     let all_claims = claims.event_claims();
+    let token_expires_at = expiry(&claims);
 
     let most = settings.limits.groups_per_token;
     if claims.groups.len() > most {
@@ -66,6 +70,7 @@ pub(super) fn authorize(
     let request = OpenRequest {
         // A user id of blanks only cannot be addressed, so it is as good as none.
         user: claims.user_id.and_then(|user| UserId::new(user).ok()),
+        token_expires_at,
         roles: claims.roles,
         groups,
         ..nobody()
@@ -76,11 +81,19 @@ pub(super) fn authorize(
     })
 }
 
+/// When the token expires, as far as times go.
+fn expiry(claims: &ClientClaims) -> Option<SystemTime> {
+    let seconds = claims.claims.get("exp")?.as_f64()?;
+    let since_1970 = Duration::try_from_secs_f64(seconds).ok()?;
+    UNIX_EPOCH.checked_add(since_1970)
+}
+
 /// A simple client without user, roles and groups.
 fn nobody() -> OpenRequest {
     OpenRequest {
         id: None,
         user: None,
+        token_expires_at: None,
         roles: Vec::new(),
         groups: Vec::new(),
         form: WireForm::Raw,

@@ -78,6 +78,7 @@ impl World {
         let request = OpenRequest {
             id: None,
             user: Some(UserId::new(user.to_owned()).expect("an id")),
+            token_expires_at: None,
             roles: vec!["webpubsub.sendToGroup".to_owned()],
             groups: vec![GroupName::new("g").expect("a name")],
             form,

@@ -12,6 +12,8 @@ use webpubsub_protocol::access::{AccessKey, sign_rest_token};
 
 use crate::binary::process::{Running, run};
 
+const ADMIN_TOKEN: &str = "aDmIn-0123456789";
+
 const OWN_KEY: &str = "sEcReT0123456789sEcReT0123456789";
 
 #[test]
@@ -23,6 +25,16 @@ fn people_get_a_greeting_on_stdout_and_logs_on_stderr() {
     let ended = running.stop();
     assert!(ended.status.success(), "{ended:?}");
     let version = env!("CARGO_PKG_VERSION");
+    let (_, admin) = ended
+        .stdout
+        .split_once("/_emulator, token ")
+        .expect("a token");
+    let token = &admin[..32];
+    assert!(
+        token.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{token}"
+    );
+    assert!(!ended.stderr.contains(token), "{ended:?}");
     let expected = format!(
         "Azure Web PubSub emulator {version} is ready.\n\
          \n\
@@ -30,6 +42,7 @@ fn people_get_a_greeting_on_stdout_and_logs_on_stderr() {
          \x20 Connection string:  Endpoint=http://{address};AccessKey={WELL_KNOWN_KEY};Version=1.0;\n\
          \x20 Client endpoint:    ws://{address}/client/hubs/{{hub}}?access_token={{token}}\n\
          \x20 Health:             HEAD http://{address}/api/health\n\
+         \x20 Admin API:          http://{address}/_emulator, token {token}\n\
          \n\
          Press Ctrl+C to stop.\n"
     );
@@ -39,7 +52,11 @@ fn people_get_a_greeting_on_stdout_and_logs_on_stderr() {
 
 #[test]
 fn programs_get_one_line_of_json() {
-    let running = Running::start(&["--json"], &[("WEBPUBSUB_EMULATOR_ACCESS_KEY", OWN_KEY)]);
+    let variables = [
+        ("WEBPUBSUB_EMULATOR_ACCESS_KEY", OWN_KEY),
+        ("WEBPUBSUB_EMULATOR_ADMIN_TOKEN", ADMIN_TOKEN),
+    ];
+    let running = Running::start(&["--json"], &variables);
     let address = running.address;
     let ended = running.stop();
     assert!(ended.status.success(), "{ended:?}");
@@ -47,11 +64,27 @@ fn programs_get_one_line_of_json() {
         ended.stdout,
         format!(
             "{{\"event\":\"ready\",\"endpoint\":\"http://{address}\",\
-             \"connectionString\":\"Endpoint=http://{address};AccessKey={OWN_KEY};Version=1.0;\"}}\n"
+             \"connectionString\":\"Endpoint=http://{address};AccessKey={OWN_KEY};Version=1.0;\",\
+             \"adminUrl\":\"http://{address}/_emulator\",\"adminToken\":\"{ADMIN_TOKEN}\"}}\n"
         )
     );
     assert!(serde_json::from_str::<Value>(&ended.stdout).is_ok());
-    assert!(!ended.stderr.contains(OWN_KEY), "{ended:?}");
+    for secret in [OWN_KEY, ADMIN_TOKEN] {
+        assert!(!ended.stderr.contains(secret), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_admin_api_is_off_when_told_so_and_an_own_token_is_not_shown() {
+    let variables = [("WEBPUBSUB_EMULATOR_ADMIN_TOKEN", ADMIN_TOKEN)];
+    let ended = Running::start(&[], &variables).stop();
+    assert!(
+        ended.stdout.contains("/_emulator, token <your token>\n"),
+        "{ended:?}"
+    );
+    assert!(!ended.stdout.contains(ADMIN_TOKEN), "{ended:?}");
+    let ended = Running::start(&["--no-admin"], &variables).stop();
+    assert!(!ended.stdout.contains("Admin"), "{ended:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use webpubsub_protocol::access::{
 use crate::binary::process::{Ended, Running, run};
 
 const KEY: &str = "sEcReT0123456789sEcReT0123456789";
+const ADMIN: &str = "aDmIn0123456789aDmIn0123456789";
 const SECOND: &str = "hIdDeN0123456789hIdDeN0123456789";
 
 #[track_caller]
@@ -29,6 +30,7 @@ fn a_run_with_every_log_line_shows_no_secret() {
     let variables = [
         ("WEBPUBSUB_EMULATOR_ACCESS_KEY", KEY),
         ("WEBPUBSUB_EMULATOR_SECONDARY_ACCESS_KEY", SECOND),
+        ("WEBPUBSUB_EMULATOR_ADMIN_TOKEN", ADMIN),
         ("WEBPUBSUB_EMULATOR_LOG", "trace"),
     ];
     let running = Running::start(&[], &variables);
@@ -57,7 +59,14 @@ fn a_run_with_every_log_line_shows_no_secret() {
              Content-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
         )
     };
+    let status = |token: &str| {
+        format!(
+            "GET /_emulator/status HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        )
+    };
     for (request, status) in [
+        (status(ADMIN), "200"),
+        (status(client), "401"),
         (call(&rest), "202"),
         (call(foreign), "401"),
         (call(client), "401"),
@@ -98,7 +107,7 @@ fn a_run_with_every_log_line_shows_no_secret() {
             running.exchange(request.as_bytes())
         };
         assert_eq!(answer.get(9..12), Some(status), "{answer}");
-        for secret in [KEY, SECOND, &*rest, client, foreign] {
+        for secret in [KEY, SECOND, ADMIN, &*rest, client, foreign] {
             assert!(!answer.contains(secret), "{answer}");
         }
     }
@@ -111,7 +120,7 @@ fn a_run_with_every_log_line_shows_no_secret() {
     // The signatures alone, so that no part of a token passes either.
     let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
     let [rest, client, foreign] = [&*rest, client, foreign].map(signature);
-    assert_discreet(&ended, &[KEY, SECOND, &rest, &client, &foreign]);
+    assert_discreet(&ended, &[KEY, SECOND, ADMIN, &rest, &client, &foreign]);
 }
 
 #[test]
@@ -152,6 +161,7 @@ fn failed_starts_show_no_secret() {
         (vec![glued.as_str()], vec![]),
         (vec![unknown.as_str()], vec![]),
         (vec!["--json", KEY], vec![]),
+        (vec!["--admin-token", "sEcReT-too"], vec![]),
         (vec!["--host", connection.as_str()], vec![]),
         (vec!["--port", KEY], vec![]),
         (vec!["--public-endpoint", connection.as_str()], vec![]),

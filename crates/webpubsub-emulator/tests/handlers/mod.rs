@@ -2,7 +2,7 @@
 
 mod connect;
 mod failures;
-mod handler;
+pub(crate) mod handler;
 mod lifecycle;
 mod membership;
 mod under_way;

@@ -346,7 +346,7 @@ impl DrivenHub {
     pub fn waiting(&self, socket: Socket) -> usize {
         self.sockets
             .get(&socket)
-            .map_or(0, |a| a.outbox.held().waiting.frames)
+            .map_or(0, |a| a.outbox.held().queue.frames)
     }
 
     /// The socket is gone; it is not known afterwards.

@@ -9,7 +9,9 @@ use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, UserId};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::subprotocol::Subprotocol;
 
+use crate::hub::outbox;
 use crate::hub::{OPEN_TIMEOUT, OpenRequest, RawMode, Target, WireForm};
+use crate::inspect::Fill;
 
 /// How a driven hub behaves.
 #[derive(Debug, Clone)]
@@ -49,6 +51,7 @@ impl From<ConnectSpec> for OpenRequest {
         Self {
             id: None,
             user: spec.user,
+            token_expires_at: None,
             roles: spec.roles,
             groups: spec.groups,
             form: spec.subprotocol.map_or(WireForm::Raw, WireForm::from),
@@ -153,6 +156,23 @@ pub struct Held {
     pub ahead: Amount,
     /// Bytes that were read and are no message yet, with the buffer for them.
     pub unread: usize,
+}
+
+impl From<Fill> for Amount {
+    fn from(Fill { frames, bytes }: Fill) -> Self {
+        Self { frames, bytes }
+    }
+}
+
+impl From<outbox::Held> for Held {
+    /// What the connection holds; its socket adds the rest.
+    fn from(held: outbox::Held) -> Self {
+        Self {
+            waiting: held.queue.into(),
+            unacknowledged: held.replay.into(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Pairs an answer with its call.

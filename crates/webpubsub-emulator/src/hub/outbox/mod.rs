@@ -44,6 +44,7 @@ pub(crate) use wakes::{Flush, Wakes};
 
 use super::connection::Epoch;
 use super::message::{Frame, WireForm};
+use crate::inspect::Fill;
 
 /// How long a close waits for queued frames before the socket is aborted.
 pub(crate) const CLOSE_DRAIN: Duration = Duration::from_secs(5);
@@ -76,6 +77,17 @@ pub(crate) struct Close {
     pub(crate) reason: String,
     /// When the socket is aborted if it has not drained.
     pub(crate) abort_at: Instant,
+}
+
+/// What an outbox holds at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// What waits for the socket.
+    pub(crate) queue: Fill,
+    /// What the client has not acknowledged.
+    pub(crate) replay: Fill,
+    /// Whether the client takes what it is sent.
+    pub(crate) reads: bool,
 }
 
 /// Why nothing more fits; the connection must end.
@@ -368,15 +380,14 @@ impl Outbox {
         }
     }
 
-    /// What waits for the socket, and what the client has not acknowledged.
-    #[cfg(feature = "__simulation")]
-    pub(crate) fn held(&self) -> super::driven::Held {
+    /// What it holds now.
+    pub(crate) fn held(&self) -> Held {
         let state = self.state.lock();
-        let replay = state.replay.as_deref().map(Replay::held);
-        super::driven::Held {
-            waiting: state.queue.held(),
-            unacknowledged: replay.unwrap_or_default(),
-            ..Default::default()
+        let replay = state.replay.as_deref().map(Replay::fill);
+        Held {
+            queue: state.queue.fill(),
+            replay: replay.unwrap_or_default(),
+            reads: state.reads,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::OutboxLimits;
 use crate::hub::kind::MessageKind;
 use crate::hub::message::{Encoded, Frame};
 use crate::hub::wire::WireFrame;
+use crate::inspect::Fill;
 
 /// A queue that was short keeps its room when it is empty, so that the usual message allocates nothing.
 const ROOM_KEPT: usize = 8;
@@ -72,9 +73,8 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    #[cfg(feature = "__simulation")]
-    pub(super) fn held(&self) -> crate::hub::driven::Amount {
-        crate::hub::driven::Amount {
+    pub(super) fn fill(&self) -> Fill {
+        Fill {
             frames: self.waiting.len(),
             bytes: self.bytes,
         }

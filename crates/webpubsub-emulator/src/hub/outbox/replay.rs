@@ -10,6 +10,7 @@ use super::OutboxLimits;
 use super::acknowledging::Acknowledged;
 use super::queue::{Item, Waiting};
 use crate::hub::message::Encoded;
+use crate::inspect::Fill;
 
 #[derive(Debug)]
 pub(super) struct Replay {
@@ -122,9 +123,8 @@ impl Replay {
             .map(|(id, message)| Waiting::new(Item::Message(Arc::clone(message)), Some(*id)))
     }
 
-    #[cfg(feature = "__simulation")]
-    pub(super) fn held(&self) -> crate::hub::driven::Amount {
-        crate::hub::driven::Amount {
+    pub(super) fn fill(&self) -> Fill {
+        Fill {
             frames: self.kept.len(),
             bytes: self.bytes,
         }

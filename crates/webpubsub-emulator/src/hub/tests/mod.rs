@@ -224,6 +224,7 @@ fn request(id: &str, user: Option<&str>, groups: &[&str], form: WireForm) -> Ope
     OpenRequest {
         id: Some(ConnectionId::new(id.to_owned()).expect("an id")),
         user: user.map(|user| UserId::new(user.to_owned()).expect("a user")),
+        token_expires_at: None,
         roles: ALL_ROLES.map(str::to_owned).to_vec(),
         groups: groups.iter().map(|name| group(name)).collect(),
         form,

@@ -7,11 +7,11 @@ use webpubsub_protocol::permission::Permission;
 use super::{
     super::{
         generated::{API_VERSIONS, ClientType, NEWEST_VERSION, OPERATIONS, SUPPORTED_VERSIONS},
-        route::{Route, route},
         table::Access,
     },
     *,
 };
+use crate::route::{Route, route};
 
 /// A parameter as JSON.
 pub(crate) trait Describe {
@@ -57,7 +57,7 @@ fn parse_with(method: &str, target: &str, slash: EncodedSlash) -> Result<Parsed,
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    match route(&verb(method), path) {
+    match route(OPERATIONS, &verb(method), path) {
         Route::Found(operation, captures) => parse(operation.id, &captures, query, slash),
         other => panic!("{method} {target}: {other:?}"),
     }
@@ -438,7 +438,7 @@ proptest! {
             let path: Vec<_> =
                 path.split('/').map(|part| if part.starts_with('{') { &name } else { part }).collect();
             let path = path.join("/");
-            if let Route::Found(operation, captures) = route(&info.method, &path) {
+            if let Route::Found(operation, captures) = route(OPERATIONS, &info.method, &path) {
                 prop_assert_eq!(operation.id, info.id);
                 for slash in [EncodedSlash::Keep, EncodedSlash::Decode] {
                     if let Ok(parsed) = parse(operation.id, &captures, Some(&query), slash) {

@@ -32,7 +32,7 @@ impl<T: Send> Holds for Shared<T> {
             behind_handler: socket.guard.hub.backlog(socket.guard.attachment.key),
             ahead: socket.ahead.held(),
             unread: socket.reader.held(),
-            ..self.outbox.held()
+            ..self.outbox.held().into()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From method and path to the operation that is called.
+//! From method and path to the operation that is called, in the REST API and in the admin API.
 //!
 //! The path is matched as it was sent, percent-encoded: a name may hold any character, and `%2F`
 //! in it must not become a slash that splits it.
@@ -6,14 +6,19 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::generated::OPERATIONS;
-use super::table::Operation;
+/// A row of a table of operations.
+pub(crate) trait Routed {
+    fn method(&self) -> &Method;
+
+    /// The path with its parameters in braces.
+    fn path(&self) -> &'static str;
+}
 
 /// Where a request goes.
 #[derive(Debug)]
-pub(crate) enum Route<'p> {
+pub(crate) enum Route<'p, O: 'static> {
     /// To an operation, with the names in its path.
-    Found(&'static Operation, Captures<'p>),
+    Found(&'static O, Captures<'p>),
     /// The path exists, but not for this method. Holds the value of the header `Allow`.
     WrongMethod(String),
     /// There is no such path.
@@ -41,18 +46,22 @@ impl<'p> Captures<'p> {
 /// Literal parts may be percent-encoded too, so `%3Asend` is `:send`. One slash at the end is
 /// ignored; other empty segments match nothing. Neither do `.` and `..`: the service resolves
 /// them before it routes, so that no name can be one.
-pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Route<'p> {
+pub(crate) fn route<'p, O: Routed>(
+    operations: &'static [O],
+    method: &Method,
+    path: &'p str,
+) -> Route<'p, O> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut allowed = Vec::new();
-    for operation in OPERATIONS {
-        if !matches(operation.path, path) {
+    for operation in operations {
+        let template = operation.path();
+        if !matches(template, path) {
             continue;
         }
-        if operation.method == *method {
-            let template = operation.path;
+        if operation.method() == method {
             return Route::Found(operation, Captures { template, path });
         }
-        allowed.push(operation.method.as_str());
+        allowed.push(operation.method().as_str());
     }
     if allowed.is_empty() {
         return Route::NotFound;
@@ -88,7 +97,12 @@ fn is(segment: &str, text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::generated::OperationId, *};
+    use super::*;
+    use crate::rest::{OPERATIONS, Operation, OperationId};
+
+    fn route<'p>(method: &Method, path: &'p str) -> Route<'p, Operation> {
+        super::route(OPERATIONS, method, path)
+    }
 
     fn found(method: Method, path: &str) -> (OperationId, Vec<&str>) {
         match route(&method, path) {
