@@ -6,7 +6,7 @@ mod host;
 mod limits;
 mod user_events;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 use url::Url;
@@ -28,7 +28,7 @@ use crate::{
     inspect::{ConnectionInfo, GroupInfo, HandlerInfo, HubInfo},
     service::Service,
     settings::Settings,
-    tap::TapReceiver,
+    traffic::{NotSeen, Traffic, TrafficEntry},
 };
 
 /// An emulated Web PubSub resource that serves REST calls and WebSocket clients.
@@ -266,11 +266,34 @@ impl Emulator {
         self.service.counters().counts()
     }
 
-    /// Everything that passes from now on: requests, connections, frames, and events with what handlers answer. Costs
-    /// nothing while nobody listens. A listener that is more than 1024 entries behind misses the oldest.
+    /// Everything that happens from now on: requests, connections, frames, events with what handlers answer, and why
+    /// something is refused. Costs next to nothing while nobody follows.
+    pub fn traffic(&self) -> Traffic {
+        self.service.traffic().follow()
+    }
+
+    /// What the traffic log keeps, the oldest first: the last 5,000 entries. It keeps what somebody followed, and with the
+    /// [admin API](EmulatorBuilder::admin) on everything but frames, which
+    /// [`traffic_frames`](EmulatorBuilder::traffic_frames) adds.
     #[must_use]
-    pub fn tap(&self) -> TapReceiver {
-        self.service.tap().listen()
+    pub fn traffic_log(&self) -> Vec<Arc<TrafficEntry>> {
+        self.service.traffic().kept()
+    }
+
+    /// Looks in the [log](Self::traffic_log), then waits until an entry is as `wanted` says, and returns it. `within` is by
+    /// the machine's time. To see only what happens after some moment, take a [`traffic`](Self::traffic) at that moment and
+    /// use [its `expect`](Traffic::expect).
+    ///
+    /// # Errors
+    ///
+    /// There was none in time. The error shows what there was instead, without payloads.
+    pub async fn expect(
+        &self,
+        within: Duration,
+        wanted: impl FnMut(&TrafficEntry) -> bool,
+    ) -> Result<Arc<TrafficEntry>, NotSeen> {
+        let mut traffic = self.service.traffic().follow_kept();
+        traffic.expect(within, wanted).await
     }
 
     /// Stops in an orderly way: accepts no more, lets requests under way finish, tells every client that the service

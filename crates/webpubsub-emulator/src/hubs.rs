@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::hub::{HubSettings, OutboxLimits};
-    use crate::tap::Tap;
+    use crate::traffic::Log;
 
     fn hub(name: &str) -> Arc<Hub> {
         let limits = OutboxLimits {
@@ -90,7 +90,7 @@ mod tests {
             None,
             changes,
             None,
-            Tap::new(),
+            Log::unread(),
         )
     }
 

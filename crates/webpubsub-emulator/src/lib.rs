@@ -20,7 +20,7 @@ mod route;
 mod service;
 mod settings;
 mod socket;
-mod tap;
+mod traffic;
 
 pub use clock::Clock;
 pub use counters::Counts;
@@ -41,4 +41,7 @@ pub use inspect::{
     ConnectionInfo, Fill, GroupInfo, HandlerHealth, HandlerInfo, HubInfo, MemberInfo,
 };
 pub use settings::WELL_KNOWN_KEY;
-pub use tap::{Direction, Excerpt, TapReceiver, Tapped};
+pub use traffic::{
+    Denial, Direction, Excerpt, FilteredSend, LeftOut, LookedAt, NotSeen, SentEvent, TokenMismatch,
+    Traffic, TrafficEntry, TrafficEvent, Verdict,
+};

@@ -1,6 +1,8 @@
-//! Why a client or a call is refused: one type from where that is decided to the answer.
+//! Why a client or a call is refused: one type from where that is decided to the answer, and one for whoever looks at it.
 
 use http::StatusCode;
+
+use crate::traffic::TokenMismatch;
 
 /// Why a connection is not opened, or an operation not carried out. `Display` is for the log and, but for
 /// [`Unauthorized`](Self::Unauthorized), for whoever asked.
@@ -11,8 +13,11 @@ pub(crate) enum Refusal {
     #[error("clients connect to /client/hubs/{{hub}} or /client/?hub={{hub}}")]
     NoSuchEndpoint,
     /// The client has no token, or one that does not count, for this reason.
-    #[error("{0}")]
-    Unauthorized(String),
+    #[error("{reason}")]
+    Unauthorized {
+        reason: String,
+        token: Box<TokenMismatch>,
+    },
     /// A page may not connect, for this reason.
     #[error("{0}")]
     ForeignOrigin(String),
@@ -35,7 +40,7 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchEndpoint => StatusCode::NOT_FOUND,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin(_) => StatusCode::FORBIDDEN,
             Self::ByHandler(status) => *status,
             Self::HandlerFailed | Self::OpeningTimedOut => StatusCode::INTERNAL_SERVER_ERROR,
@@ -53,4 +58,11 @@ impl Refusal {
             _ => None,
         }
     }
+}
+
+/// Why a request was refused, with its answer as long as that is in this process: for the traffic log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    pub(crate) token: Option<Box<TokenMismatch>>,
 }

@@ -19,7 +19,7 @@ use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::hubs::Hubs;
 use crate::settings::Settings;
-use crate::tap::Tap;
+use crate::traffic::Log;
 
 pub(crate) struct Service {
     settings: Settings,
@@ -27,7 +27,7 @@ pub(crate) struct Service {
     started_at: SystemTime,
     seed: Option<u64>,
     counters: Arc<Counters>,
-    tap: Arc<Tap>,
+    traffic: Arc<Log>,
     handlers: Handlers,
     hubs: Mutex<Hubs>,
     changes: watch::Sender<u64>,
@@ -96,13 +96,14 @@ impl Service {
         user_events: Option<Arc<dyn Upstream>>,
         hub_options: BTreeMap<HubName, HubOptions>,
     ) -> Arc<Self> {
-        let (counters, tap) = (Arc::new(Counters::default()), Tap::new());
+        let counters = Arc::new(Counters::default());
+        let traffic = Log::new(clock.clone(), settings.traffic);
         let context = handlers::Context {
             clock: clock.clone(),
             concurrency: settings.limits.handler_requests,
             keys: settings.keys().to_vec(),
             seed,
-            tap: Arc::clone(&tap),
+            traffic: Arc::clone(&traffic),
             counters: Arc::clone(&counters),
             fallback: user_events,
         };
@@ -114,7 +115,7 @@ impl Service {
             clock,
             seed,
             counters,
-            tap,
+            traffic,
             handlers,
             hubs: Mutex::new(Hubs::new(seed)),
             changes: watch::Sender::new(0),
@@ -151,8 +152,8 @@ impl Service {
         &self.counters
     }
 
-    pub(crate) fn tap(&self) -> &Arc<Tap> {
-        &self.tap
+    pub(crate) fn traffic(&self) -> &Arc<Log> {
+        &self.traffic
     }
 
     pub(crate) fn sockets(&self) -> &Sockets {
@@ -190,7 +191,7 @@ impl Service {
             self.seed,
             self.changes.clone(),
             Some(Arc::new(self.handlers.clone())),
-            Arc::clone(&self.tap),
+            Arc::clone(&self.traffic),
         );
         hub.set_group_events(self.handlers.group_events(name));
         hubs.insert(&hub);

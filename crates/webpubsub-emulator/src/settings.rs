@@ -10,6 +10,7 @@ use webpubsub_protocol::{
 
 use crate::admin::Access;
 use crate::http::AllowedOrigin;
+use crate::traffic::LogSettings;
 
 /// The development key of Microsoft's emulator, which is public: samples and tools know it, so it is the default. It
 /// protects nothing: whoever reaches the port may do everything. Hence the default address is loopback.
@@ -39,6 +40,7 @@ pub(crate) struct Settings {
     pub close_failed_events_normally: bool,
     /// Who may use the admin API; nobody where it is not offered.
     pub admin: Option<Access>,
+    pub traffic: LogSettings,
     pub limits: Limits,
 }
 
@@ -56,6 +58,7 @@ impl Settings {
             end_on_close_without_status: false,
             close_failed_events_normally: false,
             admin: None,
+            traffic: LogSettings::default(),
             limits: Limits::default(),
         }
     }

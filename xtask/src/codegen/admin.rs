@@ -184,6 +184,7 @@ impl<'a> Row<'a> {
         };
         Ok(match (kind, is_in_path, data.required) {
             (Type::String(_), true, _) => ReadAs::new(text, None, "captured"),
+            (Type::Integer(_), true, _) => ReadAs::new("u64", None, "captured"),
             (Type::String(_), false, true) => ReadAs::new(text, None, "required"),
             (Type::String(_), false, false) => ReadAs::new(text, Some("Option"), "optional"),
             (Type::Boolean(_), false, false) => ReadAs::new("bool", None, "flag"),

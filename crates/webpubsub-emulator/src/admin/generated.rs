@@ -51,4 +51,23 @@ operations! {
     ListHandlers(list_handlers): GET "/_emulator/handlers" => 200 {
         hub: Option<HubName> = optional("hub"),
     }
+    /// Read the traffic log, one JSON object per line.
+    GetTraffic(get_traffic): GET "/_emulator/traffic" => 200 {
+        follow: bool = flag("follow"),
+        after: Option<u64> = number("after", 0, 9007199254740991),
+        limit: Option<u64> = number("limit", 0, 100000),
+        hub: Option<HubName> = optional("hub"),
+        user: Option<String> = optional("user"),
+        connection: Option<ConnectionId> = optional("connection"),
+        group: Option<GroupName> = optional("group"),
+        kind: Vec<String> = list("kind"),
+    }
+    /// Read an entry of the traffic log.
+    GetTrafficEntry(get_traffic_entry): GET "/_emulator/traffic/{number}" => 200 {
+        number: u64 = captured("number"),
+    }
+    /// Send an event to its handler once more.
+    ResendEvent(resend_event): POST "/_emulator/traffic/{number}/resend" => 200 {
+        number: u64 = captured("number"),
+    }
 }

@@ -56,7 +56,10 @@ async fn answer(service: &Arc<Service>, head: &Parts, body: Body) -> Result<Resp
         Route::NotFound => return Err(AdminError::unknown_path()),
     };
     let input = Input::new(&captures, head.uri.query());
-    let context = Context { service };
+    let context = Context {
+        service,
+        watch: head.extensions.get().cloned(),
+    };
     let answer: Answer = generated::run(operation.id, &context, &input, body).await?;
     Ok(answer.into_response(operation.success))
 }

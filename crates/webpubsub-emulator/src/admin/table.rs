@@ -152,6 +152,47 @@ impl<'a> Input<'a> {
         text.map(|text| parse(name, text)).transpose()
     }
 
+    /// `true` when it stands there alone.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, AdminError> {
+        match self.text(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("" | "true" | "1") => Ok(true),
+            Some(_) => Err(AdminError::bad_parameter(
+                name,
+                "expected `true` or `false`",
+            )),
+        }
+    }
+
+    /// A whole number in a range.
+    pub(super) fn number(
+        &self,
+        name: &'static str,
+        min: u64,
+        max: u64,
+    ) -> Result<Option<u64>, AdminError> {
+        match self.optional(name)? {
+            Some(number) if !(min..=max).contains(&number) => {
+                let problem = format!("expected a number from {min} to {max}");
+                Err(AdminError::bad_parameter(name, &problem))
+            }
+            number => Ok(number),
+        }
+    }
+
+    /// Items separated by commas.
+    pub(super) fn list(&self, name: &'static str) -> Result<Vec<String>, AdminError> {
+        let items = self
+            .text(name)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim);
+        Ok(items
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect())
+    }
+
     fn text(&self, wanted: &str) -> Option<&str> {
         let mut query = self.query.iter();
         let (_, value) = query.find(|(name, _)| name == wanted)?;
@@ -232,7 +273,13 @@ mod tests {
             refused("a=1&a=2").as_deref(),
             Some("`a`: given more than once")
         );
-        input("n=x&e=", |input| {
+        input("a&b=maybe&n=x&e=&m=7&l=one,%20two,", |input| {
+            assert!(input.flag("a").unwrap());
+            assert!(!input.flag("absent").unwrap());
+            assert!(input.flag("b").is_err());
+            assert_eq!(input.number("m", 1, 7).unwrap(), Some(7));
+            assert!(input.number("m", 1, 6).is_err());
+            assert_eq!(input.list("l").unwrap(), ["one", "two"]);
             assert!(input.optional::<u8>("n").is_err());
             assert_eq!(input.optional::<u8>("e").unwrap(), None);
         });

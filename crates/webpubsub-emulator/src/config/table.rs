@@ -92,7 +92,7 @@ pub(super) static ACCEPT_UNVALIDATED_ENTRA_TOKENS: Spec = switch(
 );
 
 /// In the order of `--help`.
-pub(super) static ALL: [Key; 32] = [
+pub(super) static ALL: [Key; 34] = [
     &HOST,
     &PORT,
     &ACCESS_KEY,
@@ -116,6 +116,16 @@ pub(super) static ALL: [Key; 32] = [
         "Use the well-known key although other machines can reach the port",
     ),
     &ACCEPT_UNVALIDATED_ENTRA_TOKENS,
+    &switch(
+        "traffic-frames",
+        EmulatorBuilder::traffic_frames,
+        "Keep frames in the traffic log even while nobody follows it, which slows large fan-outs down",
+    ),
+    &switch(
+        "traffic-payloads",
+        EmulatorBuilder::traffic_payloads,
+        "Show in the traffic log how payloads begin, and keep events to be sent again [default: true]",
+    ),
     &switch(
         "manual-clock",
         |builder, manual| match manual {

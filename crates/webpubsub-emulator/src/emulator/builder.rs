@@ -145,6 +145,21 @@ impl EmulatorBuilder {
         self.admin(true)
     }
 
+    /// Whether the traffic log keeps frames even while nobody follows it. Then every frame to every client is copied in part,
+    /// which slows large fan-outs down. Default: no, frames are logged only for those who
+    /// [follow](Emulator::traffic).
+    pub fn traffic_frames(mut self, keep: bool) -> Self {
+        self.settings.traffic.keeps_frames = keep;
+        self
+    }
+
+    /// Whether the traffic log shows how payloads begin, and keeps events to be sent again. Default: yes. Tokens and keys are
+    /// never in it.
+    pub fn traffic_payloads(mut self, show: bool) -> Self {
+        self.settings.traffic.payloads = show;
+        self
+    }
+
     /// Lets tokens for `https://webpubsub.azure.com` pass on REST calls when their lifetime is right. **Anybody can make
     /// such a token**: neither signature nor issuer is looked at. Default: no.
     pub fn accept_unvalidated_entra_tokens(mut self, accept: bool) -> Self {
@@ -297,6 +312,8 @@ impl EmulatorBuilder {
         };
         // A token that was chosen shows that the API is wanted there; one that was drawn would be a surprise.
         settings.admin = access.filter(|_| host.is_loopback() || self.admin_token.is_some());
+        let traffic = &mut settings.traffic;
+        traffic.keeps = settings.admin.is_some() || traffic.keeps_frames;
         let upstream = self.user_events.map(UserEventHandler::into_upstream);
         Emulator::serve(
             listeners,

@@ -34,7 +34,7 @@ use crate::hub::{
     CLOSE_DRAIN, GroupEvents, HandlerFailed, Notice, NoticeKind, Reply, Upstream, UpstreamCall,
 };
 use crate::ids::Ids;
-use crate::tap::{Excerpt, Tap, Tapped};
+use crate::traffic::{Excerpt, Log, TrafficEvent};
 
 /// The event handlers of all hubs.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub(crate) struct Context {
     /// Sign events, the primary one first.
     pub(crate) keys: Vec<AccessKey>,
     pub(crate) seed: Option<u64>,
-    pub(crate) tap: Arc<Tap>,
+    pub(crate) traffic: Arc<Log>,
     pub(crate) counters: Arc<Counters>,
     /// Answers the user events that no handler takes.
     pub(crate) fallback: Option<Arc<dyn Upstream>>,
@@ -139,7 +139,7 @@ impl Handlers {
         self.of(hub, &EventType::Connect)
     }
 
-    fn of(&self, hub: &HubName, event: &EventType) -> Option<EventHandler> {
+    pub(super) fn of(&self, hub: &HubName, event: &EventType) -> Option<EventHandler> {
         let options = self.options();
         options.get(hub)?.handler_of(event).cloned()
     }
@@ -230,20 +230,21 @@ impl Handlers {
         let Context {
             fallback,
             clock,
-            tap,
+            traffic,
             ..
         } = &self.0.context;
         let Some(fallback) = fallback else {
             tracing::debug!(%hub, event = %call.event, "no event handler takes this event");
             return std::future::ready(Err(HandlerFailed)).boxed();
         };
-        if !tap.is_open() {
+        if !traffic.is_read() {
             return fallback.call(hub, call);
         }
         let excerpt = |payload: &Payload| Excerpt::of(&Event::body_of(payload).1);
-        let (clock, tap, hub_name) = (clock.clone(), Arc::clone(tap), hub.clone());
-        let (connection_id, event_id) = (
+        let (clock, traffic, hub_name) = (clock.clone(), Arc::clone(traffic), hub.clone());
+        let (connection_id, user_id, event_id) = (
             call.raised.connection_id.clone(),
+            call.raised.user_id.clone(),
             call.raised.turn.event_id(),
         );
         let (event, request) = (call.event.to_string(), excerpt(&call.payload));
@@ -251,18 +252,25 @@ impl Handlers {
         let answer = fallback.call(hub, call);
         async move {
             let reply = answer.await;
-            tap.emit(|| Tapped::HandlerCall {
+            let payload = |payload: &Payload| traffic.excerpt(|| excerpt(payload));
+            traffic.note(|| TrafficEvent::HandlerCall {
                 hub: hub_name,
                 connection_id,
+                user_id,
                 event,
                 event_id,
-                request: Some(request),
+                request: traffic.excerpt(|| request),
                 status: None,
                 answer: reply
                     .as_ref()
                     .ok()
-                    .and_then(|reply| reply.payload.as_ref().map(excerpt)),
+                    .and_then(|reply| reply.payload.as_ref().and_then(payload)),
                 succeeded: reply.is_ok(),
+                failure: match &reply {
+                    Ok(_) => None,
+                    Err(HandlerFailed) => Some("the closure failed".to_owned()),
+                },
+                sent: None,
                 took: clock.mono().saturating_duration_since(began),
             });
             reply

@@ -16,7 +16,7 @@ use super::probe::{self, Probe, Refused};
 use super::request::{Event, Stamp};
 use super::session::Turn;
 use super::settings::EventHandler;
-use crate::tap::{Excerpt, Tapped};
+use crate::traffic::{Excerpt, SentEvent, TrafficEvent};
 
 /// Why an event was not handled.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,10 @@ impl Handlers {
         let answer = self.exchange(handler, event, turn).await;
         let result = answer.and_then(|answer| {
             status = Some(answer.status.as_u16());
-            excerpt = context.tap.is_open().then(|| Excerpt::of(&answer.body));
+            excerpt = match context.traffic.is_read() {
+                true => context.traffic.excerpt(|| Excerpt::of(&answer.body)),
+                false => None,
+            };
             judge(answer).map_err(Failure::from)
         });
         context.counters.handler_calls.add(1);
@@ -83,15 +86,23 @@ impl Handlers {
                 );
             }
         }
-        context.tap.emit(|| Tapped::HandlerCall {
+        // What a `connect` event holds, a client may have sent to authenticate itself.
+        let shows = event.kind != EventType::Connect && context.traffic.has_payloads();
+        context.traffic.note(|| TrafficEvent::HandlerCall {
             hub: event.hub.clone(),
             connection_id: event.connection_id.clone(),
+            user_id: event.user_id.clone(),
             event: event.kind.name().to_owned(),
             event_id: event.id,
-            request: (event.kind != EventType::Connect).then(|| Excerpt::of(&event.body)),
+            request: shows.then(|| Excerpt::of(&event.body)),
             status,
             answer: excerpt,
             succeeded: result.is_ok(),
+            failure: result.as_ref().err().map(ToString::to_string),
+            sent: match shows {
+                true => SentEvent::of(event).map(Box::new),
+                false => None,
+            },
             took,
         });
         result

@@ -16,12 +16,14 @@ mod health;
 mod pattern;
 mod probe;
 mod request;
+mod resend;
 mod session;
 mod settings;
 mod template;
 
 pub(crate) use answer::Accepted;
 pub(crate) use dispatch::{ConnectRefused, Connecting, Context, Handlers};
+pub(crate) use request::Event;
 
 pub use doctor::{Check, Code, Diagnosis, Doctor, Status};
 pub use pattern::{EventPattern, InvalidPattern};

@@ -17,8 +17,8 @@ use webpubsub_protocol::payload::Payload;
 
 use crate::date;
 
-/// An event of a connection.
-#[derive(Clone)]
+/// An event of a connection. Without `Debug`: it holds what clients send.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) kind: EventType,
     /// Numbers the events of the connection.

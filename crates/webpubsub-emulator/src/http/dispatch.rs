@@ -5,9 +5,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use axum::{body::Body, response::Response};
 use futures_util::FutureExt as _;
 use http::{Method, Request, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use webpubsub_protocol::name::HubName;
 
 use super::{answer, hosts::Hosts};
-use crate::{admin, rest, service::Service, socket, tap::Tapped};
+use crate::{admin, refusal::Refused, rest, service::Service, socket, traffic::TrafficEvent};
 
 /// Answers one request, or hangs up where there is no answer. Never panics: what goes wrong inside becomes a 500 for this
 /// caller only.
@@ -29,21 +31,33 @@ pub(super) async fn dispatch(
         Err(refusal) => {
             let reason = refusal.to_string();
             tracing::warn!(%method, reason, "refused a request");
-            Some(answer::error(
+            let mut response = answer::error(
                 StatusCode::MISDIRECTED_REQUEST,
                 "Error.MisdirectedRequest",
                 &reason,
-            ))
+            );
+            response.extensions_mut().insert(Refused {
+                reason,
+                token: None,
+            });
+            Some(response)
         }
         Ok(()) => contain(&method, &path, route(service, request)).await,
     };
     if is_traffic {
-        service.tap().emit(|| Tapped::Request {
-            method: method.to_string(),
-            path,
-            operation: response.as_ref().and_then(rest::operation_of),
-            status: response.as_ref().map(|it| it.status().as_u16()),
-            took: service.clock().mono().saturating_duration_since(began),
+        service.traffic().note(|| {
+            let extensions = response.as_ref().map(Response::extensions);
+            let refused = extensions.and_then(|it| it.get::<Refused>());
+            TrafficEvent::Request {
+                method: method.to_string(),
+                hub: hub_of(&path),
+                path,
+                operation: response.as_ref().and_then(rest::operation_of),
+                status: response.as_ref().map(|it| it.status().as_u16()),
+                took: service.clock().mono().saturating_duration_since(began),
+                refused: refused.map(|it| it.reason.clone()),
+                token: refused.and_then(|it| it.token.clone()),
+            }
         });
     }
     response
@@ -80,6 +94,18 @@ async fn route(service: &Arc<Service>, request: Request<Body>) -> Option<Respons
              health checks to HEAD /api/health.",
         ),
     })
+}
+
+/// The hub that a path names, if it does.
+fn hub_of(path: &str) -> Option<HubName> {
+    let mut segments = path.strip_prefix('/')?.split('/');
+    match (segments.next()?, segments.next()?) {
+        ("api" | "client", "hubs") => {
+            let name = percent_decode_str(segments.next()?).decode_utf8().ok()?;
+            HubName::new(name.into_owned()).ok()
+        }
+        _ => None,
+    }
 }
 
 /// The parts of the service, told apart by the raw path.

@@ -9,6 +9,7 @@ use webpubsub_protocol::payload::Payload;
 
 use super::outbox::{Outbox, Wakes};
 use crate::handlers::Turn;
+use crate::traffic::{Denial, FilteredSend};
 
 /// Collected while the hub's lock is held, carried out after it.
 #[derive(Debug, Default)]
@@ -26,12 +27,23 @@ pub(crate) struct Effects {
     pub(super) notices: Vec<Notice>,
     /// Calls that nobody waits for any more.
     pub(super) cancelled: Vec<CallToken>,
-    /// Connections that ended, and why in words.
-    pub(super) ended: Vec<(ConnectionId, ByteString)>,
+    /// Connections that ended, with their users, and why in words.
+    pub(super) ended: Vec<(ConnectionId, Option<UserId>, ByteString)>,
+    /// Whether somebody wants to know why something is refused or left out.
+    pub(super) explains: bool,
+    /// What was explained.
+    pub(super) explained: Vec<Explained>,
     /// Whether the earliest deadline moved forward.
     pub(super) deadline_moved: bool,
     /// Whether connections, groups or permissions changed.
     pub(super) changed: bool,
+}
+
+/// Why something was refused or left out.
+#[derive(Debug)]
+pub(crate) enum Explained {
+    Denied(Box<Denial>),
+    Filtered(Box<FilteredSend>),
 }
 
 /// Pairs an answer of the event handler with its call.

@@ -11,6 +11,7 @@ use webpubsub_protocol::permission::Permission;
 use super::connection::{ConnectionKey, Content, Epoch, RawMode, Received, ReplyTo};
 use super::effect::{Effects, HandlerFailed};
 use super::end::{End, Violation};
+use super::kind::MessageKind;
 use super::membership::{Cause, Change};
 use super::message::Draft;
 use super::outbox::Acknowledged;
@@ -87,10 +88,12 @@ impl HubState {
         match frame {
             ClientFrame::JoinGroup { group, .. } => {
                 let outcome = self.join_or_leave(now, key, &group, Change::Join, effects);
+                self.explain_denial(key, MessageKind::JoinGroup, &group, &outcome, effects);
                 self.answer(now, key, ack_id, outcome, effects);
             }
             ClientFrame::LeaveGroup { group, .. } => {
                 let outcome = self.join_or_leave(now, key, &group, Change::Leave, effects);
+                self.explain_denial(key, MessageKind::LeaveGroup, &group, &outcome, effects);
                 self.answer(now, key, ack_id, outcome, effects);
             }
             ClientFrame::SendToGroup {
@@ -102,13 +105,14 @@ impl HubState {
                 ..
             } => {
                 let message = GroupMessage {
-                    group,
+                    group: group.clone(),
                     no_echo,
                     ttl_seconds,
                     metadata,
                     payload,
                 };
                 let outcome = self.send_to_group(now, key, message, effects);
+                self.explain_denial(key, MessageKind::SendToGroup, &group, &outcome, effects);
                 self.answer(now, key, ack_id, outcome, effects);
             }
             ClientFrame::Event {
@@ -148,10 +152,13 @@ impl HubState {
             }
             ClientFrame::SetGroupState { group, state, .. } => {
                 let outcome = self.set_group_state(now, key, &group, state, effects);
+                self.explain_denial(key, MessageKind::SetGroupState, &group, &outcome, effects);
                 self.answer(now, key, ack_id, outcome, effects);
             }
             ClientFrame::SubscribeGroupState { group, .. } => {
                 let outcome = self.subscribe_group_state(key, &group);
+                let kind = MessageKind::SubscribeGroupState;
+                self.explain_denial(key, kind, &group, &outcome, effects);
                 let subscribed = outcome.is_ok();
                 self.answer(now, key, ack_id, outcome, effects);
                 if subscribed {
@@ -290,13 +297,15 @@ impl HubState {
             RawMode::SendToGroup { group, no_echo } => {
                 let metadata = Metadata::default();
                 let message = GroupMessage {
-                    group,
+                    group: group.clone(),
                     no_echo,
                     ttl_seconds: 0,
                     metadata,
                     payload,
                 };
-                if self.send_to_group(now, key, message, effects).is_err() {
+                let outcome = self.send_to_group(now, key, message, effects);
+                self.explain_denial(key, MessageKind::Raw, &group, &outcome, effects);
+                if outcome.is_err() {
                     let end = End::Violation(Violation::SendForbidden);
                     self.end(now, key, &end, effects);
                 }

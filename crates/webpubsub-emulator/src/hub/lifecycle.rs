@@ -73,6 +73,8 @@ pub(crate) struct Attachment {
     pub(crate) key: ConnectionKey,
     pub(crate) epoch: Epoch,
     pub(crate) connection_id: ConnectionId,
+    /// Behind a pointer: every socket holds it, and only the traffic log asks for it.
+    pub(crate) user_id: Option<Arc<UserId>>,
     /// The connection's subprotocol as its first socket spelled it.
     pub(crate) protocol: Option<ByteString>,
     pub(crate) outbox: Arc<Outbox>,
@@ -189,6 +191,7 @@ impl HubState {
             key,
             epoch,
             connection_id: id,
+            user_id: user.map(Arc::new),
             protocol: request.protocol,
             outbox,
             admission: Admission::Opened,
@@ -277,6 +280,7 @@ impl HubState {
             key,
             epoch: connection.epoch,
             connection_id: connection.id.clone(),
+            user_id: connection.user.clone().map(Arc::new),
             protocol: connection.protocol.clone(),
             outbox,
             admission,
@@ -379,7 +383,9 @@ impl HubState {
         self.notify(key, NoticeKind::Disconnected(end.reason()), effects);
         effects.changed = true;
         let connection = self.take(key)?;
-        effects.ended.push((connection.id, end.reason()));
+        effects
+            .ended
+            .push((connection.id, connection.user, end.reason()));
         Some(connection.outbox)
     }
 

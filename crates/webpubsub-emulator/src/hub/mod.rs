@@ -12,6 +12,7 @@ mod deadlines;
 pub mod driven;
 mod effect;
 mod end;
+mod explain;
 mod frames;
 mod group_state;
 mod inspect;
@@ -47,7 +48,7 @@ use webpubsub_protocol::permission::Permission;
 
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
 pub(crate) use effect::{
-    CallToken, Effects, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall,
+    CallToken, Effects, Explained, HandlerFailed, Notice, NoticeKind, Reply, UpstreamCall,
 };
 pub(crate) use end::{CONNECTION_ENDED, End, Violation};
 pub use kind::MessageKind;
@@ -69,7 +70,7 @@ pub(crate) use wire::{FrameKind, WireFrame};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
 use crate::refusal::Refusal;
-use crate::tap::{Tap, Tapped};
+use crate::traffic::{Log, TrafficEvent};
 
 /// Who handles the events of a hub.
 pub(crate) trait Upstream: Send + Sync {
@@ -104,7 +105,7 @@ pub(crate) struct Hub {
     /// Counts the changes of all hubs, for those who wait for one.
     changes: watch::Sender<u64>,
     upstream: Option<Arc<dyn Upstream>>,
-    tap: Arc<Tap>,
+    traffic: Arc<Log>,
     calls: Mutex<BTreeMap<CallToken, AbortHandle>>,
     deadline_moved: Arc<Notify>,
     /// Stops the deadline keeper when the hub is dropped.
@@ -119,7 +120,7 @@ impl Hub {
         seed: Option<u64>,
         changes: watch::Sender<u64>,
         upstream: Option<Arc<dyn Upstream>>,
-        tap: Arc<Tap>,
+        traffic: Arc<Log>,
     ) -> Arc<Self> {
         let ids = Ids::new(seed, name.as_str());
         let deadline_moved = Arc::new(Notify::new());
@@ -131,7 +132,7 @@ impl Hub {
             state: Mutex::new(HubState::new(settings, ids)),
             changes,
             upstream,
-            tap,
+            traffic,
             calls: Mutex::default(),
             deadline_moved: Arc::clone(&deadline_moved),
             _keeper: stop.clone().drop_guard(),
@@ -147,7 +148,7 @@ impl Hub {
 
     /// Makes one change under the lock, then carries out its effects.
     fn act<R>(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects) -> R) -> R {
-        let mut effects = Effects::default();
+        let mut effects = self.effects();
         let result = self.change(&mut effects, change);
         self.settle(effects);
         result
@@ -155,7 +156,7 @@ impl Hub {
 
     /// As [`act`](Self::act), and returns what the caller has to wait for.
     fn act_and_fill(&self, change: impl FnOnce(&mut HubState, Now, &mut Effects)) -> Brake {
-        let mut effects = Effects::default();
+        let mut effects = self.effects();
         self.change(&mut effects, change);
         let brake = Brake {
             wakes: std::mem::take(&mut effects.wakes),
@@ -164,6 +165,13 @@ impl Hub {
         };
         self.settle(effects);
         brake
+    }
+
+    fn effects(&self) -> Effects {
+        Effects {
+            explains: self.traffic.is_read(),
+            ..Effects::default()
+        }
     }
 
     fn change<R>(
@@ -177,6 +185,15 @@ impl Hub {
     }
 
     fn settle(&self, effects: Effects) {
+        for explained in effects.explained {
+            self.traffic.note(|| {
+                let hub = self.name.clone();
+                match explained {
+                    Explained::Denied(denial) => TrafficEvent::Denied { hub, denial },
+                    Explained::Filtered(send) => TrafficEvent::Filtered { hub, send },
+                }
+            });
+        }
         effects.wakes.carry_out(&self.clock);
         for token in effects.cancelled {
             if let Some(call) = self.calls.lock().remove(&token) {
@@ -191,10 +208,11 @@ impl Hub {
                 upstream.notify(&self.name, notice);
             }
         }
-        for (connection_id, reason) in effects.ended {
-            self.tap.emit(|| Tapped::Ended {
+        for (connection_id, user_id, reason) in effects.ended {
+            self.traffic.note(|| TrafficEvent::Ended {
                 hub: self.name.clone(),
                 connection_id,
+                user_id,
                 reason: reason.to_string(),
             });
         }

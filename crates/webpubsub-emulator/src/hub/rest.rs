@@ -71,6 +71,7 @@ impl HubState {
             stream: None,
         };
         let message = Draft::message(message, expiry(now, outgoing.ttl_seconds));
+        self.explain_filter(target, selection, effects);
         match target {
             Target::Group(group) if selection.is_everyone() => {
                 self.deliver_to_group(now, group, None, &message, effects);

@@ -15,6 +15,7 @@ use webpubsub_protocol::permission::Permission;
 
 use super::connection::ConnectionKey;
 use super::effect::Effects;
+use super::kind::MessageKind;
 use super::message::Draft;
 use super::owned;
 use super::state::{Due, HubState};
@@ -94,13 +95,10 @@ impl HubState {
         {
             let group = &start.group;
             let text = format!("The client does not have permission to send to group '{group}'.");
-            return self.close_stream(
-                now,
-                key,
-                id,
-                Some(FrameError::new("Forbidden", text)),
-                effects,
-            );
+            let error = FrameError::new("Forbidden", text);
+            let outcome = Err(error.clone());
+            self.explain_denial(key, MessageKind::OpenStream, group, &outcome, effects);
+            return self.close_stream(now, key, id, Some(error), effects);
         }
         if connection.streams.contains_key(&id) {
             return self.refuse_stream(now, key, id, "a stream with this id is open", effects);

@@ -7,6 +7,7 @@ use super::error::RestError;
 use super::origin::Origin;
 use crate::headers::bearer;
 use crate::settings::Settings;
+use crate::traffic;
 
 /// Checks the token of a call to `path`, which is decoded already.
 ///
@@ -23,7 +24,10 @@ pub(super) fn authorize(
     path: &str,
     at: CheckedAt,
 ) -> Result<(), RestError> {
-    let token = bearer(headers).ok_or_else(RestError::no_token)?;
+    let token = bearer(headers).ok_or_else(|| {
+        let expected = "an access token in the header `Authorization: Bearer <token>`";
+        RestError::no_token().because(traffic::missing(expected))
+    })?;
     let hosts = origin.audience_hosts();
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let entra = if settings.accept_unvalidated_entra_tokens {
@@ -34,7 +38,10 @@ pub(super) fn authorize(
     verify_rest_token(token, settings.keys(), &hosts, path, entra, at).map_err(|error| {
         let host = hosts.first().copied().unwrap_or("localhost");
         let path = path.strip_suffix('/').unwrap_or(path);
+        let audience = |host: &&str| format!("http://{host}{path}");
+        let audiences: Vec<String> = hosts.iter().map(audience).collect();
         RestError::bad_token(error, &format!("http://{host}{path}"))
+            .because(traffic::explain(token, error, &audiences, at))
     })
 }
 

@@ -17,7 +17,8 @@ use webpubsub_protocol::permission::Permission;
 
 use super::params::BadParameter;
 use crate::http::error_body;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
+use crate::traffic::TokenMismatch;
 
 /// The header that repeats the code of an error.
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -35,6 +36,8 @@ pub(super) struct RestError {
     target: &'static str,
     form: Form,
     extra: Option<Extra>,
+    /// What is wrong with the token, where that is the reason.
+    token: Option<Box<TokenMismatch>>,
 }
 
 /// Which body the answer has.
@@ -113,6 +116,22 @@ impl RestError {
             format!("The access token is refused: {error}.{advice}"),
             Some(error),
         )
+    }
+
+    /// Says for the traffic log what is wrong with the token.
+    pub(super) fn because(self, mismatch: TokenMismatch) -> Self {
+        Self {
+            token: Some(Box::new(mismatch)),
+            ..self
+        }
+    }
+
+    /// What the traffic log shows.
+    pub(super) fn to_refused(&self) -> Refused {
+        Refused {
+            reason: self.message.clone().into_owned(),
+            token: self.token.clone(),
+        }
     }
 
     /// An operation that may not be carried out now, whoever calls it.
@@ -280,6 +299,7 @@ impl RestError {
             target,
             form: Form::Ordinary,
             extra: None,
+            token: None,
         }
     }
 

@@ -63,7 +63,10 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
             tracing::debug!(%method, path, status, "{}", error.message());
             body::drain(body, &request.headers).await;
             let names_versions = error.names_versions();
-            (error.into_response(head), names_versions)
+            let refused = error.to_refused();
+            let mut response = error.into_response(head);
+            response.extensions_mut().insert(refused);
+            (response, names_versions)
         }
     };
     let headers = response.headers_mut();

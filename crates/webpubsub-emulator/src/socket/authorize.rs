@@ -16,6 +16,7 @@ use crate::headers::bearer;
 use crate::hub::{OPEN_TIMEOUT, OpenRequest, RawMode, WireForm};
 use crate::refusal::Refusal;
 use crate::service::Service;
+use crate::traffic;
 
 /// A connection as its token asks for it, and all that the token says.
 pub(super) struct Authorized {
@@ -39,7 +40,11 @@ pub(super) fn authorize(
                 claims: Lists::new(),
             });
         }
-        return Err(Refusal::Unauthorized("no access token".to_owned()));
+        let expected = "an access token in the query (`access_token`) or in the header `Authorization: Bearer <token>`";
+        return Err(Refusal::Unauthorized {
+            reason: "no access token".to_owned(),
+            token: Box::new(traffic::missing(expected)),
+        });
     };
 
     let settings = service.settings();
@@ -54,8 +59,12 @@ pub(super) fn authorize(
             .any(|ours| ours.eq_ignore_ascii_case(audience))
     };
     let at = settings.checked_at(service.clock().now().wall);
-    let claims = verify_client_token(token, settings.keys(), &is_ours, at)
-        .map_err(|error| Refusal::Unauthorized(error.to_string()))?;
+    let claims = verify_client_token(token, settings.keys(), &is_ours, at).map_err(|error| {
+        Refusal::Unauthorized {
+            reason: error.to_string(),
+            token: Box::new(traffic::explain(token, error, &audiences, at)),
+        }
+    })?;
     let all_claims = claims.event_claims();
     let token_expires_at = expiry(&claims);
 

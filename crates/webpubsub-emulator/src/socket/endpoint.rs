@@ -21,7 +21,7 @@ use super::upgrade::Upgrade;
 use crate::gate::Passage;
 use crate::http::Watch;
 use crate::hub::{Admission, Attachment, End, Hub, OPEN_TIMEOUT, OpenRequest};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::service::Service;
 
 pub(crate) const NOT_RECOVERABLE: &str = "The connection could not be recovered.";
@@ -55,7 +55,7 @@ fn refused(refusal: Refusal) -> Response {
     let status = refusal.status();
     tracing::info!(status = status.as_u16(), reason = %refusal, "a client was refused");
     let mut response = match refusal {
-        Refusal::Unauthorized(_) => status.into_response(),
+        Refusal::Unauthorized { .. } => status.into_response(),
         _ => (status, refusal.to_string()).into_response(),
     };
     let headers = response.headers_mut();
@@ -64,6 +64,13 @@ fn refused(refusal: Refusal) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     let retry_after = refusal.retry_after().map(HeaderValue::from);
     headers.extend(retry_after.map(|seconds| (header::RETRY_AFTER, seconds)));
+    response.extensions_mut().insert(Refused {
+        reason: refusal.to_string(),
+        token: match refusal {
+            Refusal::Unauthorized { token, .. } => Some(token),
+            _ => None,
+        },
+    });
     response
 }
 
@@ -231,7 +238,12 @@ fn recover(
                 upgrade.choose(&spelled);
             }
             // Opened only to be closed: that is how clients learn to start afresh.
-            upgrade.refuse(1008, NOT_RECOVERABLE)
+            let mut response = upgrade.refuse(1008, NOT_RECOVERABLE);
+            response.extensions_mut().insert(Refused {
+                reason: cause,
+                token: None,
+            });
+            response
         }
     }
 }

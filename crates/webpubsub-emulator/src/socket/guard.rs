@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::hub::{Admission, Attachment, End, Gone, Hub};
 use crate::service::{Service, SocketKey};
-use crate::tap::Tapped;
+use crate::traffic::TrafficEvent;
 
 /// A socket's hold on its connection: dropped, the connection knows that the socket is gone.
 pub(super) struct SocketGuard {
@@ -18,9 +18,11 @@ pub(super) struct SocketGuard {
 impl SocketGuard {
     pub(super) fn new(service: Arc<Service>, hub: Arc<Hub>, attachment: Attachment) -> Self {
         service.counters().connections_opened.add(1);
-        service.tap().emit(|| Tapped::Opened {
+        service.traffic().note(|| TrafficEvent::Opened {
             hub: hub.name().clone(),
             connection_id: attachment.connection_id.clone(),
+            user_id: attachment.user_id.as_deref().cloned(),
+            subprotocol: attachment.protocol.as_ref().map(ToString::to_string),
             recovered: attachment.admission != Admission::Opened,
         });
         Self {

@@ -5,6 +5,7 @@ mod clock;
 mod description;
 mod inspect;
 mod schema;
+mod traffic;
 
 use serde_json::Value;
 use webpubsub_emulator::EmulatorBuilder;

@@ -91,6 +91,11 @@ fn compare(schema: &Value, value: &Value, place: &mut String, problems: &mut Vec
     if value.is_null() && schema["nullable"] == true {
         return;
     }
+    if let Some(parts) = schema["allOf"].as_array() {
+        return parts
+            .iter()
+            .for_each(|part| compare(part, value, place, problems));
+    }
     let fits = match schema["type"].as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),

@@ -10,8 +10,8 @@ mod options;
 mod protobuf;
 mod raw;
 mod recovery;
-mod tap;
 mod tokens;
+mod traffic;
 mod upgrade;
 mod user_events;
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::Message;
-use webpubsub_emulator::{Direction, Emulator, Tapped, UserEvent, UserEventFailed, UserEventReply};
+use webpubsub_emulator::{
+    Direction, Emulator, TrafficEvent, UserEvent, UserEventFailed, UserEventReply,
+};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::payload::Payload;
 
@@ -371,7 +374,7 @@ async fn frames_that_wait_for_a_call_are_bounded() {
     const WAITING: u64 = 64;
     let mut calls = Calls::start().await;
     let mut client = json_client(&calls.emulator, "u").await;
-    let mut tap = calls.emulator.tap();
+    let mut traffic = calls.emulator.traffic();
     let sending = tokio::spawn(async move {
         for _ in 0..SENT {
             client.say(r#"{"type":"event","event":"e","data":1}"#).await;
@@ -383,10 +386,10 @@ async fn frames_that_wait_for_a_call_are_bounded() {
         assert_eq!(calls.begun().await.event_id, handled + 1);
         let most = SENT.min(handled + WAITING);
         while read < most {
-            let entry = tap.recv().await.expect("no frame is missed");
+            let entry = traffic.next().await.expect("no frame is missed");
             if matches!(
-                entry,
-                Tapped::Frame {
+                entry.event,
+                TrafficEvent::Frame {
                     direction: Direction::In,
                     ..
                 }

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use webpubsub_emulator::Tapped;
+use webpubsub_emulator::TrafficEvent;
 use webpubsub_protocol::frame::{ServerFrame, protobuf};
 use webpubsub_protocol::payload::Payload;
 
@@ -435,13 +436,13 @@ async fn a_closure_answers_what_no_handler_takes() {
 }
 
 #[tokio::test]
-async fn the_tap_shows_calls_and_prints_nothing_of_what_they_hold() {
+async fn the_log_shows_calls_and_prints_nothing_of_what_they_hold() {
     let mut handler = Handler::new(|seen| match seen.event() {
         "private" => Reply::status(400).with("ce-connectionstate", "private"),
         _ => Reply::ok(),
     });
     let world = world(handler.in_process().system_events([])).await;
-    let mut tap = world.emulator.tap();
+    let mut traffic = world.emulator.traffic();
     let mut client = world.client("chat", user("u")).await;
     client
         .send(r#"{"type":"event","event":"private","ackId":1,"data":"private data"}"#)
@@ -449,14 +450,14 @@ async fn the_tap_shows_calls_and_prints_nothing_of_what_they_hold() {
     handler.event("private").await;
     client.json().await;
     let call = loop {
-        let entry = tap.recv().await.expect("an entry");
-        if matches!(entry, Tapped::HandlerCall { .. }) {
-            break entry;
+        let entry = traffic.next().await.expect("an entry");
+        if matches!(entry.event, TrafficEvent::HandlerCall { .. }) {
+            break entry.event.clone();
         }
     };
     let shown = format!("{call} {call:?}");
     assert!(!shown.contains("private data"), "{shown}");
-    let Tapped::HandlerCall {
+    let TrafficEvent::HandlerCall {
         hub,
         connection_id,
         event,

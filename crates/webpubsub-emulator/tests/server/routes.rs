@@ -1,6 +1,7 @@
-//! Paths outside of REST and WebSocket, and what passes the tap.
+//! Paths outside of REST and WebSocket, and what the traffic log shows of requests.
 
-use webpubsub_emulator::{Emulator, Tapped};
+use futures_util::StreamExt as _;
+use webpubsub_emulator::{Emulator, TrafficEvent};
 
 use crate::server::{ask, health};
 
@@ -30,10 +31,10 @@ async fn unknown_paths_are_answered_with_help() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_and_tapped_without_their_query() {
+async fn requests_are_counted_and_logged_without_their_query() {
     let emulator = Emulator::start().await.unwrap();
     health(&emulator, LOCALHOST).await;
-    let mut tap = emulator.tap();
+    let mut traffic = emulator.traffic();
     ask(
         &emulator,
         "GET /client/hubs/chat?access_token=sEcReT",
@@ -52,13 +53,14 @@ async fn requests_are_counted_and_tapped_without_their_query() {
             Some(200),
         ),
     ] {
-        let Ok(Tapped::Request {
+        let entry = traffic.next().await.expect("an entry");
+        let TrafficEvent::Request {
             method,
             path,
             operation,
             status,
             ..
-        }) = tap.recv().await
+        } = entry.event.clone()
         else {
             panic!("no request")
         };

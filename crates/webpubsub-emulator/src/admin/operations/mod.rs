@@ -4,10 +4,12 @@
 mod clock;
 mod inspect;
 mod status;
+mod traffic;
 
 use std::sync::Arc;
 
 use super::answer::{AdminError, Answer};
+use crate::http::Watch;
 use crate::service::Service;
 
 pub(super) use clock::{advance_clock, get_clock};
@@ -15,11 +17,33 @@ pub(super) use inspect::{
     get_connection, get_group, get_hub, list_connections, list_groups, list_handlers, list_hubs,
 };
 pub(super) use status::{get_description, get_status};
+pub(super) use traffic::{get_traffic, get_traffic_entry, resend_event};
 
 /// What a call may look at besides its parameters.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
     pub(super) service: &'a Arc<Service>,
+    /// Sees whether the caller hangs up.
+    pub(super) watch: Option<Watch>,
+}
+
+impl Context<'_> {
+    /// Completes when an answer that goes on has to end: the caller hangs up, or the emulator stops.
+    fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (stopping, watch) = (self.service.gate().stopping().clone(), self.watch.clone());
+        async move {
+            let hung_up = async {
+                match watch {
+                    Some(watch) => watch.hung_up().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = hung_up => {}
+            }
+        }
+    }
 }
 
 type Outcome = Result<Answer, AdminError>;

@@ -1,7 +1,7 @@
 //! Events and the calls to the event handler that they wait for.
 
 use super::*;
-use crate::tap::Tap;
+use crate::traffic::Log;
 
 #[test]
 fn events_without_a_handler_fail_but_keep_the_connection() {
@@ -256,7 +256,7 @@ async fn a_call_that_is_given_up_while_it_starts_is_dropped() {
         Some(1),
         watch::Sender::new(0),
         Some(upstream.clone()),
-        Tap::new(),
+        Log::unread(),
     );
     let (ticket, _) = hub.open(request("a", None, &[], WireForm::Json));
     let Attachment { key, epoch, .. } = hub.accept(ticket, Overrides::default()).unwrap();

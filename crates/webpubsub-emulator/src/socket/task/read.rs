@@ -18,7 +18,7 @@ use crate::hub::{
 };
 use crate::socket::decode;
 use crate::socket::reader::PeerClose;
-use crate::tap::{Direction, Excerpt, Tapped};
+use crate::traffic::{Direction, Excerpt, TrafficEvent};
 
 /// What is read from the transport at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -184,13 +184,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Message::Text(text) => {
                 let passing = self.count_in(text.as_bytes());
                 let received = self.decoder.text(text);
-                self.tap_in(passing, &received);
+                self.log_in(passing, &received);
                 received
             }
             Message::Binary(bytes) => {
                 let passing = self.count_in(&bytes);
                 let received = self.decoder.binary(bytes);
-                self.tap_in(passing, &received);
+                self.log_in(passing, &received);
                 received
             }
             Message::Ping(payload) => {
@@ -278,27 +278,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
     }
     /// Counts a message. Returns its size and beginning when somebody wants to see it.
-    fn count_in(&self, payload: &[u8]) -> Option<(usize, Excerpt)> {
+    fn count_in(&self, payload: &[u8]) -> Option<(usize, Option<Excerpt>)> {
         let service = &self.guard.service;
         service.counters().frames_in.add(1);
         service.counters().bytes_in.add(payload.len() as u64);
-        let is_tapped = service.tap().is_open();
-        is_tapped.then(|| (payload.len(), Excerpt::of(payload)))
+        let is_logged = service.traffic().wants_frames();
+        is_logged.then(|| {
+            let excerpt = service.traffic().excerpt(|| Excerpt::of(payload));
+            (payload.len(), excerpt)
+        })
     }
 
-    fn tap_in(&self, passing: Option<(usize, Excerpt)>, received: &Result<Received, End>) {
+    fn log_in(&self, passing: Option<(usize, Option<Excerpt>)>, received: &Result<Received, End>) {
         let Some((bytes, excerpt)) = passing else {
             return;
         };
         let received = received.as_ref().ok();
-        self.guard.service.tap().emit(|| Tapped::Frame {
-            hub: self.guard.hub.name().clone(),
-            connection_id: self.guard.attachment.connection_id.clone(),
-            direction: Direction::In,
-            kind: received.map_or(MessageKind::Invalid, Received::kind),
-            group: received.and_then(Received::group),
-            bytes,
-            excerpt: Some(excerpt),
-        });
+        self.guard
+            .service
+            .traffic()
+            .note_frame(|| TrafficEvent::Frame {
+                hub: self.guard.hub.name().clone(),
+                connection_id: self.guard.attachment.connection_id.clone(),
+                user_id: self.guard.attachment.user_id.as_deref().cloned(),
+                direction: Direction::In,
+                kind: received.map_or(MessageKind::Invalid, Received::kind),
+                group: received.and_then(Received::group),
+                bytes,
+                excerpt,
+            });
     }
 }

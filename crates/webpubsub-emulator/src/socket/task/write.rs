@@ -13,7 +13,7 @@ use crate::hub::{
     Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, MessageKind, Waiting, WireFrame,
 };
 use crate::socket::reader::PeerClose;
-use crate::tap::{Direction, Excerpt, Tapped};
+use crate::traffic::{Direction, Excerpt, TrafficEvent};
 
 /// What is taken from the outbox at once.
 const BATCH: Batch = Batch {
@@ -93,10 +93,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         let most = if takes { BATCH } else { NOTHING };
         let writer = &mut self.writer;
         // What passes is labelled only where somebody looks.
-        let is_tapped = self.guard.service.tap().is_open();
+        let is_logged = self.guard.service.traffic().wants_frames();
         let mut labels = Vec::new();
         let put = |waiting: Waiting| {
-            if is_tapped {
+            if is_logged {
                 labels.push(waiting.label());
             }
             writer.push(WireFrame::from(waiting));
@@ -180,17 +180,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         counters.bytes_out.add(bytes);
         for (frame, (kind, group)) in self.writer.frames().zip(labels) {
             let bytes = frame.payload_len();
-            self.guard.service.tap().emit(|| Tapped::Frame {
-                hub: self.guard.hub.name().clone(),
-                connection_id: self.guard.attachment.connection_id.clone(),
-                direction: Direction::Out,
-                kind: *kind,
-                group: group.clone(),
-                bytes,
-                // It brings the reconnection token.
-                excerpt: (*kind != MessageKind::Connected)
-                    .then(|| Excerpt::of_parts(frame.payload_bytes(), bytes)),
-            });
+            self.guard
+                .service
+                .traffic()
+                .note_frame(|| TrafficEvent::Frame {
+                    hub: self.guard.hub.name().clone(),
+                    connection_id: self.guard.attachment.connection_id.clone(),
+                    user_id: self.guard.attachment.user_id.as_deref().cloned(),
+                    direction: Direction::Out,
+                    kind: *kind,
+                    group: group.clone(),
+                    bytes,
+                    // It brings the reconnection token.
+                    excerpt: match kind {
+                        MessageKind::Connected => None,
+                        _ => {
+                            let excerpt = || Excerpt::of_parts(frame.payload_bytes(), bytes);
+                            self.guard.service.traffic().excerpt(excerpt)
+                        }
+                    },
+                });
         }
     }
 }

@@ -1,15 +1,16 @@
-//! What the tap shows of a connection.
+//! What the traffic log shows of a connection.
 
+use futures_util::StreamExt as _;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use webpubsub_emulator::{Direction, Emulator, MessageKind, Tapped, UserEventReply};
+use webpubsub_emulator::{Direction, Emulator, MessageKind, TrafficEvent, UserEventReply};
 
 use super::{ALL_GROUPS, Client, RELIABLE, TEST_TIMEOUT, emulator, json_client, request};
 
 #[tokio::test]
-async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens() {
+async fn the_log_shows_a_connection_from_its_beginning_to_its_end_without_tokens() {
     let emulator = emulator().await;
-    let mut tap = emulator.tap();
+    let mut traffic = emulator.traffic();
     let url = emulator.client_access_url("chat", "ana", &ALL_GROUPS);
     let mut client = Client::open(request(&url, Some(RELIABLE))).await;
     let connected = client.text().await;
@@ -36,11 +37,11 @@ async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens
         .expect("gone");
 
     let mut seen = Vec::new();
-    while let Ok(entry) = tap.try_recv() {
-        match entry {
-            Tapped::Opened { recovered, .. } => seen.push(format!("opened {recovered}")),
-            Tapped::Ended { reason, .. } => seen.push(format!("ended {reason}")),
-            Tapped::Frame {
+    while let Some(entry) = traffic.try_next() {
+        match entry.event.clone() {
+            TrafficEvent::Opened { recovered, .. } => seen.push(format!("opened {recovered}")),
+            TrafficEvent::Ended { reason, .. } => seen.push(format!("ended {reason}")),
+            TrafficEvent::Frame {
                 direction,
                 kind,
                 group,
@@ -81,25 +82,25 @@ async fn the_tap_shows_a_connection_from_its_beginning_to_its_end_without_tokens
 }
 
 #[tokio::test]
-async fn the_tap_shows_what_a_closure_is_asked_and_answers() {
+async fn the_log_shows_what_a_closure_is_asked_and_answers() {
     let builder = Emulator::builder().on_user_event(async |event| {
         let asked = event.event_name.as_str();
         Ok(UserEventReply::text(format!("{asked}?")))
     });
     let emulator = builder.start().await.expect("a free port");
     let mut client = json_client(&emulator, "ana").await;
-    let mut tap = emulator.tap();
+    let mut traffic = emulator.traffic();
     client
         .say(r#"{"type":"event","event":"what","ackId":1,"data":"now"}"#)
         .await;
     client.text().await;
     let call = loop {
-        let entry = tap.recv().await.expect("an entry");
-        if matches!(entry, Tapped::HandlerCall { .. }) {
-            break entry;
+        let entry = traffic.next().await.expect("an entry");
+        if matches!(entry.event, TrafficEvent::HandlerCall { .. }) {
+            break entry.event.clone();
         }
     };
-    let Tapped::HandlerCall {
+    let TrafficEvent::HandlerCall {
         event,
         request,
         status,
