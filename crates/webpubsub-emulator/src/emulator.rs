@@ -26,6 +26,7 @@ use crate::{
     http::{Listeners, Server},
     hub::{State, Upstream},
     inspect::{ConnectionInfo, GroupInfo, HandlerInfo, HubInfo},
+    saved::{Imported, InvalidState, SavedState},
     service::Service,
     settings::Settings,
     traffic::{NotSeen, Traffic, TrafficEntry},
@@ -251,6 +252,24 @@ impl Emulator {
                 .await
                 .expect("the service holds the sender as long as `self`");
         }
+    }
+
+    /// The groups, permissions and states of all connections, to be [imported](Self::import_state) into this or another
+    /// emulator.
+    #[must_use]
+    pub fn export_state(&self) -> SavedState {
+        self.service.export()
+    }
+
+    /// Makes open connections that are named be as they were saved, and gives each connection that a saved user opens later
+    /// what was saved of it, besides what its token says. Other connections stay as they are. What waits from an earlier
+    /// import is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// A name cannot be one, or a state is of a group that its connection is not in. Nothing is changed then.
+    pub fn import_state(&self, state: SavedState) -> Result<Imported, InvalidState> {
+        self.service.import(state)
     }
 
     /// Replaces the options of all hubs, as a resource's settings are saved. Hubs that are not named are without event

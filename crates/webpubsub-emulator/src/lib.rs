@@ -17,6 +17,7 @@ mod inspect;
 mod refusal;
 mod rest;
 mod route;
+mod saved;
 mod service;
 mod settings;
 mod socket;
@@ -40,6 +41,7 @@ pub use hub::{ConnectionSnapshot, HubSnapshot, MessageKind, State};
 pub use inspect::{
     ConnectionInfo, Fill, GroupInfo, HandlerHealth, HandlerInfo, HubInfo, MemberInfo,
 };
+pub use saved::{Imported, InvalidState, SavedConnection, SavedHub, SavedState};
 pub use settings::WELL_KNOWN_KEY;
 pub use traffic::{
     Denial, Direction, Excerpt, FilteredSend, LeftOut, LookedAt, NotSeen, SentEvent, TokenMismatch,

@@ -109,10 +109,17 @@ async fn run(config: &Config) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let seed = match config.seed() {
+        Ok(seed) => seed,
+        Err(error) => return fail(&error, USAGE),
+    };
     let emulator = match config.builder().start().await {
         Ok(emulator) => emulator,
         Err(error) => return fail(&config.explain(&error), exit_code(&error)),
     };
+    if let Some(Err(error)) = seed.map(|seed| emulator.import_state(seed)) {
+        return fail(&config.explain_seed(&error), USAGE);
+    }
     let mut out = io::stdout().lock();
     let printed = match config.json() {
         true => banner::json(&mut out, &emulator, &config.hubs()),

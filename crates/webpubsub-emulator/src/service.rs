@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::hubs::Hubs;
+use crate::saved::{Imported, InvalidState, SavedState};
 use crate::settings::Settings;
 use crate::traffic::Log;
 
@@ -210,6 +211,36 @@ impl Service {
             state.hubs.insert(hub.name().clone(), hub.snapshot());
         }
         state
+    }
+
+    /// What can be imported again.
+    pub(crate) fn export(&self) -> SavedState {
+        let hubs = self.all_hubs().into_iter().filter_map(|hub| {
+            let saved = hub.read(|state, _| state.export());
+            (!saved.connections.is_empty()).then(|| (hub.name().to_string(), saved))
+        });
+        SavedState {
+            hubs: hubs.collect(),
+        }
+    }
+
+    /// Makes connections be as they were saved, now or when their users connect. What waited from an earlier import is
+    /// forgotten.
+    pub(crate) fn import(&self, state: SavedState) -> Result<Imported, InvalidState> {
+        let mut entries = state.checked()?;
+        for hub in self.all_hubs() {
+            if !entries.contains_key(hub.name()) {
+                entries.insert(hub.name().clone(), Vec::new());
+            }
+        }
+        let mut result = Imported::default();
+        for (name, entries) in entries {
+            let of_hub = self.hub(&name).import(entries);
+            result.applied += of_hub.applied;
+            result.waiting += of_hub.waiting;
+            result.ignored += of_hub.ignored;
+        }
+        Ok(result)
     }
 
     /// Counts the changes of all hubs.

@@ -51,6 +51,12 @@ operations! {
     ListHandlers(list_handlers): GET "/_emulator/handlers" => 200 {
         hub: Option<HubName> = optional("hub"),
     }
+    /// Export groups, permissions and states of groups.
+    GetState(get_state): GET "/_emulator/state" => 200 {
+    }
+    /// Import groups, permissions and states of groups.
+    PutState(put_state, json): PUT "/_emulator/state" => 200 {
+    }
     /// Read the traffic log, one JSON object per line.
     GetTraffic(get_traffic): GET "/_emulator/traffic" => 200 {
         follow: bool = flag("follow"),

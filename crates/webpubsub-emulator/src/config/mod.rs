@@ -20,7 +20,8 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, io, net::SocketAddr, path::
 
 use tracing_subscriber::EnvFilter;
 use webpubsub_emulator::{
-    Emulator, EmulatorBuilder, HubOptions, KeyRole, StartError, WELL_KNOWN_KEY,
+    Emulator, EmulatorBuilder, HubOptions, InvalidState, KeyRole, SavedState, StartError,
+    WELL_KNOWN_KEY,
 };
 use webpubsub_protocol::access::AccessKey;
 use webpubsub_protocol::name::HubName;
@@ -166,6 +167,27 @@ impl Config {
         hubs.fold(builder, |builder, (name, options)| {
             builder.hub(name.as_str(), options.clone())
         })
+    }
+
+    /// The state to begin with, if there is a file with one.
+    pub(crate) fn seed(&self) -> Result<Option<SavedState>, ConfigError> {
+        let Some(Setting {
+            value: Value::Text(path),
+            origin,
+        }) = self.layer.one(&table::SEED)
+        else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::new(origin, format!("{path}: {error}")))?;
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| ConfigError::new(origin, format!("{path}: {error}")))
+    }
+
+    /// Adds to a state that cannot be used where it came from.
+    pub(crate) fn explain_seed(&self, error: &InvalidState) -> ConfigError {
+        at(self.layer.one(&table::SEED), error)
     }
 
     /// The hubs that were set up.

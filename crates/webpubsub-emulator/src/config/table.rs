@@ -79,6 +79,14 @@ pub(super) static LOG: Spec = Spec {
     help: "What to log on stderr: a level, or a filter such as `info,webpubsub_emulator=trace` [default: info]",
 };
 
+pub(super) static SEED: Spec = Spec {
+    name: "seed",
+    value: "FILE",
+    kind: Kind::Text(|builder, _| builder),
+    help: "File with groups, permissions and states of groups, as the admin API exports them: the users in it get them when \
+           they connect",
+};
+
 pub(super) static JSON: Spec = switch(
     "json",
     |builder, _| builder,
@@ -92,7 +100,7 @@ pub(super) static ACCEPT_UNVALIDATED_ENTRA_TOKENS: Spec = switch(
 );
 
 /// In the order of `--help`.
-pub(super) static ALL: [Key; 34] = [
+pub(super) static ALL: [Key; 35] = [
     &HOST,
     &PORT,
     &ACCESS_KEY,
@@ -126,6 +134,7 @@ pub(super) static ALL: [Key; 34] = [
         EmulatorBuilder::traffic_payloads,
         "Show in the traffic log how payloads begin, and keep events to be sent again [default: true]",
     ),
+    &SEED,
     &switch(
         "manual-clock",
         |builder, manual| match manual {

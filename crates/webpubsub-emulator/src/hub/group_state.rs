@@ -136,7 +136,7 @@ impl HubState {
         }
     }
 
-    fn change_state(
+    pub(super) fn change_state(
         &mut self,
         now: Now,
         key: ConnectionKey,

@@ -187,6 +187,9 @@ impl HubState {
         for group in &groups {
             self.change_membership(now, key, group, Change::Join, Cause::Open, effects);
         }
+        if let Some(entry) = user.as_ref().and_then(|user| self.take_imported(user)) {
+            self.add_imported(now, key, entry, effects);
+        }
         Ok(Attachment {
             key,
             epoch,

@@ -36,6 +36,8 @@ pub(crate) enum Cause {
     Rest,
     /// The access token, or the answer to the connect event.
     Open,
+    /// An imported state.
+    Import,
     /// The connection ended.
     End,
 }

@@ -24,6 +24,7 @@ mod outbox;
 mod owned;
 mod publish;
 mod rest;
+mod saved;
 mod snapshot;
 mod state;
 mod streams;
@@ -70,6 +71,7 @@ pub(crate) use wire::{FrameKind, WireFrame};
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
 use crate::refusal::Refusal;
+use crate::saved::{Entry, Imported};
 use crate::traffic::{Log, TrafficEvent};
 
 /// Who handles the events of a hub.
@@ -303,6 +305,11 @@ impl Hub {
 
     pub(crate) fn snapshot(&self) -> HubSnapshot {
         self.state.lock().snapshot()
+    }
+
+    /// Makes connections be as they were saved, now or when their users connect.
+    pub(crate) fn import(&self, entries: Vec<Entry>) -> Imported {
+        self.act(|state, now, effects| state.import(now, entries, effects))
     }
 
     /// Reads what it holds.

@@ -3,7 +3,7 @@
 //! This file holds the data and its indexes. What happens to it stands beside it: `lifecycle`,
 //! `frames`, `publish`, `membership`, `streams`, `group_state`, `rest`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::outbox::{Full, Outbox, OutboxLimits};
 use super::streams::StreamKey;
 use crate::clock::Now;
 use crate::ids::Ids;
+use crate::saved::Entry;
 
 /// The settings of a hub, fixed when it is made.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub(crate) struct HubState {
     /// What is being opened, with the ids that it will have.
     pub(super) pending: BTreeMap<Ticket, (OpenRequest, ConnectionId)>,
     pub(super) calls: BTreeMap<CallToken, ConnectionKey>,
+    /// What was saved of users, in the order in which their next connections take it.
+    pub(super) imported: BTreeMap<UserId, VecDeque<Entry>>,
     /// Clients whose outboxes are full, in order of their ids: they end next.
     pub(super) slow_clients: BTreeMap<ConnectionId, (ConnectionKey, Full)>,
     /// Whether some of them are ending now.
@@ -96,6 +99,7 @@ impl HubState {
             group_events: GroupEvents::default(),
             pending: BTreeMap::new(),
             calls: BTreeMap::new(),
+            imported: BTreeMap::new(),
             slow_clients: BTreeMap::new(),
             is_ending_slow_clients: false,
             deadlines: Deadlines::new(),
@@ -104,7 +108,7 @@ impl HubState {
     }
 
     pub(super) fn is_unused(&self) -> bool {
-        self.connections.is_empty() && self.pending.is_empty()
+        self.connections.is_empty() && self.pending.is_empty() && self.imported.is_empty()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do. Nothing is due once

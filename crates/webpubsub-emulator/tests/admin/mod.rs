@@ -5,6 +5,7 @@ mod clock;
 mod description;
 mod inspect;
 mod schema;
+mod state;
 mod traffic;
 
 use serde_json::Value;

@@ -5,7 +5,7 @@ mod commands;
 mod errors;
 mod hubs;
 mod malformed;
-mod process;
+pub(crate) mod process;
 mod ready;
 mod secrets;
 mod startup;

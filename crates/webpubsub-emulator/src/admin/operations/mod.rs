@@ -3,6 +3,7 @@
 
 mod clock;
 mod inspect;
+mod state;
 mod status;
 mod traffic;
 
@@ -16,6 +17,7 @@ pub(super) use clock::{advance_clock, get_clock};
 pub(super) use inspect::{
     get_connection, get_group, get_hub, list_connections, list_groups, list_handlers, list_hubs,
 };
+pub(super) use state::{get_state, put_state};
 pub(super) use status::{get_description, get_status};
 pub(super) use traffic::{get_traffic, get_traffic_entry, resend_event};
 
