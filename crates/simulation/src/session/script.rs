@@ -222,6 +222,15 @@ impl World {
         self.pump(client)
     }
 
+    /// Stops a client that may be about to repeat a request.
+    pub(super) fn stop_after_failure(&mut self, client: usize) -> Check {
+        let state = &self.clients[client];
+        if self.phase == Phase::Busy && !state.asleep && !state.conduct.is_stopped {
+            self.stop(client)?;
+        }
+        Ok(())
+    }
+
     fn stop(&mut self, client: usize) -> Check {
         self.note(|| format!("client {client} is stopped"));
         self.clients[client].wanted = self.rng.random_ratio(3, 4);

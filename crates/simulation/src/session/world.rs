@@ -34,6 +34,8 @@ const CALM: Duration = Duration::from_secs(340);
 pub(super) enum Event {
     /// An application does something.
     Act(usize),
+    /// An application stops its client because an event has failed.
+    StopAfterFailure(usize),
     /// Something goes wrong for a client.
     Trouble(usize),
     /// A server does something.
@@ -183,6 +185,7 @@ impl World {
     fn happen(&mut self, event: Event) -> Check {
         match event {
             Event::Act(client) => self.act(client),
+            Event::StopAfterFailure(client) => self.stop_after_failure(client),
             Event::Trouble(client) => self.trouble(client),
             Event::Serve => self.serve(),
             Event::Dial {
@@ -237,6 +240,10 @@ impl World {
         let fails = self.phase == Phase::Busy && self.rng.random_ratio(1, 4);
         let answer = if fails {
             self.ledger.call_failed(mark);
+            if mark.kind == Kind::Raise && self.rng.random_ratio(1, 16) {
+                // The client has heard of it by then, and waits before it tries again.
+                self.schedule_in(400..800, Event::StopAfterFailure(client_of(mark)));
+            }
             Err(())
         } else {
             self.ledger.call_answered(mark);
@@ -359,6 +366,11 @@ impl Run for World {
     fn into_coverage(self) -> Coverage {
         self.coverage
     }
+}
+
+/// Whose event or invocation it is.
+fn client_of(mark: Mark) -> usize {
+    usize::try_from(mark.of).expect("the number of a client")
 }
 
 /// What the handler answers.
