@@ -170,7 +170,7 @@ async fn what_cannot_be_read_is_skipped() {
         "not JSON",
         "[]",
         "{}",
-        r#"{"type":"news"}"#,
+        r#"{"type":"unknown"}"#,
         r#"{"type":"message","from":"server","dataType":"xml","data":"<a/>"}"#,
         r#"{"type":"message","from":"server"}"#,
         r#"{"type":"ack","ackId":99,"success":true}"#,

@@ -172,7 +172,7 @@ pub(crate) struct Socket {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Up {
     Text(String),
-    Goodbye(u16),
+    CloseFrame(u16),
 }
 
 impl Socket {
@@ -218,8 +218,8 @@ impl Socket {
         self.shared.writer.wake();
     }
 
-    /// Does not answer a goodbye.
-    pub(crate) fn ignore_goodbye(&self) {
+    /// Does not answer a close frame.
+    pub(crate) fn ignore_close_frame(&self) {
         self.shared.is_deaf.store(true, Ordering::SeqCst);
     }
 
@@ -336,7 +336,7 @@ impl Sink<WireFrame> for FakeTransport {
 impl Transport for FakeTransport {
     fn poll_close_with(mut self: Pin<&mut Self>, cx: &mut Context<'_>, code: u16) -> Poll<()> {
         if self.as_mut().poll_flush(cx).is_ready() {
-            let _ = self.to_service.send(Up::Goodbye(code));
+            let _ = self.to_service.send(Up::CloseFrame(code));
         }
         if self.shared.is_deaf.load(Ordering::SeqCst) {
             return Poll::Pending;

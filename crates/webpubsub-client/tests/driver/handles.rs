@@ -148,20 +148,30 @@ async fn callers_that_wait_for_room_hear_of_a_consumer_that_takes_no_events() {
     // Full with the first message.
     let mut slow = client.events_with(0, Overflow::Pause);
     socket.say(r#"{"type":"message","from":"server","dataType":"text","data":"x"}"#);
+    let first = client.send_to_group("g", "takes all room");
+    let mut first = Box::pin(first.into_future());
+    assert!(futures_util::poll!(first.as_mut()).is_pending());
+    let another = client.clone();
+    let second = tokio::spawn(async move { another.send_to_group("g", "waits for room").await });
+    settle().await;
+    let third = client.send_to_group("g", "waits, too").fire_and_forget();
+    let mut third = Box::pin(third.into_future());
+    assert!(futures_util::poll!(third.as_mut()).is_pending());
+    let fourth = client.send_to_group("g", "is last");
+    let mut fourth = Box::pin(fourth.into_future());
+    assert!(futures_util::poll!(fourth.as_mut()).is_pending());
+    // They hear of it in whatever order they are polled.
+    let minute = std::time::Duration::from_secs(60);
     let all = async {
-        tokio::join!(
-            client.send_to_group("g", "takes all room").into_future(),
-            client.send_to_group("g", "waits for room").into_future(),
-            client
-                .send_to_group("g", "waits, too")
-                .fire_and_forget()
-                .into_future(),
-            client.send_to_group("g", "and this one").into_future(),
+        (
+            fourth.await,
+            third.await,
+            second.await.unwrap(),
+            first.await,
         )
     };
-    let minute = std::time::Duration::from_secs(60);
     let all = tokio::time::timeout(minute, all).await;
-    let (first, second, third, fourth) = all.expect("nobody waits for ever");
+    let (fourth, third, second, first) = all.expect("nobody waits for ever");
     for sent in [first, second, third, fourth] {
         assert!(matches!(sent, Err(SendError::Stalled)), "{sent:?}");
     }
@@ -218,7 +228,7 @@ async fn a_panic_in_the_driver_settles_everything() {
     });
     started.expect("it can be started again");
     client.stop().await;
-    assert_eq!(socket.heard().await, Some(Up::Goodbye(1000)));
+    assert_eq!(socket.heard().await, Some(Up::CloseFrame(1000)));
 }
 
 /// Encodes as reliable JSON, and counts.

@@ -67,10 +67,10 @@ async fn a_hanging_dial_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stop_says_goodbye_with_1000_and_does_not_wait_forever() {
+async fn a_stop_closes_with_1000_and_does_not_wait_for_ever() {
     let (client, mut events, _service, mut socket) = connected(|builder| builder).await;
     client.stop().await;
-    assert_eq!(socket.heard().await, Some(Up::Goodbye(1000)));
+    assert_eq!(socket.heard().await, Some(Up::CloseFrame(1000)));
     assert_eq!(socket.heard().await, None, "the socket is dropped");
     assert!(matches!(
         next(&mut events).await,
@@ -85,7 +85,7 @@ async fn stop_says_goodbye_with_1000_and_does_not_wait_forever() {
     assert_eq!(reason, StopReason::Requested);
 
     let (client, _events, _service, socket) = connected(|builder| builder).await;
-    socket.ignore_goodbye();
+    socket.ignore_close_frame();
     let before = Instant::now();
     client.stop().await;
     assert_eq!(before.elapsed().as_secs(), 2);
@@ -94,15 +94,20 @@ async fn stop_says_goodbye_with_1000_and_does_not_wait_forever() {
 #[tokio::test(start_paused = true)]
 async fn the_last_handle_takes_the_client_and_its_events_with_it() {
     let (client, mut events, _service, mut socket) = connected(|builder| builder).await;
+    let mut streams = client.group_streams().subscribe();
     let other = client.clone();
     drop(client);
     settle().await;
     assert_eq!(other.state(), ClientState::Connected);
     drop(other);
-    assert_eq!(socket.heard().await, Some(Up::Goodbye(1000)));
+    assert_eq!(socket.heard().await, Some(Up::CloseFrame(1000)));
+    let mut last = None;
     while let Some(event) = events.next().await {
         assert!(!matches!(event, Event::Connecting { .. }), "{event:?}");
+        last = Some(event);
     }
+    assert!(matches!(last, Some(Event::Stopped { .. })), "{last:?}");
+    assert!(streams.next().await.is_none());
 }
 
 // req: C-7.2-1
@@ -179,7 +184,7 @@ async fn a_plain_subprotocol_starts_afresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_socket_is_dropped_without_a_goodbye_and_recovered() {
+async fn a_silent_socket_is_dropped_without_a_close_frame_and_recovered() {
     let (_client, mut events, mut service, mut socket) = connected(|builder| builder).await;
     let before = Instant::now();
     for _ in 0..5 {
@@ -211,7 +216,7 @@ async fn a_silent_socket_is_dropped_without_a_goodbye_and_recovered() {
 #[tokio::test(start_paused = true)]
 async fn a_client_can_be_started_while_its_old_socket_is_closing() {
     let (client, _events, mut service, mut socket) = connected(|builder| builder).await;
-    socket.ignore_goodbye();
+    socket.ignore_close_frame();
     let mut stop = Box::pin(client.stop());
     assert!(futures_util::poll!(stop.as_mut()).is_pending());
     let (started, new) = tokio::join!(client.start(), async {
@@ -221,7 +226,7 @@ async fn a_client_can_be_started_while_its_old_socket_is_closing() {
     });
     started.expect("started");
     stop.await;
-    assert_eq!(socket.heard().await, Some(Up::Goodbye(1000)));
+    assert_eq!(socket.heard().await, Some(Up::CloseFrame(1000)));
     assert_eq!(client.connection_id().as_deref(), Some("c2"));
     drop(new);
 }

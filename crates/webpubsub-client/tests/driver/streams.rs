@@ -239,6 +239,26 @@ async fn streams_that_nobody_takes_are_limited_in_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_read_ends_at_its_limit_and_no_other_does() {
+    let (client, _events, _service, socket) = connected(|builder| builder).await;
+    let mut streams = client.group_streams().max_bytes(10_000).subscribe();
+    let data = "x".repeat(4_000);
+    for (id, number) in [("a", 1), ("b", 1), ("a", 2), ("a", 3), ("b", 2)] {
+        socket.say(&fragment(id, number, &data));
+    }
+    settle().await;
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let mut stream = streams.next().await.expect("a stream");
+        for _ in 0..2 {
+            assert!(matches!(stream.next().await, Some(Ok(_))));
+        }
+        ends.push(futures_util::FutureExt::now_or_never(stream.next()));
+    }
+    assert_eq!(ends, [Some(Some(Err(GroupStreamError::Overflow))), None]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_streams_of_a_subscription_are_limited_together() {
     let (client, _events, _service, socket) = connected(|builder| builder).await;
     let mut streams = client.group_streams().max_total_bytes(10_000).subscribe();

@@ -43,15 +43,18 @@ async fn a_stop_beside_a_busy_sender_leaves_nobody_waiting() {
             "{error:?}"
         );
         soon("a sender without answers", noise).await.unwrap();
-        let goodbye = async {
+        let close_frame = async {
             while let Some(heard) = socket.heard().await {
-                if heard == Up::Goodbye(1000) {
+                if heard == Up::CloseFrame(1000) {
                     return true;
                 }
             }
             false
         };
-        assert!(soon("the end of a socket", goodbye).await, "no close frame");
+        assert!(
+            soon("the end of a socket", close_frame).await,
+            "no close frame"
+        );
         let stopped = async {
             while let Some(event) = events.next().await {
                 if matches!(event, Event::Stopped { .. }) {

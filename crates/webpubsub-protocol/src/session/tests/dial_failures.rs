@@ -236,7 +236,7 @@ fn a_dial_and_a_silent_socket_are_given_up() {
 }
 
 #[test]
-fn news_of_an_abandoned_dial_changes_nothing() {
+fn reports_of_an_abandoned_dial_change_nothing() {
     let mut w = later(SessionConfig::default());
     let old = w.attempt;
     w.advance(SECOND * 20);

@@ -70,7 +70,7 @@ fn fragments_come_in_order_and_are_messages_too() {
 }
 
 #[test]
-fn gaps_are_told_and_duplicates_dropped() {
+fn gaps_are_reported_and_duplicates_dropped() {
     let mut w = subscribed(StreamOptions::default());
     for number in [3, 4, 4, 3, 7] {
         part(&mut w, "g", "s", number, "x");

@@ -63,7 +63,10 @@ fn the_latest_token_recovers() {
     w.receive(r#"{"type":"system","event":"connected","connectionId":"c1"}"#);
     w.cut();
     let recovery = w.redial().expect("a recovery");
-    assert_eq!(&*recovery.reconnection_token, "t3", "no token is no news");
+    assert_eq!(
+        &*recovery.reconnection_token, "t3",
+        "without a new token the old one stays"
+    );
 }
 
 // req: C-7.2-3

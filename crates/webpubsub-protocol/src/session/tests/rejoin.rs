@@ -32,7 +32,7 @@ fn a_new_connection_joins_before_anything_else() {
     w.events();
     w.ack(4);
     w.ack(5);
-    assert_eq!(w.events(), [], "success is no news");
+    assert_eq!(w.events(), [], "success is not reported");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_recovered_connection_is_still_in_its_groups() {
 }
 
 #[test]
-fn each_group_that_cannot_be_joined_is_told_and_tried_on_the_next_connection() {
+fn each_group_that_cannot_be_joined_is_reported_and_tried_on_the_next_connection() {
     let mut w = joined(SessionConfig::default());
     w.close(1008);
     w.reconnect("c2");
@@ -64,7 +64,7 @@ fn each_group_that_cannot_be_joined_is_told_and_tried_on_the_next_connection() {
 }
 
 #[test]
-fn passing_failures_are_tried_again_before_they_are_told() {
+fn passing_failures_are_tried_again_before_they_are_reported() {
     let mut config = SessionConfig::default();
     config.request_backoff = Backoff::Fixed(SECOND);
     let mut w = joined(config);

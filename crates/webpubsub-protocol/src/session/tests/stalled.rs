@@ -34,6 +34,23 @@ fn what_waits_for_an_answer_is_settled_and_no_more_is_taken() {
 }
 
 #[test]
+fn room_that_only_an_answer_makes_is_not_waited_for() {
+    let mut config = SessionConfig::default();
+    config.outbox_bytes = 1;
+    let mut w = World::connected(config);
+    w.submit(&send("takes all room", Acknowledge::Auto));
+    w.written();
+    let waits = send("x", Acknowledge::Forget);
+    assert_eq!(w.try_submit(&waits), Err(SubmitError::Full));
+    w.stall(true);
+    assert_eq!(w.try_submit(&waits), Err(SubmitError::Stalled));
+    w.stall(false);
+    assert_eq!(w.try_submit(&waits), Err(SubmitError::Full));
+    w.ack(1);
+    w.submit(&waits);
+}
+
+#[test]
 fn streams_do_not_wait_either() {
     let mut w = World::connected(SessionConfig::default());
     let accept = |w: &mut World, id: &str| {

@@ -8,7 +8,7 @@ use crate::subprotocol::Subprotocol;
 // req: C-5-1
 // req: C-5-2
 #[test]
-fn what_cannot_be_read_is_skipped_and_told() {
+fn what_cannot_be_read_is_skipped_and_reported() {
     let mut w = World::connected(SessionConfig::default());
     for frame in [
         "",
@@ -89,7 +89,7 @@ fn an_unreadable_frame_does_not_prove_a_recovery() {
 }
 
 #[test]
-fn late_news_of_a_socket_changes_nothing() {
+fn late_reports_of_a_socket_change_nothing() {
     let mut w = World::connected(SessionConfig::default());
     w.input(Input::DialFailed(refused(403, None)));
     w.input(Input::Opened);
