@@ -22,34 +22,34 @@ use crate::shared::Shared;
 const MAX_RECEIVE_BYTES: usize = limits::SERVER_FRAME_BYTES;
 
 impl WebPubSubClient {
-    /// Connects with default settings. For applications that only send: messages from the service are acknowledged and
+    /// Connects with default settings. Meant for applications that only send: messages from the service are acknowledged and
     /// dropped. To receive them, use [`connect_with_events`](Self::connect_with_events).
     ///
     /// `credential` is a URL with an access token, or a [`WebPubSubClientCredential`] that asks your server for one.
     ///
     /// # Errors
     ///
-    /// When no connection could be opened.
+    /// If no connection could be opened.
     pub async fn connect(
         credential: impl Into<WebPubSubClientCredential>,
     ) -> Result<Self, ConnectError> {
         Self::builder(credential).connect().await
     }
 
-    /// Connects with default settings, and returns the events from the very first on. Read them: when 16 MiB of events
-    /// wait, the client stops reading from its socket ([`Overflow::Pause`](crate::Overflow::Pause)). Dropping them ends
-    /// their delivery.
+    /// Connects with default settings, and returns the events, beginning with the very first. Make sure that you read them:
+    /// when 16 MiB of events are waiting, the client stops reading from its socket
+    /// ([`Overflow::Pause`](crate::Overflow::Pause)). Dropping the events ends their delivery.
     ///
     /// # Errors
     ///
-    /// When no connection could be opened.
+    /// If no connection could be opened.
     pub async fn connect_with_events(
         credential: impl Into<WebPubSubClientCredential>,
     ) -> Result<(Self, Events), ConnectError> {
         Self::builder(credential).connect_with_events().await
     }
 
-    /// A client with other settings.
+    /// Starts to build a client with other settings.
     pub fn builder(credential: impl Into<WebPubSubClientCredential>) -> WebPubSubClientBuilder {
         WebPubSubClientBuilder::new(credential.into())
     }
@@ -96,113 +96,116 @@ impl WebPubSubClientBuilder {
         }
     }
 
-    /// The subprotocol: one of [`Subprotocol`](crate::Subprotocol), or your own. Default: reliable JSON.
+    /// Sets the subprotocol: one of [`Subprotocol`](crate::Subprotocol), or your own. Default: reliable JSON.
     pub fn protocol(mut self, protocol: impl Protocol) -> Self {
         self.protocol = Arc::new(protocol);
         self
     }
 
-    /// Whether a new connection is opened when one is lost for good. Default: true.
+    /// Sets whether a new connection is opened when one is lost for good. Default: true.
     pub const fn auto_reconnect(mut self, on: bool) -> Self {
         self.config.auto_reconnect = on;
         self
     }
 
-    /// Whether groups are joined again on a new connection, own states set and subscriptions renewed. Default: true.
+    /// Sets whether a new connection joins the groups again, sets the client's own states, and renews its subscriptions.
+    /// Default: true.
     pub const fn auto_rejoin_groups(mut self, on: bool) -> Self {
         self.config.auto_rejoin_groups = on;
         self
     }
 
-    /// Whether a start keeps trying when the first dial fails for a reason that may pass. Default: false, `start`
+    /// Sets whether a start keeps trying if the first dial fails for a reason that may be temporary. Default: false, `start`
     /// fails, as with the official client.
     pub const fn retry_initial_connect(mut self, on: bool) -> Self {
         self.config.retry_initial_connect = on;
         self
     }
 
-    /// Whether a client that has been connected keeps trying when a new connection is refused with 400, 403 or 404, since
-    /// a gateway in trouble may answer so, too. Default: false, it stops.
+    /// Sets whether a client that has been connected keeps trying if a new connection is refused with 400, 403 or 404. A
+    /// gateway in trouble may respond with these, too. Default: false, the client stops.
     pub const fn retry_refused_reconnects(mut self, on: bool) -> Self {
         self.config.retry_refused_reconnects = on;
         self
     }
 
-    /// New connections to try in a row before the client stops. Default: no limit.
+    /// Sets how many dials of new connections may fail in a row before the client stops. Default: no limit.
     pub const fn max_reconnect_attempts(mut self, most: u32) -> Self {
         self.config.max_reconnect_attempts = Some(most);
         self
     }
 
-    /// Delays between tries of new connections. Default: exponential with full jitter, 1 s up to 30 s.
+    /// Sets the delays between the dials of new connections. Default: exponential with full jitter, from 1 s to 30 s.
     pub const fn reconnect_backoff(mut self, backoff: Backoff) -> Self {
         self.config.reconnect_backoff = backoff;
         self
     }
 
-    /// Delays between tries of a recovery. Default: exponential with full jitter, 200 ms up to 2 s.
+    /// Sets the delays between the dials of a recovery. Default: exponential with full jitter, from 200 ms to 2 s.
     pub const fn recovery_backoff(mut self, backoff: Backoff) -> Self {
         self.config.recovery_backoff = backoff;
         self
     }
 
-    /// How often a request is tried again that the service refused for a reason that may pass, and how long to wait
-    /// before. Default: 3 times, exponential with full jitter, 1 s up to 30 s.
+    /// Sets how often a request is repeated that the service refused for a temporary reason, and the delays before that.
+    /// Default: 3 times, exponential with full jitter, from 1 s to 30 s.
     pub const fn request_retries(mut self, most: u32, backoff: Backoff) -> Self {
         self.config.request_retries = most;
         self.config.request_backoff = backoff;
         self
     }
 
-    /// How long one dial may take, the credential included. Default: 20 s.
+    /// Sets how long a dial may take, including the credential. Default: 20 s.
     pub const fn dial_timeout(mut self, timeout: Duration) -> Self {
         self.config.dial_timeout = timeout;
         self
     }
 
-    /// Time between keep-alive pings; zero for none. Default: 20 s.
+    /// Sets the time between keep-alive pings; zero for none. Default: 20 s.
     pub const fn keep_alive_interval(mut self, interval: Duration) -> Self {
         self.config.keep_alive_interval = interval;
         self
     }
 
-    /// A socket that is silent for this long is given up, and its connection recovered; zero for never. Default: 120 s.
+    /// Sets how long a socket may go without receiving anything before it is given up and its connection is recovered; zero
+    /// for ever. Default: 120 s.
     pub const fn keep_alive_timeout(mut self, timeout: Duration) -> Self {
         self.config.keep_alive_timeout = timeout;
         self
     }
 
-    /// How many requests, and how many bytes of them, may wait to be written while there is no connection, or a slow
-    /// one. The futures of further requests wait until there is room. Default: 1,000 requests and 16 MiB.
+    /// Sets how many requests, and how many bytes of them, may wait to be written while there is no connection, or only a
+    /// slow one. The futures of further requests wait until there is room. Default: 1,000 requests and 16 MiB.
     pub const fn outbox(mut self, requests: usize, bytes: usize) -> Self {
         self.config.outbox_frames = requests;
         self.config.outbox_bytes = bytes;
         self
     }
 
-    /// How long a request may take unless it has a [`timeout`](crate::Call::timeout) of its own, waiting for a connection
-    /// included; then it fails with [`SendError::TimedOut`](crate::SendError::TimedOut). Also limits the opening, each
-    /// write and the end of a stream. Default: no limit; a request ends when it is answered or its connection is over.
+    /// Sets how long a request may take, including the time that it waits for a connection, unless it has a
+    /// [`timeout`](crate::Call::timeout) of its own. Then it fails with
+    /// [`SendError::TimedOut`](crate::SendError::TimedOut). Also limits the opening of a stream, each write to it, and its
+    /// end. Default: no limit; a request ends when it is answered, or when its connection is over.
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = Some(timeout);
         self
     }
 
-    /// The largest message to accept from the service, in bytes as it travels, frame included. A larger one ends the
-    /// connection. Default, and most: 32 MiB.
+    /// Sets the maximum size of a message from the service, in bytes on the wire, including the frame. A larger message ends
+    /// the connection. Default and maximum: 32 MiB.
     pub const fn max_receive_message_bytes(mut self, bytes: usize) -> Self {
         self.max_receive_bytes = bytes;
         self
     }
 
-    /// The largest message to send, in bytes as it travels, frame included. A larger one is refused with
-    /// [`SendError::TooLarge`](crate::SendError::TooLarge). Default: 1 MiB, the most that the service accepts.
+    /// Sets the maximum size of a message to send, in bytes on the wire, including the frame. A larger message is refused with
+    /// [`SendError::TooLarge`](crate::SendError::TooLarge). Default: 1 MiB, the limit of the service.
     pub const fn max_send_message_bytes(mut self, bytes: usize) -> Self {
         self.config.max_send_message_bytes = bytes;
         self
     }
 
-    /// Changes settings of the session that have no method here. All others stay as they are.
+    /// Changes settings of the session that have no method here. All other settings keep their values.
     ///
     /// ```
     /// # use webpubsub_client::WebPubSubClient;
@@ -216,14 +219,14 @@ impl WebPubSubClientBuilder {
         self
     }
 
-    /// How WebSockets are opened. Default: [`WebSocketConnector`](crate::WebSocketConnector), with the proxies of the
+    /// Sets how WebSockets are opened. Default: [`WebSocketConnector`](crate::WebSocketConnector), with the proxies of the
     /// environment and the certificates that the machine trusts.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Some(Arc::new(connector));
         self
     }
 
-    /// Where to report metrics.
+    /// Sets where to report metrics. Default: nowhere.
     pub fn metrics(mut self, metrics: impl Metrics) -> Self {
         self.metrics = Arc::new(metrics);
         self
@@ -235,11 +238,11 @@ impl WebPubSubClientBuilder {
         self
     }
 
-    /// Makes the client, which does nothing before its [`start`](WebPubSubClient::start).
+    /// Creates the client, which does nothing before its [`start`](WebPubSubClient::start).
     ///
     /// # Errors
     ///
-    /// When the settings cannot be used: see [`BuildError`].
+    /// If the settings cannot be used: see [`BuildError`].
     pub fn build(self) -> Result<WebPubSubClient, BuildError> {
         if self.max_receive_bytes > MAX_RECEIVE_BYTES {
             return Err(BuildError::ReceiveLimit {
@@ -266,22 +269,22 @@ impl WebPubSubClientBuilder {
         ))
     }
 
-    /// Makes the client and starts it, as [`WebPubSubClient::connect`] does.
+    /// Creates the client and starts it, as [`WebPubSubClient::connect`] does.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or started.
+    /// If it cannot be created or started.
     pub async fn connect(self) -> Result<WebPubSubClient, ConnectError> {
         let client = self.build()?;
         client.start().await?;
         Ok(client)
     }
 
-    /// Makes the client, subscribes to its events and starts it, as [`WebPubSubClient::connect_with_events`] does.
+    /// Creates the client, subscribes to its events and starts it, as [`WebPubSubClient::connect_with_events`] does.
     ///
     /// # Errors
     ///
-    /// When it cannot be made or started.
+    /// If it cannot be created or started.
     pub async fn connect_with_events(self) -> Result<(WebPubSubClient, Events), ConnectError> {
         let client = self.build()?;
         let events = client.events();

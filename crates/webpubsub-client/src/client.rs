@@ -27,11 +27,12 @@ const INBOX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A real-time client of a hub. Clones are handles of the same client.
 ///
-/// [`connect`](Self::connect) makes a client that only sends, [`connect_with_events`](Self::connect_with_events) one that
-/// receives, too. Or do it step by step: [`builder`](Self::builder), [`events`](Self::events), [`start`](Self::start).
+/// [`connect`](Self::connect) creates a client that only sends, and [`connect_with_events`](Self::connect_with_events) one that
+/// also receives. You can also do it step by step: [`builder`](Self::builder), [`events`](Self::events),
+/// [`start`](Self::start).
 ///
-/// The client lives in one task on the tokio runtime that started it. It stops with [`stop`](Self::stop), or when the
-/// last handle is dropped.
+/// The client runs in one task of the tokio runtime on which it is started, until it is [stopped](Self::stop) or its last
+/// handle is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -105,12 +106,12 @@ impl WebPubSubClient {
 
     // Life.
 
-    /// Connects; completes when the service has confirmed the connection. Dropping the future before stops the client.
+    /// Connects. Completes when the service has confirmed the connection; dropping the future before that stops the client.
     ///
     /// # Errors
     ///
-    /// When it is running already, when this is not called on a tokio runtime, or when it stops before there is a
-    /// connection: by default as soon as the first dial fails.
+    /// If the client is already running, if this is not called on a tokio runtime, or if the client stops before it is
+    /// connected, which by default it does as soon as the first dial fails.
     pub async fn start(&self) -> Result<(), StartError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(StartError::NoRuntime);
@@ -131,8 +132,8 @@ impl WebPubSubClient {
             .map_err(StartError::Stopped)
     }
 
-    /// Stops: closes the connection so that the service forgets it at once, and fails what waits. Completes when the
-    /// socket is closed, after at most 2 s. The client can be started again.
+    /// Stops the client: closes the connection, so that the service forgets it at once, and fails all requests that are
+    /// waiting. Completes when the socket is closed, after 2 s at most. The client can be started again.
     pub async fn stop(&self) {
         if let Some(stopped) = self.shared().stop() {
             // Fails when the driver is gone, and its sockets with it.
@@ -140,27 +141,27 @@ impl WebPubSubClient {
         }
     }
 
-    /// What the client is doing.
+    /// The state of the client.
     #[must_use]
     pub fn state(&self) -> State {
         self.shared().lock().session.state()
     }
 
-    /// Completes when the client is in this state; at once when it is. A state that lasts a moment only may be missed:
-    /// use [`events`](Self::events) to see all.
+    /// Completes when the client is in this state, or at once if it already is. A state that lasts only for a moment can be
+    /// missed: use [`events`](Self::events) to see all of them.
     pub async fn wait_for(&self, state: State) {
         let mut status = self.shared().status();
         // Fails when the sender is gone, but we hold it.
         let _ = status.wait_for(|status| status.state == state).await;
     }
 
-    /// The id of the connection, while there is one; also while it is being recovered.
+    /// The id of the connection, if there is one. A connection that is being recovered keeps its id.
     #[must_use]
     pub fn connection_id(&self) -> Option<ByteString> {
         self.shared().lock().session.connection_id().cloned()
     }
 
-    /// The user of the connection, while there is one and it has one.
+    /// The user of the connection, if there is a connection and it has a user.
     #[must_use]
     pub fn user_id(&self) -> Option<ByteString> {
         self.shared().lock().session.user_id().cloned()
@@ -168,14 +169,14 @@ impl WebPubSubClient {
 
     // Events.
 
-    /// Everything that happens from now on. Several consumers may listen; each gets everything. Holds 16 MiB that were
-    /// not taken yet, then nothing is read from the socket ([`Overflow::Pause`]).
+    /// Subscribes to everything that happens from now on. There can be several consumers, and each receives all events. When
+    /// 16 MiB of events are waiting for one, nothing more is read from the socket ([`Overflow::Pause`]).
     #[must_use]
     pub fn events(&self) -> Events {
         self.events_with(INBOX_BYTES, Overflow::default())
     }
 
-    /// As [`events`](Self::events), with another limit in bytes and another reaction when it is reached.
+    /// Subscribes like [`events`](Self::events), with another limit in bytes and another reaction when it is reached.
     #[must_use]
     pub fn events_with(&self, max_bytes: usize, overflow: Overflow) -> Events {
         let inbox = Inbox::new(max_bytes, overflow);
@@ -183,7 +184,7 @@ impl WebPubSubClient {
         Events::new(inbox, Arc::clone(self.shared()))
     }
 
-    /// Streams that others publish to groups of this client.
+    /// Subscribes to streams that others publish to groups of this client.
     ///
     /// ```
     /// # async fn example(client: webpubsub_client::WebPubSubClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -202,17 +203,17 @@ impl WebPubSubClient {
 
     // Requests.
 
-    /// Joins a group. Needs the role `webpubsub.joinLeaveGroup`. New connections join it again.
+    /// Joins a group. Requires the role `webpubsub.joinLeaveGroup`. New connections join the group again.
     pub fn join_group(&self, group: impl Into<ByteString>) -> Call<'_, JoinGroup> {
         self.call_for_group(group, Request::join_group, JoinGroup)
     }
 
-    /// Leaves a group. Needs the role `webpubsub.joinLeaveGroup`.
+    /// Leaves a group. Requires the role `webpubsub.joinLeaveGroup`.
     pub fn leave_group(&self, group: impl Into<ByteString>) -> Call<'_, LeaveGroup> {
         self.call_for_group(group, Request::leave_group, LeaveGroup)
     }
 
-    /// Publishes to a group. Needs the role `webpubsub.sendToGroup`, but not membership of the group.
+    /// Publishes a message to a group. Requires the role `webpubsub.sendToGroup`, but not membership of the group.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -235,7 +236,7 @@ impl WebPubSubClient {
         self.call(request, SendToGroup)
     }
 
-    /// Sends a user event to the server. Needs no role.
+    /// Sends a user event to the server. Requires no role.
     pub fn send_event(
         &self,
         event: impl Into<ByteString>,
@@ -247,8 +248,8 @@ impl WebPubSubClient {
         self.call(request, SendEvent)
     }
 
-    /// Sends a user event to the server and waits for its answer. Fails when the connection is lost in the meantime, and
-    /// is never repeated. Dropping the future tells the service that the answer is no longer wanted.
+    /// Sends a user event to the server and waits for its answer. Fails if the connection is lost in the meantime, and is
+    /// never repeated. Dropping the future cancels the invocation at the service.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -268,7 +269,7 @@ impl WebPubSubClient {
         self.invoke(EventName::new(event), payload.into_payload().map(Some))
     }
 
-    /// As [`invoke_event`](Self::invoke_event), without data.
+    /// Invokes an event like [`invoke_event`](Self::invoke_event), but without data.
     pub fn invoke_event_without_data(&self, event: impl Into<ByteString>) -> Call<'_, InvokeEvent> {
         self.invoke(EventName::new(event), Ok(None))
     }
@@ -283,7 +284,8 @@ impl WebPubSubClient {
         self.call(request, InvokeEvent)
     }
 
-    /// Opens a stream to a group: fragments that arrive once and in order. Needs the role `webpubsub.sendToGroup`.
+    /// Opens a stream to a group, whose fragments arrive exactly once and in order. Requires the role
+    /// `webpubsub.sendToGroup`.
     ///
     /// ```
     /// # async fn example(client: webpubsub_client::WebPubSubClient) -> Result<(), Box<dyn std::error::Error>> {

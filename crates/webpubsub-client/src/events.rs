@@ -11,10 +11,10 @@ use crate::event::Event;
 use crate::inbox::Inbox;
 use crate::shared::Shared;
 
-/// The events of a client, as a stream. From [`WebPubSubClient::events`](crate::WebPubSubClient::events).
+/// The events of a client, as a stream. Created by [`WebPubSubClient::events`](crate::WebPubSubClient::events).
 ///
-/// Each consumer gets all events that happen after it was made. Dropping it stops its delivery. The stream ends when
-/// the client is gone.
+/// Each consumer receives all events that happen after it was created. Dropping it ends the delivery. The stream ends when
+/// the last handle of the client is dropped.
 pub struct Events {
     inbox: Arc<Inbox>,
     shared: Arc<Shared>,
@@ -25,7 +25,7 @@ impl Events {
         Self { inbox, shared }
     }
 
-    /// The next event; `None` when there will be none.
+    /// The next event; `None` if there will be no more.
     pub async fn next(&mut self) -> Option<Event> {
         std::future::poll_fn(|cx| self.poll_next_event(cx)).await
     }

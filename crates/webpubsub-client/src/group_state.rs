@@ -10,11 +10,11 @@ use webpubsub_protocol::session::MemberState;
 use crate::error::NotSubscribed;
 use crate::shared::Shared;
 
-/// The states of a group's members, always as they are now. From
+/// A live view of the states of a group's members. Created by
 /// [`WebPubSubClient::group_state_view`](crate::WebPubSubClient::group_state_view).
 ///
-/// It lives as long as the client. While there is no connection it shows what was known last; the first snapshot of a
-/// new connection replaces that.
+/// It is valid as long as the client. While there is no connection, it shows the last known states; the first snapshot of a
+/// new connection replaces them.
 pub struct GroupStateView {
     shared: Arc<Shared>,
     group: GroupName,
@@ -44,14 +44,14 @@ impl GroupStateView {
     ///
     /// # Errors
     ///
-    /// When the group's states are not subscribed to, or no longer.
+    /// If the client is not subscribed to the states of the group.
     pub fn current(&self) -> Result<Vec<MemberState>, NotSubscribed> {
         let inner = self.shared.lock();
         inner.session.group_states(&self.group).ok_or(NotSubscribed)
     }
 
-    /// Completes when states have changed since the last call, or since the view was made; `false` when the client is
-    /// gone and nothing will change any more.
+    /// Completes when states have changed since the last call, or since the view was created. Returns `false` if the last
+    /// handle of the client was dropped, so that nothing will change any more.
     pub async fn changed(&mut self) -> bool {
         self.changes.changed().await.is_ok()
     }

@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
     waiting_streams: 1_000,
 };
 
-/// Which streams to receive. From [`WebPubSubClient::group_streams`](crate::WebPubSubClient::group_streams).
+/// Options for receiving streams. Created by [`WebPubSubClient::group_streams`](crate::WebPubSubClient::group_streams).
 #[derive(Debug)]
 #[must_use = "nothing is received before `subscribe`"]
 pub struct SubscribeGroupStreams<'a> {
@@ -42,11 +42,11 @@ impl<'a> SubscribeGroupStreams<'a> {
         }
     }
 
-    /// Only streams of these groups. Default: all.
+    /// Receives only streams of these groups. Default: of all groups.
     ///
     /// # Errors
     ///
-    /// When one is not the name of a group.
+    /// If a name is not valid for a group.
     pub fn groups<G: Into<ByteString>>(
         mut self,
         groups: impl IntoIterator<Item = G>,
@@ -56,40 +56,41 @@ impl<'a> SubscribeGroupStreams<'a> {
         Ok(self)
     }
 
-    /// Only streams whose first fragment arrives. Default: also those that are under way.
+    /// Receives only streams from their first fragment. Default: also streams that have already begun.
     pub const fn from_start(mut self) -> Self {
         self.options.from_start = true;
         self
     }
 
-    /// Gives a stream up that is silent for this long. Default: 5 minutes.
+    /// Gives up a stream if no fragment arrives for this long. Default: 5 minutes.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.options.idle_timeout = timeout;
         self
     }
 
-    /// How many bytes of one stream may wait to be read; a stream that would exceed it ends with
-    /// [`GroupStreamError::Overflow`]. Default: 16 MiB.
+    /// Sets how many bytes of one stream may wait to be read. A stream that exceeds this ends with
+    /// [`GroupStreamError::Overflow`](crate::GroupStreamError::Overflow). Default: 16 MiB.
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.stream_bytes = bytes;
         self
     }
 
-    /// How many bytes of all streams of this subscription may wait to be read, whether they were taken from it or
-    /// not; a stream that would exceed it ends with [`GroupStreamError::Overflow`]. Default: 64 MiB.
+    /// Sets how many bytes of all streams of this subscription may wait to be read, whether or not the streams were taken
+    /// from it. A stream that exceeds this ends with [`GroupStreamError::Overflow`](crate::GroupStreamError::Overflow).
+    /// Default: 64 MiB.
     pub const fn max_total_bytes(mut self, bytes: usize) -> Self {
         self.limits.total_bytes = bytes;
         self
     }
 
-    /// How many streams may wait to be taken from the subscription. What begins beyond that is not shown; see
+    /// Sets how many streams may wait to be taken from the subscription. Streams that begin beyond that are not shown, see
     /// [`GroupStreams::missed`]. Default: 1,000.
     pub const fn max_waiting(mut self, streams: usize) -> Self {
         self.limits.waiting_streams = streams;
         self
     }
 
-    /// Begins to receive. Several subscriptions may overlap; each sees all of its streams.
+    /// Starts to receive. Subscriptions can overlap, and each receives all of its streams.
     #[must_use = "dropping it ends the subscription"]
     pub fn subscribe(self) -> GroupStreams {
         let shared = self.shared;
@@ -111,8 +112,8 @@ impl<'a> SubscribeGroupStreams<'a> {
     }
 }
 
-/// The streams of a subscription, each as it begins. Dropping it ends the subscription, and the streams that were taken
-/// from it with [`GroupStreamError::Unsubscribed`].
+/// The streams of a subscription, each when it begins. Dropping it ends the subscription; the streams that were taken from it
+/// end with [`GroupStreamError::Unsubscribed`](crate::GroupStreamError::Unsubscribed).
 pub struct GroupStreams {
     shared: Arc<Shared>,
     id: SubscriptionId,
@@ -120,12 +121,12 @@ pub struct GroupStreams {
 }
 
 impl GroupStreams {
-    /// The next stream; `None` when the client is gone.
+    /// The next stream; `None` if the last handle of the client was dropped.
     pub async fn next(&mut self) -> Option<GroupStream> {
         std::future::poll_fn(|cx| self.arrivals.streams.read(cx, Items::pop)).await
     }
 
-    /// How many streams began that are not shown, because too many waited to be taken.
+    /// The number of streams that are not shown because too many were waiting to be taken.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.arrivals.missed.load(Ordering::Relaxed)

@@ -16,7 +16,7 @@ pub(crate) use feed::{Arrivals, InboundFeeds, Limits};
 
 use feed::Fragments;
 
-/// A stream of fragments. Ends after its last fragment, or with an error.
+/// A stream that another client publishes. It ends after its last fragment, or with an error.
 #[derive(Debug)]
 pub struct GroupStream {
     group: GroupName,
@@ -25,13 +25,13 @@ pub struct GroupStream {
 }
 
 impl GroupStream {
-    /// The group it is published to.
+    /// The group that it is published to.
     #[must_use]
     pub const fn group(&self) -> &GroupName {
         &self.group
     }
 
-    /// The publisher's id for it.
+    /// The id that its publisher gave it.
     #[must_use]
     pub fn stream_id(&self) -> &str {
         &self.stream_id
@@ -51,23 +51,24 @@ impl Stream for GroupStream {
     }
 }
 
-/// A stream is not what its publisher wrote.
+/// Why a stream is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupStreamError {
-    /// Fragments did not arrive: they were sent while this client had no connection. The stream goes on behind the gap.
+    /// Fragments are missing, because they were sent while this client had no connection. The stream continues after the
+    /// gap.
     #[error("{missing} fragments did not arrive")]
     Gap {
-        /// How many.
+        /// The number of missing fragments.
         missing: u64,
     },
-    /// The publisher, or the service for it, ended it early.
+    /// The publisher ended the stream early, or the service did so on its behalf.
     #[error("the publisher ended the stream early: {}{}", .0.name, code(.0))]
     Failed(StreamError),
-    /// Nothing arrived for the idle time-out.
+    /// No fragment arrived for longer than the idle time-out.
     #[error("the stream was silent for too long")]
     IdleTimeout,
-    /// More arrived than may wait to be taken.
+    /// The stream was not read fast enough: more fragments arrived than may wait to be read.
     #[error("the stream was not read fast enough")]
     Overflow,
     /// The client was stopped.

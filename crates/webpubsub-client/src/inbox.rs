@@ -13,13 +13,13 @@ const CONNECTION_EVENTS: usize = 1_000;
 /// Their bytes: the service's texts are in them.
 const CONNECTION_EVENT_BYTES: usize = 1024 * 1024;
 
-/// What happens when a consumer does not keep up and its inbox is full.
+/// What happens when a consumer is too slow and its inbox is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Nothing is read from the socket until the consumer has taken events. The service keeps up to 1,000 messages
-    /// meanwhile, then it ends the connection. Requests that wait for an answer for a second fail with
-    /// [`SendError::Stalled`](crate::SendError::Stalled), so that a consumer which waits for its own request goes on.
+    /// Nothing is read from the socket until the consumer has taken events. In the meantime the service keeps up to 1,000
+    /// messages, then it ends the connection. After a second, requests that wait for an answer fail with
+    /// [`SendError::Stalled`](crate::SendError::Stalled), so that a consumer that waits for a request of its own can go on.
     #[default]
     Pause,
     /// The oldest messages and changes of group states are dropped; [`Event::Dropped`] says how many.

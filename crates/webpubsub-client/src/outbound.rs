@@ -14,11 +14,11 @@ use crate::error::SendError;
 use crate::pending::Pending;
 use crate::shared::{Lane, Shared};
 
-/// Writes a stream to a group.
+/// The writer of a stream to a group.
 ///
-/// On the reliable subprotocols a stream survives the loss of its socket: what the service has not acknowledged is
-/// written again. On the others it fails with its connection. Dropping the writer before
-/// [`end`](Self::end) tells the receivers that the stream is incomplete.
+/// On the reliable subprotocols, a stream survives the loss of its socket: fragments that the service has not acknowledged are
+/// written again. On the others, it fails together with its connection. If the writer is dropped before
+/// [`end`](Self::end), the receivers learn that the stream is incomplete.
 #[derive(Debug)]
 pub struct GroupStreamWriter {
     shared: Arc<Shared>,
@@ -53,19 +53,19 @@ impl GroupStreamWriter {
         })
     }
 
-    /// The stream's id.
+    /// The id of the stream.
     #[must_use]
     pub fn stream_id(&self) -> &str {
         &self.stream_id
     }
 
-    /// Writes a fragment; completes when it was written to the socket. Waits while 64 fragments are unacknowledged.
-    /// Dropping the future withdraws a fragment that was not written.
+    /// Writes a fragment. Completes when the fragment was written to the socket; waits while 64 fragments are
+    /// unacknowledged. Dropping the future withdraws a fragment that was not written.
     ///
     /// # Errors
     ///
-    /// When the stream is over, or the fragment was not written within the write time-out: then it never will be, and
-    /// may be written again.
+    /// If the stream is over, or if the fragment was not written within the write time-out. In the latter case it never will
+    /// be, so you can write it again.
     pub async fn write(&mut self, payload: impl IntoPayload) -> Result<(), SendError> {
         let request = Request::write_stream(self.stream, payload.into_payload()?);
         self.settle(request).await
@@ -75,32 +75,32 @@ impl GroupStreamWriter {
     ///
     /// # Errors
     ///
-    /// When the stream is over.
+    /// If the stream is over.
     pub async fn keep_alive(&mut self) -> Result<(), SendError> {
         let request = Request::keep_stream_alive(self.stream);
         self.settle(request).await
     }
 
-    /// Ends the stream; completes when the service has closed it, so all fragments have arrived there.
+    /// Ends the stream. Completes when the service has closed it, which means that all fragments have arrived there.
     ///
     /// # Errors
     ///
-    /// When the stream failed.
+    /// If the stream failed.
     pub async fn end(self) -> Result<(), SendError> {
         self.finish(None).await
     }
 
-    /// Ends the stream early and tells its receivers why.
+    /// Ends the stream early, with a reason for its receivers.
     ///
     /// # Errors
     ///
-    /// When the stream failed.
+    /// If the stream failed.
     pub async fn abort(self, error: StreamEndError) -> Result<(), SendError> {
         self.finish(Some(error)).await
     }
 
-    /// Completes when the stream fails, with the reason; never if it does not. The future is independent of the
-    /// writer: another task can wait while this one writes.
+    /// Completes with the reason if the stream fails, and never if it does not. The future does not borrow the writer, so
+    /// another task can wait for it.
     pub fn failed(&self) -> impl Future<Output = FrameError> + Send + use<> {
         let mut failed = self.failed.clone();
         async move {

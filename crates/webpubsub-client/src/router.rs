@@ -19,14 +19,14 @@ use crate::message::{GroupMessage, ServerMessage};
 /// How many handlers run at the same time unless you say otherwise.
 const CONCURRENCY: usize = 16;
 
-/// Calls typed handlers for messages: per group, and per shape of the data.
+/// Calls typed handlers for messages, by their group and by the type of their data.
 ///
-/// The messages of one group, and those of the server, are handled one after the other in the order in which they
-/// arrived; those of different groups at the same time, at most 16. Messages that wait for a handler count as waiting in
-/// the inbox, so [`Overflow`](crate::Overflow) says what happens when there are too many.
+/// The messages of one group are handled one after the other, in the order of their arrival, and so are those of the server.
+/// Messages of different groups are handled concurrently, by default up to 16 at once. Messages that wait for a handler count
+/// as waiting in the inbox, so [`Overflow`](crate::Overflow) determines what happens if there are too many.
 ///
-/// Of several handlers that match a group, the first whose type the data has is called; a message that none takes goes
-/// to [`unhandled`](Self::unhandled), or is logged.
+/// If several handlers match a group, the first one that can read the data is called. A message that no handler takes is
+/// passed to [`unhandled`](Self::unhandled), or else logged.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -69,7 +69,7 @@ type GroupHandler = Box<dyn Fn(&GroupMessage, &MessageContext) -> Option<Handlin
 type ServerHandler = Box<dyn Fn(&ServerMessage, &MessageContext) -> Option<Handling> + Send + Sync>;
 type EventHandler = Box<dyn Fn(&Event) + Send + Sync>;
 
-/// What a handler knows besides the data.
+/// What a handler gets in addition to the data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MessageContext {
@@ -93,11 +93,11 @@ impl MessageRouter {
         Self::default()
     }
 
-    /// Handles the messages of one group that are JSON of this type.
+    /// Handles the messages of one group whose JSON can be read as a `T`.
     ///
     /// # Errors
     ///
-    /// When the group's name is not valid: no message could ever arrive.
+    /// If the name of the group is not valid, because no message could ever arrive.
     pub fn group<T, H, F>(
         self,
         group: impl Into<ByteString>,
@@ -111,7 +111,7 @@ impl MessageRouter {
         Ok(self.add_group(Some(GroupName::new(group)?), handler))
     }
 
-    /// Handles the messages of any group that are JSON of this type.
+    /// Handles the messages of any group whose JSON can be read as a `T`.
     pub fn any_group<T, H, F>(self, handler: H) -> Self
     where
         T: DeserializeOwned,
@@ -135,7 +135,7 @@ impl MessageRouter {
         self
     }
 
-    /// Handles the messages of the server that are JSON of this type.
+    /// Handles the messages of the server whose JSON can be read as a `T`.
     pub fn server<T, H, F>(mut self, handler: H) -> Self
     where
         T: DeserializeOwned,
@@ -151,7 +151,7 @@ impl MessageRouter {
         self
     }
 
-    /// Handles the messages to groups that no other handler takes: text, bytes, other shapes.
+    /// Handles the messages to groups that no other handler takes.
     pub fn unhandled<H, F>(mut self, handler: H) -> Self
     where
         H: Fn(GroupMessage, MessageContext) -> F + Send + Sync + 'static,
@@ -164,19 +164,19 @@ impl MessageRouter {
         self
     }
 
-    /// Sees every event as it is taken, messages too. Must not block.
+    /// Calls `handler` for every event when it is taken from the inbox, including messages. It must not block.
     pub fn on_event(mut self, handler: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Box::new(handler));
         self
     }
 
-    /// How many handlers may run at the same time, at least one. Default: 16.
+    /// Sets how many handlers may run at the same time, at least one. Default: 16.
     pub const fn concurrency(mut self, most: usize) -> Self {
         self.concurrency = Some(most);
         self
     }
 
-    /// Handles messages until the client is stopped, then lets the handlers finish that run.
+    /// Handles messages until the client is stopped, then waits for the handlers that are still running.
     pub async fn serve(self, client: WebPubSubClient, mut events: Events) {
         let most = self.concurrency.unwrap_or(CONCURRENCY).max(1);
         let mut lanes = Lanes::default();

@@ -16,8 +16,8 @@ use crate::group_state::GroupStateView;
 ///
 /// Members of a group can show each other a small state, such as who is typing.
 impl WebPubSubClient {
-    /// Replaces this connection's state in a group, which the group's subscribers see. At most 512 bytes. Needs the
-    /// role `webpubsub.setGroupState` and membership of the group. The state is set again on new connections.
+    /// Replaces this connection's state in a group, which the subscribers of the group see: 512 bytes at most. Requires the
+    /// role `webpubsub.setGroupState` and membership of the group. New connections set the state again.
     pub fn set_group_state<K: Into<String>, V: Into<String>>(
         &self,
         group: impl Into<ByteString>,
@@ -37,8 +37,8 @@ impl WebPubSubClient {
     }
 
     /// Receives the states of a group's members from now on: [`group_states`](Self::group_states) returns them, and
-    /// [`Event::GroupStateChanged`](crate::Event::GroupStateChanged) reports changes. Needs the role
-    /// `webpubsub.getGroupState` and membership of the group. The subscription is renewed on new connections.
+    /// [`Event::GroupStateChanged`](crate::Event::GroupStateChanged) reports changes. Requires the role
+    /// `webpubsub.getGroupState` and membership of the group. New connections renew the subscription.
     pub fn subscribe_group_state(
         &self,
         group: impl Into<ByteString>,

@@ -35,12 +35,12 @@
 //!
 //! # What is checked when
 //!
-//! Like the service, [`Filter::parse`] also evaluates the expression once for an imaginary connection
-//! without user, groups and protocol and with an empty id, and rejects every error of that run. This
-//! tests only one kind of connection, so a filter can pass and still be ill typed for another: `tolower(userId) lt 1` compares null with 1 for an anonymous connection,
-//! which is allowed, and text with 1 for any other, which is not. Such a filter matches no
-//! connection for which it is ill typed, whatever the rest of it says; both operands of `and` and
-//! `or` always count.
+//! Like the service, [`Filter::parse`] also evaluates the expression once, for an imaginary connection
+//! without a user, groups and a protocol and with an empty id, and rejects every error of that run. This
+//! tests only one kind of connection, so a filter can pass and still be ill typed for another. For example,
+//! `tolower(userId) lt 1` compares null with 1 for an anonymous connection, which is allowed, and text with
+//! 1 for any other, which is not. A filter does not match a connection for which it is ill typed, whatever
+//! the rest of the filter says: both operands of `and` and `or` are always checked.
 
 mod error;
 mod eval;

@@ -48,12 +48,12 @@ pub mod upstream_message {
         /// Chosen by the client: not empty, unique among the connection's open streams.
         #[prost(string, tag = "1")]
         pub stream_id: ::prost::alloc::string::String,
-        /// Milliseconds without data or a sign of life after which the service ends the stream.
+        /// Milliseconds without data or a keep-alive after which the service ends the stream.
         /// Absent means 300,000.
         #[prost(uint32, optional, tag = "2")]
         pub idle_timeout_ms: ::core::option::Option<u32>,
     }
-    /// Raises a user event.
+    /// Sends a user event.
     #[derive(Clone, PartialEq, ::prost::Message)]
     pub struct EventMessage {
         /// The event's name: a letter, then up to 127 of `A-Za-z0-9_.-`.
@@ -127,14 +127,14 @@ pub mod upstream_message {
         #[prost(message, optional, tag = "5")]
         pub stream: ::core::option::Option<StreamStartInfo>,
     }
-    /// Gives up on an invocation. Not answered.
+    /// Cancels an invocation. Not answered.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct CancelInvocationMessage {
-        /// The invocation to give up.
+        /// The invocation to cancel.
         #[prost(string, tag = "1")]
         pub invocation_id: ::prost::alloc::string::String,
     }
-    /// A fragment of a stream; a sign of life when only the stream's id is set.
+    /// A fragment of a stream; a keep-alive when only the stream's id is set.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct StreamDataMessage {
         /// The stream.
@@ -162,7 +162,7 @@ pub mod upstream_message {
         /// The publisher's own error.
         #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
         pub struct StreamEndError {
-            /// A text for people.
+            /// A description for people.
             #[prost(string, optional, tag = "1")]
             pub message: ::core::option::Option<::prost::alloc::string::String>,
             /// A code that publisher and subscribers agreed on.
@@ -209,7 +209,7 @@ pub mod upstream_message {
         /// Publishes to a group, or opens a stream to it.
         #[prost(message, tag = "1")]
         SendToGroupMessage(SendToGroupMessage),
-        /// Raises a user event for the event handler.
+        /// Sends a user event to the event handler.
         #[prost(message, tag = "5")]
         EventMessage(EventMessage),
         /// Joins a group.
@@ -227,10 +227,10 @@ pub mod upstream_message {
         /// Calls the event handler and waits for its answer.
         #[prost(message, tag = "10")]
         InvokeEventMessage(InvokeEventMessage),
-        /// Gives up on an invocation.
+        /// Cancels an invocation.
         #[prost(message, tag = "11")]
         CancelInvocationMessage(CancelInvocationMessage),
-        /// A fragment of a stream, or a sign of life.
+        /// A fragment of a stream, or a keep-alive.
         #[prost(message, tag = "13")]
         StreamDataMessage(StreamDataMessage),
         /// Ends a stream.
@@ -277,10 +277,10 @@ pub mod downstream_message {
         /// Why a frame was not carried out.
         #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
         pub struct ErrorMessage {
-            /// An open set: `Forbidden`, `Duplicate`, `InternalServerError`, ...
+            /// Names such as `Forbidden`, `Duplicate`, `InternalServerError`, ...
             #[prost(string, tag = "1")]
             pub name: ::prost::alloc::string::String,
-            /// A text for people.
+            /// A description for people.
             #[prost(string, tag = "2")]
             pub message: ::prost::alloc::string::String,
         }
@@ -337,7 +337,7 @@ pub mod downstream_message {
         /// The service is about to close the connection.
         #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
         pub struct DisconnectedMessage {
-            /// A text for people.
+            /// A description for people.
             #[prost(string, tag = "2")]
             pub reason: ::prost::alloc::string::String,
         }
@@ -382,10 +382,10 @@ pub mod downstream_message {
         /// Why an invocation failed.
         #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
         pub struct ErrorMessage {
-            /// An open set: `InternalServerError`, `BadRequest`, ...
+            /// Names such as `InternalServerError`, `BadRequest`, ...
             #[prost(string, tag = "1")]
             pub name: ::prost::alloc::string::String,
-            /// A text for people.
+            /// A description for people.
             #[prost(string, tag = "2")]
             pub message: ::prost::alloc::string::String,
         }
@@ -400,7 +400,7 @@ pub mod downstream_message {
         #[prost(uint64, tag = "2")]
         pub expected_sequence_id: u64,
     }
-    /// Tells a publisher that a fragment was not taken. The stream stays open.
+    /// Tells a publisher that a fragment was not accepted. The stream stays open.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct StreamNackMessage {
         /// The stream.
@@ -409,7 +409,7 @@ pub mod downstream_message {
         /// `InvalidSequenceId` or `TransientError`.
         #[prost(string, tag = "2")]
         pub name: ::prost::alloc::string::String,
-        /// A text for people.
+        /// A description for people.
         #[prost(string, tag = "3")]
         pub message: ::prost::alloc::string::String,
         /// The sequence id of the fragment that the service waits for.
@@ -434,7 +434,7 @@ pub mod downstream_message {
             /// `StreamNotFound`, `Forbidden`, `BadRequest`, `InternalServerError` or `IdleTimeout`.
             #[prost(string, tag = "1")]
             pub name: ::prost::alloc::string::String,
-            /// A text for people.
+            /// A description for people.
             #[prost(string, tag = "2")]
             pub message: ::prost::alloc::string::String,
         }
@@ -486,7 +486,7 @@ pub mod downstream_message {
         /// Tells a publisher which fragment comes next.
         #[prost(message, tag = "6")]
         StreamAckMessage(StreamAckMessage),
-        /// Tells a publisher that a fragment was not taken.
+        /// Tells a publisher that a fragment was not accepted.
         #[prost(message, tag = "7")]
         StreamNackMessage(StreamNackMessage),
         /// Tells a publisher that its stream has ended.
@@ -524,7 +524,7 @@ pub mod stream_info {
         /// `IdleTimeout`, `InternalServerError`, `Forbidden`, `Cancelled` or `UserError`.
         #[prost(string, tag = "1")]
         pub name: ::prost::alloc::string::String,
-        /// A text for people.
+        /// A description for people.
         #[prost(string, tag = "2")]
         pub message: ::prost::alloc::string::String,
         /// The publisher's code. Only with `UserError`.

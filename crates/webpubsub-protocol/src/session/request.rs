@@ -111,7 +111,7 @@ impl Request {
         })
     }
 
-    /// Raises a user event at the server.
+    /// Sends a user event to the server.
     pub fn send_event(event: EventName, payload: Payload) -> Self {
         Self::acknowledged(ClientFrame::Event {
             event,
@@ -142,7 +142,7 @@ impl Request {
         Self::acknowledged(ClientFrame::UnsubscribeGroupState { group, ack_id })
     }
 
-    /// Raises a user event and waits for the handler's answer.
+    /// Sends a user event and waits for the answer of its handler.
     pub fn invoke(event: EventName, payload: Option<Payload>) -> Self {
         let call = Invocation {
             event,
