@@ -144,6 +144,23 @@ fn a_caller_that_gives_up_passes_its_turn_on() {
 }
 
 #[test]
+fn a_caller_that_goes_on_in_another_task_is_woken_there() {
+    explore(2, || {
+        let (world, driver) = World::waiting(1_000);
+        let shared = Arc::clone(&world.shared);
+        let mut sending = Box::pin(async move { submit(&shared).await });
+        assert!(poll_once(sending.as_mut()).is_pending());
+        let sender = thread::spawn(move || block_on(sending));
+        world.spawn(driver);
+        let settled = sender.join().unwrap();
+        assert!(matches!(settled, Ok((_, settled)) if accepted(&settled)));
+        loom::stop_exploring();
+        world.stop();
+        world.end(1);
+    });
+}
+
+#[test]
 fn a_consumer_hears_the_end_whatever_blocks_it() {
     explore(2, || {
         let world = World::new(1_000);

@@ -186,6 +186,8 @@ struct Service {
 struct FakeSocket {
     closed: Arc<AtomicUsize>,
     incoming: VecDeque<WireFrame>,
+    /// After so many frames nothing has arrived for a moment, so what comes then is read on an open connection.
+    pauses_in: Option<usize>,
     reader: Option<Waker>,
 }
 
@@ -211,6 +213,7 @@ impl Connector for Service {
         Ok(FakeSocket {
             closed: Arc::clone(&self.closed),
             incoming: says.map(|text| WireFrame::Text(text.into())).collect(),
+            pauses_in: (!self.says.is_empty()).then_some(1),
             reader: None,
         })
     }
@@ -220,6 +223,13 @@ impl Stream for FakeSocket {
     type Item = Result<WireFrame, Closure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(frames) = self.pauses_in.take() {
+            self.pauses_in = frames.checked_sub(1);
+            if self.pauses_in.is_none() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
         match self.incoming.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => {
