@@ -16,7 +16,7 @@ macro_rules! counters {
 
         impl Counters {
             pub(crate) fn counts(&self) -> Counts {
-                Counts { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+                Counts { $($name: self.$name.get(),)* }
             }
         }
     };
@@ -48,6 +48,10 @@ counters! {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }

@@ -14,6 +14,7 @@ mod hub;
 mod hubs;
 mod ids;
 mod inspect;
+mod metrics;
 mod refusal;
 mod rest;
 mod route;

@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
 use crate::hubs::Hubs;
+use crate::metrics::RestCounters;
 use crate::saved::{Imported, InvalidState, SavedState};
 use crate::settings::Settings;
 use crate::traffic::Log;
@@ -28,6 +29,7 @@ pub(crate) struct Service {
     started_at: SystemTime,
     seed: Option<u64>,
     counters: Arc<Counters>,
+    rest_counters: RestCounters,
     traffic: Arc<Log>,
     handlers: Handlers,
     hubs: Mutex<Hubs>,
@@ -116,6 +118,7 @@ impl Service {
             clock,
             seed,
             counters,
+            rest_counters: RestCounters::default(),
             traffic,
             handlers,
             hubs: Mutex::new(Hubs::new(seed)),
@@ -151,6 +154,10 @@ impl Service {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    pub(crate) fn rest_counters(&self) -> &RestCounters {
+        &self.rest_counters
     }
 
     pub(crate) fn traffic(&self) -> &Arc<Log> {

@@ -11,6 +11,9 @@ operations! {
     /// Read this description as JSON.
     GetDescription(get_description): GET "/_emulator/openapi.json" => 200 {
     }
+    /// Read the metrics as Prometheus scrapes them.
+    GetMetrics(get_metrics): GET "/_emulator/metrics" => 200 {
+    }
     /// Read what is running, since when, and what has passed through.
     GetStatus(get_status): GET "/_emulator/status" => 200 {
     }

@@ -10,6 +10,7 @@ use webpubsub_protocol::name::HubName;
 use super::dispatch::Handlers;
 use super::settings::{EventHandler, HubOptions, Target};
 use crate::inspect::{HandlerHealth, HandlerInfo};
+use crate::metrics::Latency;
 
 /// The handlers that were sent events, as long as they are set up.
 #[derive(Debug, Default)]
@@ -26,7 +27,13 @@ struct Handler {
 
 /// What came of the events that one handler was sent.
 #[derive(Debug, Default)]
-pub(super) struct Health(Mutex<HandlerHealth>);
+pub(super) struct Health(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    health: HandlerHealth,
+    latency: Latency,
+}
 
 impl Healths {
     pub(super) fn of(&self, hub: &HubName, target: &Target) -> Arc<Health> {
@@ -62,7 +69,9 @@ impl Handler {
 impl Health {
     /// An event was answered or given up at this time. `failure` is why it failed, if it did.
     pub(super) fn note(&self, at: SystemTime, took: Duration, failure: Option<String>) {
-        let mut health = self.0.lock();
+        let mut known = self.0.lock();
+        known.latency.add(took);
+        let health = &mut known.health;
         health.events += 1;
         health.healthy = Some(failure.is_none());
         health.last_took = Some(took);
@@ -90,6 +99,20 @@ impl Handlers {
             .collect()
     }
 
+    /// Failures and latencies by hub.
+    pub(crate) fn measured(&self) -> Vec<(HubName, u64, Latency)> {
+        let mut hubs = BTreeMap::<HubName, (u64, Latency)>::new();
+        for (handler, health) in self.0.healths.0.lock().iter() {
+            let (failures, latency) = hubs.entry(handler.hub.clone()).or_default();
+            let known = health.0.lock();
+            *failures += known.health.failures;
+            latency.merge(&known.latency);
+        }
+        let hubs = hubs.into_iter();
+        hubs.map(|(hub, (failures, latency))| (hub, failures, latency))
+            .collect()
+    }
+
     fn info(&self, hub: &HubName, handler: &EventHandler) -> HandlerInfo {
         let health = self.0.healths.of(hub, &handler.target);
         let system_events = handler.system_events.iter();
@@ -103,7 +126,7 @@ impl Handlers {
             system_events: system_events.map(ToString::to_string).collect(),
             timeout: handler.timeout,
             validated: handler.validated,
-            health: health.0.lock().clone(),
+            health: health.0.lock().health.clone(),
         }
     }
 }

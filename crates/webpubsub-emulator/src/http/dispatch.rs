@@ -44,6 +44,12 @@ pub(super) async fn dispatch(
         }
         Ok(()) => contain(&method, &path, route(service, request)).await,
     };
+    if let Some(response) = &response
+        && let Some(operation) = rest::operation_of(response)
+    {
+        let status = response.status().as_u16();
+        service.rest_counters().add(operation, status);
+    }
     if is_traffic {
         service.traffic().note(|| {
             let extensions = response.as_ref().map(Response::extensions);

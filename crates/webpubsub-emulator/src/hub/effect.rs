@@ -29,6 +29,10 @@ pub(crate) struct Effects {
     pub(super) cancelled: Vec<CallToken>,
     /// Connections that ended, with their users, and why in words.
     pub(super) ended: Vec<(ConnectionId, Option<UserId>, ByteString)>,
+    /// Acks that clients were sent.
+    pub(super) acks: u64,
+    /// Connections that ended since their clients were slow.
+    pub(super) slow_closes: u64,
     /// Whether somebody wants to know why something is refused or left out.
     pub(super) explains: bool,
     /// What was explained.

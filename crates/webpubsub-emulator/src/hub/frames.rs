@@ -270,6 +270,7 @@ impl HubState {
         {
             connection.acks.remember(ack_id);
         }
+        effects.acks += 1;
         self.control(
             now,
             key,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use webpubsub_protocol::name::HubName;
 
 use super::connection::{Connection, ConnectionKey, Socket};
+use super::outbox::Held;
 use super::state::{GroupMember, HubState};
 use crate::clock::Now;
 use crate::inspect::{ConnectionInfo, GroupInfo, HubInfo, MemberInfo};
@@ -21,6 +22,18 @@ impl HubState {
             groups: self.groups.len(),
             handlers: 0,
             anonymous_connect: false,
+        }
+    }
+
+    /// Visits each connection: its subprotocol, whether it has a socket, and what its outbox holds.
+    pub(crate) fn each_outbox(&self, mut visit: impl FnMut(Option<&str>, bool, Held)) {
+        for connection in self.connections.values() {
+            let is_attached = connection.socket == Socket::Attached;
+            visit(
+                connection.protocol.as_deref(),
+                is_attached,
+                connection.outbox.held(),
+            );
         }
     }
 

@@ -361,6 +361,7 @@ impl HubState {
         let Some(outbox) = self.remove(now, key, end, effects) else {
             return;
         };
+        effects.slow_closes += u64::from(matches!(end, End::Slow(_)));
         let seen = end.seen_by(outbox.form());
         let close = Close {
             code: seen.code,

@@ -70,6 +70,7 @@ pub(crate) use wire::{FrameKind, WireFrame};
 
 use crate::clock::{Clock, Now};
 use crate::ids::Ids;
+use crate::metrics::HubCounters;
 use crate::refusal::Refusal;
 use crate::saved::{Entry, Imported};
 use crate::traffic::{Log, TrafficEvent};
@@ -108,6 +109,7 @@ pub(crate) struct Hub {
     changes: watch::Sender<u64>,
     upstream: Option<Arc<dyn Upstream>>,
     traffic: Arc<Log>,
+    counters: HubCounters,
     calls: Mutex<BTreeMap<CallToken, AbortHandle>>,
     deadline_moved: Arc<Notify>,
     /// Stops the deadline keeper when the hub is dropped.
@@ -135,6 +137,7 @@ impl Hub {
             changes,
             upstream,
             traffic,
+            counters: HubCounters::default(),
             calls: Mutex::default(),
             deadline_moved: Arc::clone(&deadline_moved),
             _keeper: stop.clone().drop_guard(),
@@ -146,6 +149,10 @@ impl Hub {
 
     pub(crate) fn name(&self) -> &HubName {
         &self.name
+    }
+
+    pub(crate) fn counters(&self) -> &HubCounters {
+        &self.counters
     }
 
     /// Makes one change under the lock, then carries out its effects.
@@ -217,6 +224,12 @@ impl Hub {
                 user_id,
                 reason: reason.to_string(),
             });
+        }
+        if effects.acks > 0 {
+            self.counters.acks.add(effects.acks);
+        }
+        if effects.slow_closes > 0 {
+            self.counters.slow_closes.add(effects.slow_closes);
         }
         if effects.deadline_moved {
             self.deadline_moved.notify_one();

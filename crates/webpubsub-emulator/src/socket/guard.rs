@@ -18,6 +18,9 @@ pub(super) struct SocketGuard {
 impl SocketGuard {
     pub(super) fn new(service: Arc<Service>, hub: Arc<Hub>, attachment: Attachment) -> Self {
         service.counters().connections_opened.add(1);
+        if attachment.admission != Admission::Opened {
+            hub.counters().recoveries.add(1);
+        }
         service.traffic().note(|| TrafficEvent::Opened {
             hub: hub.name().clone(),
             connection_id: attachment.connection_id.clone(),

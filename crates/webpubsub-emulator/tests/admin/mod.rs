@@ -4,6 +4,7 @@ mod access;
 mod clock;
 mod description;
 mod inspect;
+mod metrics;
 mod schema;
 mod state;
 mod traffic;

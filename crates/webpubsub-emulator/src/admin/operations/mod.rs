@@ -18,7 +18,7 @@ pub(super) use inspect::{
     get_connection, get_group, get_hub, list_connections, list_groups, list_handlers, list_hubs,
 };
 pub(super) use state::{get_state, put_state};
-pub(super) use status::{get_description, get_status};
+pub(super) use status::{get_description, get_metrics, get_status};
 pub(super) use traffic::{get_traffic, get_traffic_entry, resend_event};
 
 /// What a call may look at besides its parameters.

@@ -4,13 +4,19 @@ use serde::Serialize;
 
 use super::{Context, Outcome};
 use crate::admin::answer::Answer;
-use crate::admin::generated::{GetDescription, GetStatus};
+use crate::admin::generated::{GetDescription, GetMetrics, GetStatus};
 use crate::counters::Counts;
 use crate::date::Timestamp;
+use crate::metrics;
 
 pub(in crate::admin) async fn get_description(_: &Context<'_>, _: GetDescription) -> Outcome {
     let document = include_str!("../openapi.json");
     Ok(Answer::text("application/json; charset=utf-8", document))
+}
+
+pub(in crate::admin) async fn get_metrics(context: &Context<'_>, _: GetMetrics) -> Outcome {
+    let text = metrics::render(context.service);
+    Ok(Answer::text(metrics::CONTENT_TYPE, text))
 }
 
 pub(in crate::admin) async fn get_status(context: &Context<'_>, _: GetStatus) -> Outcome {

@@ -282,6 +282,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         let service = &self.guard.service;
         service.counters().frames_in.add(1);
         service.counters().bytes_in.add(payload.len() as u64);
+        let counters = self.guard.hub.counters();
+        counters.frames_in.add(1);
+        counters.bytes_in.add(payload.len() as u64);
         let is_logged = service.traffic().wants_frames();
         is_logged.then(|| {
             let excerpt = service.traffic().excerpt(|| Excerpt::of(payload));

@@ -178,6 +178,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         let counters = self.guard.service.counters();
         counters.frames_out.add(frames);
         counters.bytes_out.add(bytes);
+        let counters = self.guard.hub.counters();
+        counters.frames_out.add(frames);
+        counters.bytes_out.add(bytes);
         for (frame, (kind, group)) in self.writer.frames().zip(labels) {
             let bytes = frame.payload_len();
             self.guard
