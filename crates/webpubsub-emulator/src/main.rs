@@ -214,11 +214,12 @@ fn log_to_stderr(config: &Config) -> Result<(), ConfigError> {
         *metadata.level() <= Level::DEBUG || metadata.target().starts_with("webpubsub")
     })
     .with_max_level_hint(LevelFilter::TRACE);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_filter(discreet)
-        .with_filter(asked);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match config.logs_json()? {
+        true => lines.json().flatten_event(true).boxed(),
+        false => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+    };
+    let lines = lines.with_filter(discreet).with_filter(asked);
     tracing_subscriber::registry().with(lines).init();
     Ok(())
 }

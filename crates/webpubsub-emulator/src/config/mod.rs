@@ -146,6 +146,22 @@ impl Config {
         })
     }
 
+    /// Whether each line of the log is a JSON object.
+    pub(crate) fn logs_json(&self) -> Result<bool, ConfigError> {
+        let Some(Setting {
+            value: Value::Text(format),
+            origin,
+        }) = self.layer.one(&table::LOG_FORMAT)
+        else {
+            return Ok(false);
+        };
+        match format.as_str() {
+            "text" => Ok(false),
+            "json" => Ok(true),
+            _ => Err(ConfigError::new(origin, "expected `text` or `json`")),
+        }
+    }
+
     /// Whether the primary key is a secret of the user, not the one that everybody knows.
     pub(crate) fn has_own_key(&self) -> bool {
         let well_known = AccessKey::new(WELL_KNOWN_KEY);

@@ -79,6 +79,13 @@ pub(super) static LOG: Spec = Spec {
     help: "What to log on stderr: a level, or a filter such as `info,webpubsub_emulator=trace` [default: info]",
 };
 
+pub(super) static LOG_FORMAT: Spec = Spec {
+    name: "log-format",
+    value: "FORMAT",
+    kind: Kind::Text(|builder, _| builder),
+    help: "How to write the log: `text`, or `json` for one object per line [default: text]",
+};
+
 pub(super) static SEED: Spec = Spec {
     name: "seed",
     value: "FILE",
@@ -100,7 +107,7 @@ pub(super) static ACCEPT_UNVALIDATED_ENTRA_TOKENS: Spec = switch(
 );
 
 /// In the order of `--help`.
-pub(super) static ALL: [Key; 35] = [
+pub(super) static ALL: [Key; 36] = [
     &HOST,
     &PORT,
     &ACCESS_KEY,
@@ -117,6 +124,7 @@ pub(super) static ALL: [Key; 35] = [
     &EVENT_HANDLER,
     &ANONYMOUS_CONNECT,
     &LOG,
+    &LOG_FORMAT,
     &JSON,
     &switch(
         "allow-well-known-key",

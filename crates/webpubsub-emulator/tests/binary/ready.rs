@@ -88,6 +88,31 @@ fn the_admin_api_is_off_when_told_so_and_an_own_token_is_not_shown() {
 }
 
 #[test]
+fn the_log_is_json_when_asked_for() {
+    let ended = Running::start(&["--log-format", "json", "--log", "debug"], &[]).stop();
+    let lines: Vec<Value> = ended
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let stopping = lines.iter().find(|line| {
+        line["message"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("stopping"))
+    });
+    let stopping = stopping.expect("a line about the stop");
+    assert_eq!(stopping["level"], "INFO");
+    let ended = run(&["--log-format", "xml"], &[]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(
+        ended
+            .stderr
+            .contains("`--log-format`: expected `text` or `json`"),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn both_signals_stop_it() {
     for signal in ["INT", "TERM"] {
         let running = Running::start(&["--json"], &[]);
