@@ -22,6 +22,7 @@ use crate::{
     admin::{Access, SEGMENT},
     clock::Clock,
     counters::Counts,
+    faults::Faults,
     handlers::HubOptions,
     http::{Listeners, Server},
     hub::{State, Upstream},
@@ -277,6 +278,12 @@ impl Emulator {
     pub fn set_hubs(&self, hubs: BTreeMap<HubName, HubOptions>) {
         self.service.set_hub_options(hubs);
         self.service.handlers().try_out(&self.host);
+    }
+
+    /// What goes wrong on purpose, for tests of those who must bear it.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        Faults::new(Arc::clone(&self.service))
     }
 
     /// Counts of what passed through since the start.

@@ -6,6 +6,7 @@ mod clock;
 mod counters;
 mod date;
 mod emulator;
+mod faults;
 mod gate;
 mod handlers;
 mod headers;
@@ -30,6 +31,7 @@ pub use emulator::{
     AccessKeyError, Emulator, EmulatorBuilder, KeyRole, Limit, StartError, UserEvent,
     UserEventFailed, UserEventReply,
 };
+pub use faults::{Fault, FaultId, FaultRule, Faults, InvalidFault, Restart};
 pub use handlers::{
     AnonymousConnectPolicy, Check, Code, Diagnosis, Doctor, EventHandler, EventPattern, HubOptions,
     InvalidPattern, InvalidPolicy, InvalidTemplate, Status, SystemEvent, UnknownSystemEvent,

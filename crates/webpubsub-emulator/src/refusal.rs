@@ -33,6 +33,11 @@ pub(crate) enum Refusal {
     NotRecoverable,
     #[error("The emulator is stopping.")]
     Stopping,
+    #[error("A fault rule refuses this.")]
+    Fault {
+        status: StatusCode,
+        retry_after: Option<u32>,
+    },
 }
 
 impl Refusal {
@@ -47,6 +52,7 @@ impl Refusal {
             Self::IdInUse => StatusCode::CONFLICT,
             Self::NotRecoverable => StatusCode::GONE,
             Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Fault { status, .. } => *status,
         }
     }
 
@@ -55,6 +61,7 @@ impl Refusal {
         match self {
             // About as long as a restart takes.
             Self::Stopping => Some(1),
+            Self::Fault { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

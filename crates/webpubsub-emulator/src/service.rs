@@ -14,6 +14,7 @@ use webpubsub_protocol::name::HubName;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::faults::FaultStore;
 use crate::gate::Gate;
 use crate::handlers::{self, Handlers, HubOptions};
 use crate::hub::{CLOSE_DRAIN, End, Hub, HubSettings, OutboxLimits, State, Upstream};
@@ -36,6 +37,7 @@ pub(crate) struct Service {
     changes: watch::Sender<u64>,
     gate: Gate,
     sockets: Sockets,
+    faults: Arc<FaultStore>,
 }
 
 new_key_type! {
@@ -101,6 +103,7 @@ impl Service {
     ) -> Arc<Self> {
         let counters = Arc::new(Counters::default());
         let traffic = Log::new(clock.clone(), settings.traffic);
+        let faults = Arc::new(FaultStore::new(clock.clone(), Arc::clone(&traffic), seed));
         let context = handlers::Context {
             clock: clock.clone(),
             concurrency: settings.limits.handler_requests,
@@ -108,6 +111,7 @@ impl Service {
             seed,
             traffic: Arc::clone(&traffic),
             counters: Arc::clone(&counters),
+            faults: Arc::clone(&faults),
             fallback: user_events,
         };
         let handlers = Handlers::new(context, hub_options);
@@ -124,6 +128,7 @@ impl Service {
             hubs: Mutex::new(Hubs::new(seed)),
             changes: watch::Sender::new(0),
             sockets: Sockets::default(),
+            faults,
         })
     }
 
@@ -275,6 +280,30 @@ impl Service {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// Breaks the connections of all sockets.
+    pub(crate) fn break_connections(&self) {
+        self.sockets.abort_all();
+    }
+
+    /// Ends all connections without telling their clients.
+    pub(crate) fn end_connections(&self) {
+        for hub in self.all_hubs() {
+            hub.end_all(&End::NotRecovered);
+        }
+    }
+
+    /// What goes wrong on purpose.
+    pub(crate) fn faults(&self) -> &FaultStore {
+        &self.faults
+    }
+
+    /// Has the tasks of all sockets look at what has changed.
+    pub(crate) fn wake_sockets(&self) {
+        for hub in self.all_hubs() {
+            hub.wake_sockets();
+        }
     }
 
     pub(crate) fn all_hubs(&self) -> Vec<Arc<Hub>> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+mod faults;
 mod invokes;
 mod messages;
 mod proxy;

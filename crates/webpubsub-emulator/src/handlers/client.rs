@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tower::ServiceExt as _;
 
 use super::answer::Answer;
+use super::interception::Interception;
 use super::request::Unsendable;
 use super::settings::{HandlerService, Target};
 use crate::clock::Clock;
@@ -68,19 +69,20 @@ impl Client {
     }
 
     /// Sends a request until it is answered: again after 1, 3 and 5 s when the handler cannot be reached or answers with
-    /// 408 or 5xx. Sets no time limit itself.
+    /// 408 or 5xx. Sets no time limit itself. Each try may be intercepted.
     pub(super) async fn send(
         &self,
         target: &Target,
         request: &Request<Bytes>,
         tries: Tries,
+        interception: Option<Interception<'_>>,
     ) -> Result<Response<Body>, NoAnswer> {
         let pauses = match tries {
             Tries::One => &PAUSES[..0],
             Tries::Several => &PAUSES,
         };
         for pause in pauses {
-            let answer = self.try_once(target, request.clone()).await;
+            let answer = self.try_once(target, request, interception).await;
             match &answer {
                 Ok(response) if !is_transient(response.status()) => return answer,
                 Ok(response) => {
@@ -93,14 +95,21 @@ impl Client {
             drop(answer);
             self.clock.sleep_until(self.clock.now().mono + *pause).await;
         }
-        self.try_once(target, request.clone()).await
+        self.try_once(target, request, interception).await
     }
 
     async fn try_once(
         &self,
         target: &Target,
-        request: Request<Bytes>,
+        request: &Request<Bytes>,
+        interception: Option<Interception<'_>>,
     ) -> Result<Response<Body>, NoAnswer> {
+        if let Some(interception) = interception
+            && let Some(answer) = interception.answer().await
+        {
+            return answer;
+        }
+        let request = request.clone();
         match target {
             Target::Url(_) => self.over_http(request).await,
             Target::Service { service, .. } => in_process(service.clone(), request).await,

@@ -24,12 +24,14 @@ use super::answer::{self, Accepted, Answer, Unusable};
 use super::client::Client;
 use super::exchange::Failure;
 use super::health::Healths;
+use super::interception::Interception;
 use super::probe::{self, Probe, Probes};
 use super::request::Event;
 use super::session::Session;
 use super::settings::{AnonymousConnectPolicy, EventHandler, HubOptions, Target};
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::faults::{FaultStore, Place};
 use crate::hub::{
     CLOSE_DRAIN, GroupEvents, HandlerFailed, Notice, NoticeKind, Reply, Upstream, UpstreamCall,
 };
@@ -50,6 +52,7 @@ pub(crate) struct Context {
     pub(crate) seed: Option<u64>,
     pub(crate) traffic: Arc<Log>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) faults: Arc<FaultStore>,
     /// Answers the user events that no handler takes.
     pub(crate) fallback: Option<Arc<dyn Upstream>>,
 }
@@ -221,8 +224,37 @@ impl Handlers {
         self.0.notices.wait().await;
     }
 
-    /// Hands an event that no handler takes to the closure for user events, if there is one.
+    /// Hands an event that no handler takes to the closure for user events, unless it is to fail on purpose.
     fn call_fallback(
+        &self,
+        hub: &HubName,
+        call: UpstreamCall,
+    ) -> BoxFuture<'static, Result<Reply, HandlerFailed>> {
+        if !self.0.context.faults.concern(Place::Handler) {
+            return self.call_closure(hub, call);
+        }
+        let (handlers, hub) = (self.clone(), hub.clone());
+        async move {
+            let context = &handlers.0.context;
+            let interception = Interception {
+                faults: &context.faults,
+                hub: &hub,
+                connection_id: &call.raised.connection_id,
+                user_id: call.raised.user_id.as_ref(),
+                event: call.event.as_str(),
+            };
+            let deadline = context.clock.mono() + EventHandler::TIMEOUT;
+            let answer = handlers.0.client.before(deadline, interception.answer());
+            match answer.await {
+                Some(None) => handlers.call_closure(&hub, call).await,
+                _ => Err(HandlerFailed),
+            }
+        }
+        .boxed()
+    }
+
+    /// Hands an event that no handler takes to the closure for user events, if there is one.
+    fn call_closure(
         &self,
         hub: &HubName,
         call: UpstreamCall,

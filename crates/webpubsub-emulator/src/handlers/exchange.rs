@@ -12,6 +12,7 @@ use webpubsub_protocol::cloud_event::{EventType, VALIDATE};
 use super::answer::{Answer, Unusable};
 use super::client::{NoAnswer, Tries};
 use super::dispatch::{Handlers, Shared};
+use super::interception::Interception;
 use super::probe::{self, Probe, Refused};
 use super::request::{Event, Stamp};
 use super::session::Turn;
@@ -169,7 +170,15 @@ impl Handlers {
             cookies: session.cookies(url, now),
         };
         let request = event.request(url, stamp).map_err(NoAnswer::from)?;
-        let mut sending = pin!(client.send(&handler.target, &request, Tries::Several));
+        let interception = Some(Interception {
+            faults: &context.faults,
+            hub: &event.hub,
+            connection_id: &event.connection_id,
+            user_id: event.user_id.as_ref(),
+            event: event.kind.name(),
+        });
+        let sending = client.send(&handler.target, &request, Tries::Several, interception);
+        let mut sending = pin!(sending);
         // Polled once, it is under way: then the next event of the connection may go.
         let first = futures_util::poll!(sending.as_mut());
         drop(turn);

@@ -3,7 +3,7 @@
 //! [`settings`] says which handler takes which event; [`template`] and [`pattern`] are its parts. [`dispatch`] finds the
 //! handler of an event, and [`exchange`] sends the event and takes the answer: [`request`] writes the request and [`answer`]
 //! reads the response, both without IO. [`client`] sends and retries, [`probe`] first asks whether a handler wants events.
-//! [`session`] and [`cookies`] hold what handlers leave with a connection. [`doctor`] finds out what is wrong with a
+//! [`interception`] lets faults answer in place of a handler. [`session`] and [`cookies`] hold what handlers leave with a connection. [`doctor`] finds out what is wrong with a
 //! handler.
 
 mod answer;
@@ -13,6 +13,7 @@ mod dispatch;
 mod doctor;
 mod exchange;
 mod health;
+mod interception;
 mod pattern;
 mod probe;
 mod request;

@@ -187,7 +187,7 @@ async fn send(
     let request = request::probe(method, &probe.url, &probe.origin)
         .map_err(|error| Refused::NoAnswer(error.into()))?;
     let deadline = clock.now().mono + TIMEOUT;
-    let sending = client.send(&probe.target, &request, tries);
+    let sending = client.send(&probe.target, &request, tries, None);
     let answer = client.before(deadline, sending).await;
     answer
         .unwrap_or(Err(NoAnswer::TimedOut(TIMEOUT)))

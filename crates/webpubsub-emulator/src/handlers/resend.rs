@@ -65,7 +65,7 @@ impl Handlers {
                 cookies: None,
             };
             let request = event.request(&url, stamp).map_err(NoAnswer::from)?;
-            let sending = client.send(&handler.target, &request, Tries::One);
+            let sending = client.send(&handler.target, &request, Tries::One, None);
             let head = client.before(began + handler.timeout, sending).await;
             let head = head.ok_or(NoAnswer::TimedOut(handler.timeout))??;
             client.read(head, handler.timeout).await

@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -41,6 +42,14 @@ impl Watch {
             Ok(0) | Err(_) => {}
             Ok(_) => std::future::pending().await,
         }
+    }
+}
+
+impl Watch {
+    /// Has the connection reset in place of closed, once nobody holds it any more.
+    pub(crate) fn reset_on_close(&self) {
+        // Where the system cannot do it, the connection is closed.
+        let _ = SockRef::from(&*self.0).set_linger(Some(Duration::ZERO));
     }
 }
 

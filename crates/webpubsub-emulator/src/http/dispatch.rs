@@ -88,7 +88,7 @@ async fn contain(
 async fn route(service: &Arc<Service>, request: Request<Body>) -> Option<Response> {
     let request = with_origin_form(request);
     Some(match Part::of(request.uri().path()) {
-        Some(Part::Rest) => rest::handle(service, request).await,
+        Some(Part::Rest) => return rest::handle(service, request).await,
         Some(Part::Socket) => return socket::handle(service, request).await,
         Some(Part::Admin) => admin::handle(service, request).await,
         Some(Part::Mqtt) => unsupported("MQTT clients"),

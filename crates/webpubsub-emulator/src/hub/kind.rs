@@ -16,6 +16,8 @@ macro_rules! kinds {
         pub enum MessageKind { $(#[doc = concat!("`", $text, "`")] $name,)* }
 
         impl MessageKind {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// Its name in logs: the one of the JSON subprotocol where that has one, otherwise in the same style.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

@@ -44,7 +44,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use webpubsub_protocol::filter::Filter;
-use webpubsub_protocol::name::{ConnectionId, GroupName, HubName};
+use webpubsub_protocol::name::{ConnectionId, GroupName, HubName, UserId};
 use webpubsub_protocol::permission::Permission;
 
 pub(crate) use connection::{ConnectionKey, Epoch, RawMode, Received};
@@ -329,6 +329,30 @@ impl Hub {
     pub(crate) fn read<R>(&self, read: impl FnOnce(&HubState, Now) -> R) -> R {
         let state = self.state.lock();
         read(&state, self.clock.now())
+    }
+
+    /// The user of a connection, if it has one.
+    pub(crate) fn user_of(&self, key: ConnectionKey) -> Option<UserId> {
+        let state = self.state.lock();
+        state.connections.get(key)?.user.clone()
+    }
+
+    /// The user of the connection with this id, if there are both.
+    pub(crate) fn user_of_id(&self, id: &str) -> Option<UserId> {
+        let state = self.state.lock();
+        state.connections.get(state.key_of(id)?)?.user.clone()
+    }
+
+    /// Has the tasks of all sockets look at what has changed.
+    pub(crate) fn wake_sockets(&self) {
+        let state = self.state.lock();
+        let outboxes: Vec<_> = state
+            .connections
+            .values()
+            .map(|connection| Arc::clone(&connection.outbox))
+            .collect();
+        drop(state);
+        outboxes.iter().for_each(|outbox| outbox.wake_task());
     }
 
     // REST.

@@ -138,6 +138,12 @@ impl RestError {
     pub(super) fn refused(refusal: &Refusal) -> Self {
         let code = match refusal {
             Refusal::Stopping => "Error.ServiceUnavailable",
+            Refusal::Fault { status, .. } => match *status {
+                StatusCode::TOO_MANY_REQUESTS => "Error.TooManyRequests",
+                StatusCode::SERVICE_UNAVAILABLE => "Error.ServiceUnavailable",
+                status if status.is_server_error() => "Error.InternalServerError",
+                _ => "Error.Refused",
+            },
             _ => "Error.Refused",
         };
         let error = Self::ordinary(refusal.status(), code, REQUEST, refusal.to_string());

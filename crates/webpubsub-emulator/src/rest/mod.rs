@@ -24,7 +24,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use webpubsub_protocol::name::HubName;
+use webpubsub_protocol::name::{ConnectionId, GroupName, HubName, UserId};
 
 use self::answer::Answer;
 use self::error::RestError;
@@ -38,6 +38,7 @@ use self::params::{EncodedSlash, Parsed, decode_path};
 use self::table::Access;
 #[cfg(test)]
 pub(crate) use self::table::Operation;
+use crate::faults::{Place, Subject};
 use crate::gate::Passage;
 use crate::route::{self, Route};
 use crate::service::Service;
@@ -46,17 +47,18 @@ use crate::settings::Settings;
 const VERSIONS: HeaderName = HeaderName::from_static("api-supported-versions");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 
-/// Answers a request whose path starts with `/api`.
+/// Answers a request whose path starts with `/api`, unless its answer is lost on purpose.
 ///
 /// Never fails and never panics on what callers send: everything wrong is a 4xx that names its
 /// cause.
-pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Response {
+pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Option<Response> {
     let (request, mut body) = request.into_parts();
     let head = request.method == Method::HEAD;
     let mut operation = None;
     let answered = answer(service, &request, &mut body, &mut operation).await;
     let (mut response, names_versions) = match answered {
-        Ok(answer) => (answer.into_response(), true),
+        Ok(Some(answer)) => (answer.into_response(), true),
+        Ok(None) => return None,
         Err(error) => {
             let (method, path) = (&request.method, request.uri.path());
             let status = error.status().as_u16();
@@ -77,12 +79,17 @@ pub(crate) async fn handle(service: &Arc<Service>, request: Request<Body>) -> Re
     if let Some(operation) = operation {
         response.extensions_mut().insert(Called(operation));
     }
-    response
+    Some(response)
 }
 
 /// The operation that an answer is of, as long as the answer is in this process.
 #[derive(Debug, Clone, Copy)]
 struct Called(&'static str);
+
+/// The names of all operations.
+pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|operation| operation.name)
+}
 
 /// The name of the operation that was called, if one was called.
 pub(crate) fn operation_of(response: &Response) -> Option<&'static str> {
@@ -95,7 +102,7 @@ async fn answer(
     request: &Parts,
     body: &mut Body,
     called: &mut Option<&'static str>,
-) -> Result<Answer, RestError> {
+) -> Result<Option<Answer>, RestError> {
     let settings = service.settings();
     let path = request.uri.path();
     let (operation, captures) = match route::route(OPERATIONS, &request.method, path) {
@@ -119,6 +126,24 @@ async fn answer(
     let passage = Passage::Operation(operation.name, hub.as_ref());
     let passed = service.gate().pass(passage, &request.headers).await;
     passed.map_err(|refusal| RestError::refused(&refusal))?;
+    let faults = service.faults();
+    let named = |name| {
+        let text = faults.concern_operations().then(|| captures.get(name))?;
+        Some(decode_path(text, slash)?.text)
+    };
+    let user = named("userId").and_then(|user| UserId::new(user).ok());
+    let connection = named("connectionId").and_then(|id| ConnectionId::new(id).ok());
+    let group = named("group").and_then(|group| GroupName::new(group).ok());
+    let subject = Subject {
+        hub: hub.as_ref(),
+        user: user.as_ref(),
+        connection: connection.as_ref(),
+        group: group.as_ref(),
+        operation: Some(operation.name),
+        ..Subject::default()
+    };
+    let admitted = faults.admit(Place::Operation, &subject).await;
+    admitted.map_err(|refusal| RestError::refused(&refusal))?;
     if kept_slash {
         tracing::warn!(
             operation = operation.name,
@@ -133,7 +158,8 @@ async fn answer(
         origin,
     };
     let outcome = operations::run(&context, call, body).await?;
-    Ok(Answer::new(operation.success, outcome))
+    let is_lost = faults.strike(Place::Answer, &subject).is_some();
+    Ok((!is_lost).then(|| Answer::new(operation.success, outcome)))
 }
 
 fn encoded_slash(settings: &Settings) -> EncodedSlash {
@@ -167,7 +193,7 @@ mod tests {
         let service = Service::new(settings, clock, None, None, BTreeMap::new());
         let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
         let request = Request::post("/api/hubs/chat/:send").body(Body::from_stream(silent));
-        let response = handle(&service, request.unwrap()).await;
+        let response = handle(&service, request.unwrap()).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     }
 
@@ -180,9 +206,10 @@ mod tests {
                 .body(Body::empty())
                 .expect("a request")
         };
-        assert_eq!(handle(&service, health()).await.status(), StatusCode::OK);
+        let answer = || async { handle(&service, health()).await.expect("an answer") };
+        assert_eq!(answer().await.status(), StatusCode::OK);
         service.gate().stopping().cancel();
-        let response = handle(&service, health()).await;
+        let response = answer().await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()["retry-after"], "1");
         assert_eq!(

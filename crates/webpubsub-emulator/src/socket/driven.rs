@@ -149,7 +149,7 @@ impl DrivenSockets {
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (service, hub) = (Arc::clone(&self.service), Arc::clone(&self.hub));
-        let guard = SocketGuard::new(service, hub, attachment);
+        let guard = SocketGuard::new(service, hub, attachment, None);
         let socket = SocketTask::new(io, guard);
         let holds = socket.holds();
         let task = self.spawn(socket);

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, header};
 use percent_encoding::percent_decode_str;
 use webpubsub_protocol::access::verify_reconnection_token;
-use webpubsub_protocol::name::HubName;
+use webpubsub_protocol::name::{ConnectionId, HubName};
 use webpubsub_protocol::subprotocol::Subprotocol;
 
 use super::authorize::{Authorized, authorize};
@@ -18,6 +18,7 @@ use super::connect_event::{self, Client, ClientDetails, Opening};
 use super::guard::SocketGuard;
 use super::query::Query;
 use super::upgrade::Upgrade;
+use crate::faults::{Place, Subject};
 use crate::gate::Passage;
 use crate::http::Watch;
 use crate::hub::{Admission, Attachment, End, Hub, OPEN_TIMEOUT, OpenRequest};
@@ -84,6 +85,7 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
     let offered = offered_subprotocols(&parts.headers);
     let offer = first_supported(&offered);
     if let Some(connection_id) = query.last("awps_connection_id") {
+        admit_recovery(service, &hub_name, connection_id).await?;
         return Ok(recover(
             service,
             &hub_name,
@@ -91,6 +93,7 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
             &query,
             offer,
             upgrade,
+            parts.extensions.get::<Watch>().cloned(),
         ));
     }
 
@@ -98,6 +101,12 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         mut request,
         claims,
     } = authorize(service, parts, &query, &hub_name)?;
+    let subject = Subject {
+        hub: Some(&hub_name),
+        user: request.user.as_ref(),
+        ..Subject::default()
+    };
+    service.faults().admit(Place::Upgrade, &subject).await?;
     request.raw_mode = query
         .raw_mode()
         .map_err(|error| Refusal::BadRequest(error.to_string()))?;
@@ -128,7 +137,8 @@ async fn connect(service: &Arc<Service>, parts: &mut Parts) -> Result<Response, 
         }
         None => {}
     }
-    let guard = SocketGuard::new(Arc::clone(service), hub, attachment);
+    let line = parts.extensions.get::<Watch>().cloned();
+    let guard = SocketGuard::new(Arc::clone(service), hub, attachment, line);
     if service.gate().stopping().is_cancelled() {
         // Accepted after the hub was told to end all of its connections, or in the same moment.
         guard.end(&End::ServiceReload);
@@ -195,6 +205,28 @@ fn first_supported(offered: &[ByteString]) -> Option<ByteString> {
     known.cloned()
 }
 
+/// Lets a fault refuse the upgrade by which a connection would be recovered.
+async fn admit_recovery(
+    service: &Service,
+    hub_name: &HubName,
+    connection_id: &str,
+) -> Result<(), Refusal> {
+    let faults = service.faults();
+    if !faults.concern(Place::Upgrade) {
+        return Ok(());
+    }
+    let hub = service.existing_hub(hub_name);
+    let user = hub.and_then(|hub| hub.user_of_id(connection_id));
+    let connection = ConnectionId::new(connection_id.to_owned()).ok();
+    let subject = Subject {
+        hub: Some(hub_name),
+        user: user.as_ref(),
+        connection: connection.as_ref(),
+        ..Subject::default()
+    };
+    faults.admit(Place::Upgrade, &subject).await
+}
+
 /// Gives a reliable connection its next socket. Only hub, connection id and reconnection token
 /// count: the access token may have expired, and the subprotocol is the one it had.
 fn recover(
@@ -204,6 +236,7 @@ fn recover(
     query: &Query<'_>,
     offer: Option<ByteString>,
     mut upgrade: Upgrade,
+    line: Option<Watch>,
 ) -> Response {
     let token = query.last("awps_reconnection_token").unwrap_or_default();
     let now = service.clock().now().wall;
@@ -230,7 +263,7 @@ fn recover(
             if let Some(spelled) = &attachment.protocol {
                 upgrade.choose(spelled);
             }
-            upgrade.serve(SocketGuard::new(Arc::clone(service), hub, attachment))
+            upgrade.serve(SocketGuard::new(Arc::clone(service), hub, attachment, line))
         }
         Err(cause) => {
             tracing::info!(connection = connection_id, %cause, "a recovery was refused");

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::http::Watch;
 use crate::hub::{Admission, Attachment, End, Gone, Hub};
 use crate::service::{Service, SocketKey};
 use crate::traffic::TrafficEvent;
@@ -12,11 +13,18 @@ pub(super) struct SocketGuard {
     pub(super) service: Arc<Service>,
     pub(super) hub: Arc<Hub>,
     pub(super) attachment: Attachment,
+    /// The connection below, where there is one.
+    pub(super) line: Option<Watch>,
     key: SocketKey,
 }
 
 impl SocketGuard {
-    pub(super) fn new(service: Arc<Service>, hub: Arc<Hub>, attachment: Attachment) -> Self {
+    pub(super) fn new(
+        service: Arc<Service>,
+        hub: Arc<Hub>,
+        attachment: Attachment,
+        line: Option<Watch>,
+    ) -> Self {
         service.counters().connections_opened.add(1);
         if attachment.admission != Admission::Opened {
             hub.counters().recoveries.add(1);
@@ -33,6 +41,7 @@ impl SocketGuard {
             service,
             hub,
             attachment,
+            line,
         }
     }
 

@@ -8,6 +8,7 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, HubName, UserId};
 
 use super::kept::SentEvent;
 use super::why::{Denial, FilteredSend, TokenMismatch};
+use crate::faults::FaultId;
 use crate::hub::MessageKind;
 
 /// Something that happened, with its number and its time.
@@ -144,6 +145,24 @@ pub enum TrafficEvent {
         /// Whom the filter selected, and why others were left out.
         send: Box<FilteredSend>,
     },
+    /// A [fault](crate::Fault) hit.
+    #[non_exhaustive]
+    Fault {
+        /// The hub, where there is one.
+        hub: Option<HubName>,
+        /// The connection, where there is one.
+        connection_id: Option<ConnectionId>,
+        /// The user, where it is known.
+        user_id: Option<UserId>,
+        /// The group of the frame or the operation.
+        group: Option<GroupName>,
+        /// The rule.
+        id: FaultId,
+        /// What the rule is called.
+        name: Option<String>,
+        /// What it does: the name of its kind, and a number where it has one.
+        fault: String,
+    },
     /// Entries happened that this reader did not read in time.
     #[non_exhaustive]
     Missed {
@@ -155,7 +174,7 @@ pub enum TrafficEvent {
 impl TrafficEvent {
     /// The kinds of events that are logged.
     pub(crate) const KINDS: &[&str] = &[
-        "request", "opened", "ended", "frame", "event", "denied", "filtered",
+        "request", "opened", "ended", "frame", "event", "denied", "filtered", "fault",
     ];
 
     /// What kind of event it is, as in the member `kind` of the admin API.
@@ -169,6 +188,7 @@ impl TrafficEvent {
             Self::HandlerCall { .. } => "event",
             Self::Denied { .. } => "denied",
             Self::Filtered { .. } => "filtered",
+            Self::Fault { .. } => "fault",
             Self::Missed { .. } => "missed",
         }
     }
@@ -177,7 +197,7 @@ impl TrafficEvent {
     #[must_use]
     pub const fn hub(&self) -> Option<&HubName> {
         match self {
-            Self::Request { hub, .. } => hub.as_ref(),
+            Self::Request { hub, .. } | Self::Fault { hub, .. } => hub.as_ref(),
             Self::Opened { hub, .. }
             | Self::Ended { hub, .. }
             | Self::Frame { hub, .. }
@@ -197,6 +217,7 @@ impl TrafficEvent {
             | Self::Frame { connection_id, .. }
             | Self::HandlerCall { connection_id, .. } => Some(connection_id),
             Self::Denied { denial, .. } => Some(&denial.connection_id),
+            Self::Fault { connection_id, .. } => connection_id.as_ref(),
             Self::Request { .. } | Self::Filtered { .. } | Self::Missed { .. } => None,
         }
     }
@@ -208,7 +229,8 @@ impl TrafficEvent {
             Self::Opened { user_id, .. }
             | Self::Ended { user_id, .. }
             | Self::Frame { user_id, .. }
-            | Self::HandlerCall { user_id, .. } => user_id.as_ref(),
+            | Self::HandlerCall { user_id, .. }
+            | Self::Fault { user_id, .. } => user_id.as_ref(),
             Self::Denied { denial, .. } => denial.user_id.as_ref(),
             Self::Request { .. } | Self::Filtered { .. } | Self::Missed { .. } => None,
         }
@@ -218,7 +240,7 @@ impl TrafficEvent {
     #[must_use]
     pub const fn group(&self) -> Option<&GroupName> {
         match self {
-            Self::Frame { group, .. } => group.as_ref(),
+            Self::Frame { group, .. } | Self::Fault { group, .. } => group.as_ref(),
             Self::Denied { denial, .. } => Some(&denial.group),
             _ => None,
         }
@@ -369,6 +391,19 @@ impl fmt::Display for TrafficEvent {
             }
             Self::Denied { hub, denial } => write!(f, "{hub}/{denial}"),
             Self::Filtered { hub, send } => write!(f, "{hub} {send}"),
+            Self::Fault {
+                hub,
+                connection_id,
+                id,
+                name,
+                fault,
+                ..
+            } => {
+                hub.iter().try_for_each(|hub| write!(f, "{hub}"))?;
+                connection_id.iter().try_for_each(|id| write!(f, "/{id}"))?;
+                write!(f, " fault {id}: {fault}")?;
+                name.iter().try_for_each(|name| write!(f, ", {name}"))
+            }
             Self::Missed { entries } => write!(f, "{entries} entries were missed"),
         }
     }

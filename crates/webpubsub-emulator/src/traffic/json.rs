@@ -8,6 +8,7 @@ use webpubsub_protocol::name::{ConnectionId, GroupName, HubName, UserId};
 use super::event::{Direction, Excerpt, TrafficEntry, TrafficEvent};
 use super::why::{Denial, FilteredSend, TokenMismatch};
 use crate::date::Timestamp;
+use crate::faults::FaultId;
 
 impl Serialize for TrafficEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -70,6 +71,12 @@ struct Line<'a> {
     denied: Option<&'a Denial>,
     #[serde(skip_serializing_if = "Option::is_none")]
     filtered: Option<&'a FilteredSend>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<FaultId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<u64>,
 }
@@ -208,6 +215,14 @@ impl<'a> Line<'a> {
             },
             TrafficEvent::Filtered { send, .. } => Self {
                 filtered: Some(send),
+                ..line
+            },
+            TrafficEvent::Fault {
+                id, name, fault, ..
+            } => Self {
+                fault: Some(fault),
+                rule: Some(*id),
+                name: name.as_deref(),
                 ..line
             },
             TrafficEvent::Missed { entries } => Self {

@@ -2,6 +2,7 @@
 
 mod close_codes;
 mod closing;
+mod faults;
 mod frames;
 mod lifetimes;
 mod malformed;

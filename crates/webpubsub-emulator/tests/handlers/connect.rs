@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use webpubsub_emulator::AnonymousConnectPolicy;
+use webpubsub_emulator::{AnonymousConnectPolicy, Fault};
 
 use super::*;
 
@@ -255,4 +255,18 @@ async fn anonymous_clients_need_a_hub_that_allows_them() {
     let named = format!("{}?name=ana", url("open"));
     let mut named = world.open(&named, Some(JSON)).await;
     assert_eq!(named.json().await["userId"], "ana");
+}
+
+#[tokio::test]
+async fn a_fault_answers_in_place_of_the_handler() {
+    let handler = Handler::silent();
+    let world = world(handler.in_process()).await;
+    let url = world.emulator.client_access_url("chat", "u", &[]);
+    let faults = world.emulator.faults();
+    let refuses = Fault::handler_error(403).handler("connect").hit_count(1);
+    let rule = faults.add(refuses).expect("valid");
+    let refused = try_connect(&url, Some(JSON)).await.expect_err("refused");
+    assert_eq!(refused.0, 403);
+    assert_eq!(faults.hits(rule), 1);
+    try_connect(&url, Some(JSON)).await.expect("accepted");
 }

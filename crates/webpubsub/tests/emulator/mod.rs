@@ -3,6 +3,7 @@
 mod connections;
 mod entra;
 mod errors;
+mod faults;
 mod groups;
 mod sends;
 mod world;

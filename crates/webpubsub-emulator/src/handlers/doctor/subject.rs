@@ -154,7 +154,7 @@ impl Subject {
 
     async fn send(&self, request: &Request<Bytes>) -> Heard {
         let deadline = self.clock.now().mono + self.timeout;
-        let sending = self.client.send(&self.target, request, Tries::One);
+        let sending = self.client.send(&self.target, request, Tries::One, None);
         let head = self.client.before(deadline, sending).await;
         let head = head.unwrap_or(Err(NoAnswer::TimedOut(self.timeout)))?;
         self.client.read(head, self.timeout).await

@@ -8,6 +8,7 @@
 //! A client is not read while its own outbox is more than half full, or one that it filled, as long as the client
 //! at the other end still takes something ([`crate::hub::Crowded`]).
 
+mod faults;
 #[cfg(feature = "__simulation")]
 mod held;
 mod read;
@@ -26,6 +27,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::limits::MESSAGE_BYTES;
 
+use faults::Disturbance;
 #[cfg(feature = "__simulation")]
 pub(super) use held::Holds;
 use read::Ahead;
@@ -35,6 +37,7 @@ use super::guard::SocketGuard;
 use super::reader::Reader;
 use super::writer::Writer;
 use crate::clock::Timer;
+use crate::faults::line::Line as FaultyLine;
 use crate::hub::{Crowded, Flush, FrameKind, Line, Outbox, Wakes, WireFrame};
 
 /// Turns of writing and reading before other sockets have theirs.
@@ -56,7 +59,7 @@ struct Shared<T> {
 
 struct Socket<T> {
     // Dropped before the guard: whoever waits for the guard knows that nothing is written any more.
-    io: T,
+    io: FaultyLine<T>,
     guard: SocketGuard,
     reader: Reader,
     decoder: Decoder,
@@ -78,6 +81,7 @@ struct Socket<T> {
     blocked_since: Option<Instant>,
     /// Whether the outbox holds the client for one that does not take what it is sent.
     has_stalled: bool,
+    disturbance: Option<Box<Disturbance>>,
 }
 
 /// How far a socket is.
@@ -111,7 +115,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> SocketTask<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Future for SocketTask<T> {
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Future for SocketTask<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -119,6 +123,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for SocketTask<T> {
             let mut socket = self.0.socket.lock();
             let mut wakes = Wakes::default();
             let turn = socket.take_turn(cx, &mut wakes);
+            if turn.is_break() {
+                socket.give_up();
+            }
             let has_woken = !wakes.is_empty();
             if has_woken {
                 let clock = socket.guard.service.clock().clone();
@@ -153,7 +160,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         let now = guard.service.clock().mono();
         let ping_at = now + guard.service.settings().limits.ping_interval;
         Self {
-            io,
+            io: FaultyLine::new(io),
             reader: Reader::new(READABLE_BYTES),
             decoder: Decoder::new(guard.attachment.outbox.form(), guard.service.settings()),
             writer: Writer::default(),
@@ -167,6 +174,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             ping_at,
             blocked_since: None,
             has_stalled: false,
+            disturbance: None,
             guard,
         }
     }
@@ -182,6 +190,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             self.task = Some(cx.waker().clone());
         }
         let now = self.guard.service.clock().mono();
+        if self.may_be_disturbed() {
+            self.be_disturbed(cx, now)?;
+        }
         let found = self.write(cx, now)?;
         let has_more = match (self.phase, found.line) {
             (Phase::Open, Line::Open | Line::NotYet) => self.read(cx, now, found, wakes)?,
@@ -198,6 +209,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         } else if !wakes.is_empty() {
             // The client's own answers do not wait for what others are sent.
             self.write(cx, now)?;
+        }
+        if self.disturbance.is_some() {
+            self.strike(cx, now)?;
+            self.drive(cx)?;
         }
         Continue(has_more)
     }

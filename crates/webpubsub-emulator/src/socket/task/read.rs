@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use super::faults::Fate;
 use super::{Phase, Socket, Turn, close_frame};
 use crate::hub::{
     Attachment, CLOSE_DRAIN, End, Found, FrameKind, MessageKind, Received, Wakes, WireFrame,
@@ -201,7 +202,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Message::Close(close) => return Heard::Close(close),
             Message::Pong(_) | Message::Frame(_) => return Heard::Part,
         };
-        received.map_or_else(Heard::Broken, Heard::Frame)
+        let Ok(received) = received else {
+            return received.map_or_else(Heard::Broken, Heard::Frame);
+        };
+        match self.fate_of(&received) {
+            Fate::Passes => Heard::Frame(received),
+            Fate::IsLost => Heard::Part,
+            Fate::ComesTwice => {
+                self.ahead.push(Heard::Frame(received.clone()));
+                Heard::Frame(received)
+            }
+        }
+    }
+
+    fn fate_of(&mut self, received: &Received) -> Fate {
+        let (guard, disturbance) = (&self.guard, &mut self.disturbance);
+        disturbance.as_mut().map_or(Fate::Passes, |disturbance| {
+            let (store, frame) = (guard.service.faults(), (Direction::In, received.kind()));
+            let group = received.group();
+            disturbance.fate(store, &guard.hub, &guard.attachment, frame, group.as_ref())
+        })
     }
 
     /// Whether the line has ended; `None` when there is nothing to read.

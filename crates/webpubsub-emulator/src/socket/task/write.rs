@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use webpubsub_protocol::name::GroupName;
 
+use super::faults::Fate;
 use super::{Phase, Socket, Turn, close_frame};
 use crate::hub::{
     Attachment, Batch, CLOSE_DRAIN, End, Found, Full, Line, MessageKind, Waiting, WireFrame,
@@ -32,6 +33,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         loop {
             let found = self.fill_writer(Some(cx), now)?;
             if self.writer.is_empty() {
+                let is_taken_from = matches!(found.line, Line::Open | Line::Closed { .. });
+                if found.has_more && is_taken_from && self.phase == Phase::Open {
+                    // All that was taken is lost on purpose.
+                    continue;
+                }
                 self.set_blocked(None);
                 self.finish_closing(cx)?;
                 return Continue(found);
@@ -56,7 +62,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             && self.writer.is_empty()
             && let Some(task) = self.task.take()
         {
-            if !self.write_at_once(&mut Context::from_waker(&task), now) {
+            // What is to go wrong is up to the task.
+            if self.may_be_disturbed() || !self.write_at_once(&mut Context::from_waker(&task), now)
+            {
                 task.wake_by_ref();
             }
             self.task = Some(task);
@@ -95,11 +103,37 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         // What passes is labelled only where somebody looks.
         let is_logged = self.guard.service.traffic().wants_frames();
         let mut labels = Vec::new();
+        let (guard, disturbance) = (&self.guard, &mut self.disturbance);
         let put = |waiting: Waiting| {
+            let is_twice = match disturbance {
+                None => false,
+                Some(disturbance) => {
+                    let (kind, group) = waiting.label();
+                    let (store, frame) = (guard.service.faults(), (Direction::Out, kind));
+                    match disturbance.fate(
+                        store,
+                        &guard.hub,
+                        &guard.attachment,
+                        frame,
+                        group.as_ref(),
+                    ) {
+                        Fate::Passes => false,
+                        Fate::IsLost => return,
+                        Fate::ComesTwice => true,
+                    }
+                }
+            };
             if is_logged {
-                labels.push(waiting.label());
+                labels.extend(std::iter::repeat_n(
+                    waiting.label(),
+                    1 + usize::from(is_twice),
+                ));
             }
-            writer.push(WireFrame::from(waiting));
+            let frame = WireFrame::from(waiting);
+            if is_twice {
+                writer.push(frame.clone());
+            }
+            writer.push(frame);
         };
         let found = match cx {
             Some(cx) => outbox.poll(cx, *epoch, now, most, put),
