@@ -3,6 +3,7 @@
 //! The operations of the admin API: where they are, and which parameters they have.
 
 use super::table::operations;
+use crate::faults::FaultId;
 use webpubsub_protocol::name::ConnectionId;
 use webpubsub_protocol::name::GroupName;
 use webpubsub_protocol::name::HubName;
@@ -78,5 +79,21 @@ operations! {
     /// Send an event to its handler once more.
     ResendEvent(resend_event): POST "/_emulator/traffic/{number}/resend" => 200 {
         number: u64 = captured("number"),
+    }
+    /// List the rules by which things go wrong.
+    ListFaults(list_faults): GET "/_emulator/faults" => 200 {
+    }
+    /// Add a rule by which something goes wrong.
+    AddFault(add_fault, json): POST "/_emulator/faults" => 201 {
+    }
+    /// Remove all rules.
+    ClearFaults(clear_faults): DELETE "/_emulator/faults" => 200 {
+    }
+    /// Remove a rule.
+    RemoveFault(remove_fault): DELETE "/_emulator/faults/{id}" => 200 {
+        id: FaultId = captured("id"),
+    }
+    /// Have the service vanish and come back.
+    Restart(restart, json): POST "/_emulator/restart" => 200 {
     }
 }

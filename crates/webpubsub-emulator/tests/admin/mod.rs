@@ -3,6 +3,7 @@
 mod access;
 mod clock;
 mod description;
+mod faults;
 mod inspect;
 mod metrics;
 mod schema;

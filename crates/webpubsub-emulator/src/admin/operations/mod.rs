@@ -2,6 +2,7 @@
 //! context are its parameters and, if it has one, its body.
 
 mod clock;
+mod faults;
 mod inspect;
 mod state;
 mod status;
@@ -14,6 +15,7 @@ use crate::http::Watch;
 use crate::service::Service;
 
 pub(super) use clock::{advance_clock, get_clock};
+pub(super) use faults::{add_fault, clear_faults, list_faults, remove_fault, restart};
 pub(super) use inspect::{
     get_connection, get_group, get_hub, list_connections, list_groups, list_handlers, list_hubs,
 };
