@@ -22,7 +22,7 @@ pub(in crate::admin) async fn get_traffic(context: &Context<'_>, wanted: GetTraf
     let filter = Filter::new(wanted)?;
     let mut kept = log.kept();
     // Without a gap between what is kept and what follows, whatever happens meanwhile.
-    let next = kept.last().map(|entry| entry.number + 1);
+    let next = kept.last().map_or(1, |entry| entry.number + 1);
     let looks_back = !follow || after.is_some() || limit.is_some();
     kept.retain(|entry| {
         looks_back && after.is_none_or(|after| entry.number > after) && filter.fits(entry)
@@ -33,11 +33,7 @@ pub(in crate::admin) async fn get_traffic(context: &Context<'_>, wanted: GetTraf
     if !follow {
         return Ok(Answer::text(NDJSON, Body::from(kept.concat())));
     }
-    let following = match next {
-        Some(next) => log.follow_from(next),
-        None => log.follow(),
-    };
-    let following = following.filter(move |entry| {
+    let following = log.follow_from(next).filter(move |entry| {
         // Whoever follows must know what it has missed.
         let is_gap = matches!(entry.event, TrafficEvent::Missed { .. });
         future::ready(is_gap || filter.fits(entry))
