@@ -163,6 +163,7 @@ impl Resource {
             .env("WebPubSubConnectionString", &self.connection_string)
             .env("InteropHubs", &self.hubs)
             .env_remove("HandlerEmulatorConnectionString")
+            .env_remove("FaultyEmulatorConnectionString")
     }
 
     /// Runs it, and shows its output without the key. A program that prints the key fails.

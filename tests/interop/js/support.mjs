@@ -58,6 +58,39 @@ export function newHandledService() {
   return serviceFor(fromEnvironment("HandlerEmulatorConnectionString"));
 }
 
+/** Why tests of faults are left out, if they are: a resource in Azure does not go wrong when asked to. */
+export const NO_FAULTS = !process.env.FaultyEmulatorConnectionString && "only an emulator goes wrong when it is asked to";
+
+/** As `newHandledService`, on an emulator that only one file of tests uses, to let things go wrong. */
+export function newFaultyService(options = {}) {
+  return serviceFor(fromEnvironment("FaultyEmulatorConnectionString"), options);
+}
+
+/** Calls the admin API of that emulator; the answer. */
+export async function callAdmin(method, path, body) {
+  const response = await fetch(`${fromEnvironment("FaultyEmulatorAdminUrl")}/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${fromEnvironment("FaultyEmulatorAdminToken")}` },
+    body: body && JSON.stringify(body),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, `${method} ${path}: ${text}`);
+  return JSON.parse(text);
+}
+
+/** Adds a rule for a hub. It is removed after the test. */
+export async function addFault(test, service, fault) {
+  const { id } = await callAdmin("POST", "faults", { hub: service.hubName, ...fault });
+  // Only once.
+  let removed;
+  const remove = () => (removed ??= callAdmin("DELETE", `faults/${id}`));
+  test.after(remove);
+  return {
+    remove,
+    hits: async () => (await callAdmin("GET", "faults")).faults.find((rule) => rule.id === id).hits,
+  };
+}
+
 function serviceFor(connectionString, options = {}) {
   hubs += 1;
   const service = new WebPubSubServiceClient(connectionString, `${SHARED_HUBS ?? "interop"}_${process.pid}_${hubs}`, {

@@ -26,6 +26,8 @@ pub(crate) struct Emulator {
 struct Ready {
     event: String,
     connection_string: String,
+    admin_url: Option<String>,
+    admin_token: Option<String>,
     #[serde(default)]
     hubs: Vec<Hub>,
 }
@@ -83,6 +85,21 @@ impl Emulator {
 
     pub(crate) fn connection_string(&self) -> &str {
         &self.ready.connection_string
+    }
+
+    /// The URL and the token of the admin API.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it serves none.
+    pub(crate) fn admin(&self) -> Result<(&str, &str)> {
+        let Ready {
+            admin_url,
+            admin_token,
+            ..
+        } = &self.ready;
+        let admin = admin_url.as_deref().zip(admin_token.as_deref());
+        admin.context("the emulator serves no admin API")
     }
 
     /// The id of the process that was started.

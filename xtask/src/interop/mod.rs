@@ -252,8 +252,8 @@ fn browser(tools: &Tools) -> Result<Outcome> {
     Ok(Outcome::of(&finished, counts::script(&finished.output)))
 }
 
-/// Runs `tests` with the connection strings of two fresh emulators, one of them with event
-/// handlers, and looks at how those took it.
+/// Runs `tests` with the connection strings of three fresh emulators, two of them with event handlers, one of which the
+/// tests let go wrong, and looks at how those took it.
 fn against_emulator(
     tools: &Tools,
     mut tests: Command,
@@ -262,14 +262,19 @@ fn against_emulator(
     let plain = tools.program("webpubsub-emulator")?;
     let plain = Emulator::start(Command::new(plain).args(["--port", "0", "--json"]))?;
     let handling = Emulator::start(&mut Command::new(tools.program("handler-emulator")?))?;
+    let faulty = Emulator::start(&mut Command::new(tools.program("handler-emulator")?))?;
+    let (admin_url, admin_token) = faulty.admin()?;
     tests
         .env("WebPubSubConnectionString", plain.connection_string())
         .env(
             "HandlerEmulatorConnectionString",
             handling.connection_string(),
-        );
+        )
+        .env("FaultyEmulatorConnectionString", faulty.connection_string())
+        .env("FaultyEmulatorAdminUrl", admin_url)
+        .env("FaultyEmulatorAdminToken", admin_token);
     let finished = process::run(&mut tests);
-    let stopped = [plain.stop(), handling.stop()];
+    let stopped = [plain.stop(), handling.stop(), faulty.stop()];
     let finished = finished?;
     let mut counts = read(&finished.output);
     for error in stopped.into_iter().filter_map(Result::err) {

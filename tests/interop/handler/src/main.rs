@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
 use webpubsub_emulator::Emulator;
+use webpubsub_protocol::access::Token;
 
 use handlers::Handlers;
 
@@ -27,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_max_level(LevelFilter::INFO)
         .init();
     let handlers = Arc::new(Handlers::default());
-    let builder = Emulator::builder().on_user_event(move |event| {
+    let builder = Emulator::builder().admin(true).on_user_event(move |event| {
         let handlers = Arc::clone(&handlers);
         async move { handlers.answer(event).await }
     });
@@ -38,6 +39,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "event": "ready",
         "endpoint": emulator.endpoint(),
         "connectionString": emulator.connection_string(),
+        "adminUrl": emulator.admin_url(),
+        "adminToken": emulator.admin_token().map(Token::as_str),
     });
     println!("{ready}");
     stop.await;
