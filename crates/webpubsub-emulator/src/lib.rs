@@ -34,8 +34,8 @@ pub use emulator::{
 pub use faults::{Fault, FaultId, FaultRule, Faults, InvalidFault, Restart};
 pub use handlers::{
     AnonymousConnectPolicy, Check, Code, Diagnosis, Doctor, EventHandler, EventPattern, HubOptions,
-    InvalidPattern, InvalidPolicy, InvalidTemplate, Status, SystemEvent, UnknownSystemEvent,
-    UrlTemplate,
+    InvalidPattern, InvalidPolicy, InvalidTemplate, Status, SystemEvent, Trigger, TriggerError,
+    TriggerEvent, Triggered, UnknownSystemEvent, UrlTemplate,
 };
 #[cfg(feature = "__simulation")]
 #[doc(hidden)]

@@ -13,9 +13,6 @@ use super::{Dist, PROGRAM, need, text};
 use crate::interop::root;
 use crate::test::process;
 
-/// The commands that have a manual page of their own.
-const COMMANDS: [&str; 4] = ["doctor", "health", "completions", "man"];
-
 /// The shells with the names that their scripts have in an archive.
 const SHELLS: [(&str, &str); 4] = [
     ("bash", "webpubsub-emulator.bash"),
@@ -66,9 +63,10 @@ pub(super) fn completions(dist: &Dist) -> Result<Vec<(&'static str, &'static str
 /// The manual pages by their file names.
 pub(super) fn pages(dist: &Dist) -> Result<Vec<(String, Vec<u8>)>> {
     let mut pages = vec![(format!("{PROGRAM}.1"), print(dist, &["man"])?)];
-    for command in COMMANDS {
-        let page = print(dist, &["man", command])?;
-        pages.push((format!("{PROGRAM}-{command}.1"), page));
+    let names = String::from_utf8(print(dist, &["man", "--list"])?)?;
+    for name in names.lines() {
+        let page = print(dist, &["man", name])?;
+        pages.push((format!("{PROGRAM}-{name}.1"), page));
     }
     Ok(pages)
 }
@@ -152,11 +150,7 @@ pub(super) fn check_syntax(folder: &Path, checks: &mut Checks) {
         let pages = fs::read_dir(folder.join("man"))?;
         let pages: std::io::Result<Vec<_>> = pages.map(|page| Ok(page?.path())).collect();
         let pages = pages?;
-        ensure!(
-            pages.len() == COMMANDS.len() + 1,
-            "there are {} pages",
-            pages.len()
-        );
+        ensure!(!pages.is_empty(), "there are no pages");
         need("mandoc", "mandoc")?;
         let options = ["-T", "lint", "-W", "error"];
         accepted(Command::new("mandoc").args(options).args(pages))

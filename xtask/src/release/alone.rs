@@ -79,11 +79,28 @@ fn unpack(name: &str, all: &[Crate]) -> Result<PathBuf> {
         if !status.success() {
             bail!("cannot unpack {}", archive.display());
         }
+        let manifest = folder.join(c.spec()).join("Cargo.toml");
+        let packed = fs::read_to_string(&manifest)
+            .with_context(|| format!("cannot read {}", manifest.display()))?;
+        fs::write(&manifest, packed + &left_out(c, all))
+            .with_context(|| format!("cannot write {}", manifest.display()))?;
     }
     let ours = fs::read_to_string(root().join("Cargo.toml")).context("cannot read Cargo.toml")?;
     fs::write(folder.join("Cargo.toml"), manifest(all, &ours)?)
         .context("cannot write the manifest of the packages")?;
     Ok(folder)
+}
+
+/// The dev-dependencies on our crates that the package of a crate leaves out, since they depend on it; its tests need them.
+fn left_out(c: &Crate, all: &[Crate]) -> String {
+    let ours = c.left_out.iter().filter_map(|(name, default_features)| {
+        let other = all.iter().find(|other| other.name == *name)?;
+        let path = format!("../{}", other.spec());
+        Some(format!(
+            "\n[dev-dependencies.{name}]\npath = {path:?}\ndefault-features = {default_features}\n"
+        ))
+    });
+    ours.collect()
 }
 
 /// The manifest of a workspace in which our crates mean the packages beside them, built as ours are.
@@ -106,6 +123,17 @@ fn manifest(all: &[Crate], ours: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_get_back_what_the_package_leaves_out() {
+        let other = Crate::example("other", "0.2.0", Path::new(""));
+        let mut c = Crate::example("it", "0.1.0", Path::new(""));
+        c.left_out = [("other".to_owned(), false), ("elsewhere".to_owned(), true)].into();
+        assert_eq!(
+            left_out(&c, &[other]),
+            "\n[dev-dependencies.other]\npath = \"../other-0.2.0\"\ndefault-features = false\n"
+        );
+    }
 
     #[test]
     fn our_crates_are_taken_from_their_packages_and_built_as_here() {

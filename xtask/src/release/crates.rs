@@ -19,6 +19,9 @@ pub(super) struct Crate {
     pub(super) rust: String,
     /// Each feature with what it switches on.
     pub(super) features: BTreeMap<String, Vec<String>>,
+    /// What its tests need besides its package: dev-dependencies without a version, which packages leave out. Each with
+    /// whether its default features are on.
+    pub(super) left_out: BTreeMap<String, bool>,
     needs: BTreeSet<String>,
 }
 
@@ -37,6 +40,7 @@ impl Crate {
             folder: folder.to_owned(),
             rust: String::new(),
             features: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             needs: BTreeSet::new(),
         }
     }
@@ -114,13 +118,17 @@ struct Dependency {
     name: String,
     req: String,
     kind: Option<String>,
+    #[serde(default)]
+    uses_default_features: bool,
 }
 
 impl From<Package> for Crate {
     fn from(package: Package) -> Self {
         // A development dependency without a version is left out of the package.
         let is_packed = |d: &Dependency| d.kind.as_deref() != Some("dev") || d.req != "*";
-        let needs = package.dependencies.into_iter().filter(is_packed);
+        let (needs, left_out): (Vec<_>, Vec<_>) =
+            package.dependencies.into_iter().partition(is_packed);
+        let left_out = left_out.into_iter();
         Self {
             name: package.name,
             version: package.version,
@@ -131,7 +139,10 @@ impl From<Package> for Crate {
                 .unwrap_or_default(),
             rust: package.rust_version.unwrap_or_default(),
             features: package.features,
-            needs: needs.map(|d| d.name).collect(),
+            left_out: left_out
+                .map(|d| (d.name, d.uses_default_features))
+                .collect(),
+            needs: needs.into_iter().map(|d| d.name).collect(),
         }
     }
 }
@@ -145,6 +156,7 @@ mod tests {
             name: (*name).to_owned(),
             req: (*req).to_owned(),
             kind: (!kind.is_empty()).then(|| (*kind).to_owned()),
+            uses_default_features: true,
         });
         Package {
             name: name.to_owned(),
@@ -170,6 +182,7 @@ mod tests {
         let names: Vec<_> = ordered.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(ordered[0].tag("1.2.3"), "a-v1.2.3");
+        assert_eq!(ordered[2].left_out, [("d".to_owned(), true)].into());
     }
 
     #[test]

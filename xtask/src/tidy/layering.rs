@@ -27,7 +27,13 @@ const IMPURE: [&str; 9] = [
     "tungstenite",
 ];
 
-/// The crates above the protocol, which never depend on each other.
+/// Its program is made of the clients, by [`PROGRAM`]; its library knows none of them.
+const EMULATOR: &str = "webpubsub-emulator";
+
+/// The feature of [`EMULATOR`] that builds its program.
+const PROGRAM: &str = "cli";
+
+/// The crates above the protocol, which never depend on each other, but for the emulator's program.
 const SIBLINGS: [&str; 4] = [
     "webpubsub",
     "webpubsub-axum",
@@ -81,14 +87,35 @@ pub(super) fn check(metadata: &Value) -> Vec<Finding> {
                 "{way}: the protocol crate does no IO; move the code up a layer"
             ));
         }
+        for (feature, brings) in package["features"].as_object().into_iter().flatten() {
+            let client = items(brings).iter().map(text).find(|brought| {
+                let brought = brought.trim_start_matches("dep:");
+                let brought = brought.split(['/', '?']).next().unwrap_or_default();
+                brought != name && SIBLINGS.contains(&brought)
+            });
+            if let Some(client) = client
+                && (name != EMULATOR || feature != PROGRAM)
+            {
+                report(format!(
+                    "feature `{feature}` brings `{client}`; only `{PROGRAM}` of `{EMULATOR}` may"
+                ));
+            }
+        }
         for dependency in items(&package["dependencies"]) {
             let other = text(&dependency["name"]);
             let siblings = SIBLINGS.contains(&name) && SIBLINGS.contains(&other) && name != other;
-            if siblings && dependency["kind"] != "dev" {
+            let has_version = dependency["req"] != "*";
+            let is_programs = name == EMULATOR && dependency["optional"] == true;
+            if siblings && dependency["kind"] != "dev" && !is_programs {
                 report(format!(
                     "depends on `{other}`; what both need belongs in `{PROTOCOL}`"
                 ));
-            } else if siblings && dependency["req"] == "*" {
+            } else if siblings && dependency["kind"] == "dev" && other == EMULATOR && has_version {
+                report(format!(
+                    "dev-dependency `{other}` has a version, so packages would depend on each other in a circle; write \
+                     `{other}.workspace = true`"
+                ));
+            } else if siblings && other != EMULATOR && !has_version {
                 report(format!(
                     "dev-dependency `{other}` has no version, so the package could not be tested on its own; write \
                      `{other}.workspace = true`"
@@ -150,18 +177,33 @@ mod tests {
 
     use super::*;
 
-    /// A crate and its dependencies: their names, kinds and versions.
+    /// A crate and its dependencies: their names, kinds (`optional` for an optional one) and versions.
     type Crate<'a> = (&'a str, &'a [(&'a str, Option<&'a str>, &'a str)]);
 
-    /// What is wrong with crates in a folder `crates`.
+    /// What is wrong with crates in a folder `crates`. Optional dependencies belong to a feature `cli`.
     fn advice(crates: &[Crate<'_>]) -> Vec<String> {
         let package = |(name, dependencies): &Crate<'_>| {
+            let optional = dependencies
+                .iter()
+                .filter(|(_, kind, _)| *kind == Some("optional"));
+            let optional = optional.map(|(name, ..)| format!("dep:{name}"));
+            let features = json!({ "cli": optional.collect::<Vec<_>>() });
             let dependencies: Vec<_> = dependencies
                 .iter()
-                .map(|(name, kind, req)| json!({ "name": name, "kind": kind, "req": req }))
+                .map(|(name, kind, req)| {
+                    let is_optional = *kind == Some("optional");
+                    let kind = kind.filter(|_| !is_optional);
+                    json!({ "name": name, "kind": kind, "req": req, "optional": is_optional })
+                })
                 .collect();
             let manifest = format!("/w/crates/{name}/Cargo.toml");
-            json!({ "id": name, "name": name, "manifest_path": manifest, "dependencies": dependencies })
+            json!({
+                "id": name,
+                "name": name,
+                "manifest_path": manifest,
+                "dependencies": dependencies,
+                "features": features,
+            })
         };
         let node = |(name, dependencies): &Crate<'_>| {
             let dependencies: Vec<_> = dependencies
@@ -204,19 +246,40 @@ mod tests {
     }
 
     #[test]
-    fn siblings_meet_only_in_tests_and_with_a_version() {
-        let client = |kind, req| advice(&[("webpubsub", &[("webpubsub-emulator", kind, req)])]);
-        assert_eq!(client(Some("dev"), "^0.1"), [""; 0]);
-        let found = client(None, "^0.1");
+    fn siblings_meet_only_in_tests_and_without_a_circle() {
+        let found = |kind, req| advice(&[("webpubsub-axum", &[("webpubsub-client", kind, req)])]);
+        assert_eq!(found(Some("dev"), "^0.1"), [""; 0]);
+        for (kind, req, expected) in [
+            (None, "^0.1", "belongs in"),
+            (Some("optional"), "^0.1", "belongs in"),
+            (Some("dev"), "*", "has no version"),
+        ] {
+            let found = found(kind, req);
+            assert!(found.iter().any(|f| f.contains(expected)), "{found:?}");
+        }
+        let client = |req| advice(&[("webpubsub", &[("webpubsub-emulator", Some("dev"), req)])]);
+        assert_eq!(client("*"), [""; 0]);
+        let found = client("^0.1");
+        assert!(
+            found.len() == 1 && found[0].contains("in a circle"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn the_program_of_the_emulator_may_know_the_clients() {
+        let emulator = |kind| advice(&[("webpubsub-emulator", &[("webpubsub", kind, "^0.1")])]);
+        assert_eq!(emulator(Some("optional")), [""; 0]);
+        let found = emulator(None);
         assert!(
             found.len() == 1 && found[0].contains("belongs in"),
             "{found:?}"
         );
-        let found = client(Some("dev"), "*");
-        assert!(
-            found.len() == 1 && found[0].contains("has no version"),
-            "{found:?}"
-        );
+        let found = advice(&[(
+            "webpubsub",
+            &[("webpubsub-client", Some("optional"), "^0.1")],
+        )]);
+        assert!(found.iter().any(|f| f.contains("only `cli`")), "{found:?}");
     }
 
     #[test]

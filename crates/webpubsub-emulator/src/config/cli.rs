@@ -27,8 +27,10 @@ Examples:
                                                   the events of hub `chat` go to your server
   WEBPUBSUB_EMULATOR_ACCESS_KEY=... webpubsub-emulator --host 0.0.0.0
                                                   reachable from other machines, with a key of your own
+  webpubsub-emulator exec -- npm test             a test suite beside an emulator of its own
+  webpubsub-emulator connect --hub chat           be a client; `--help` of each command has more examples
   webpubsub-emulator doctor --url 'http://127.0.0.1:3000/eventhandler/{event}'
-                                                  find out what is wrong with an event handler; `doctor --help`
+                                                  find out what is wrong with an event handler
 
 Each flag can also be set by a variable (`--access-key` by WEBPUBSUB_EMULATOR_ACCESS_KEY, and so on) or in the file of
 `--config`. Flags come before variables, variables before the file. Also read, after these variables: Urls,
@@ -36,8 +38,8 @@ WebPubSub__AccessKey and WebPubSub__AllowUnvalidatedEntraTokens of Microsoft's e
 WebPubSubConnectionString when it names this machine, and RUST_LOG.
 Prefer a variable or the file for keys: others on this machine can see the arguments of a program.";
 
-/// The flags that run the emulator. The commands besides them are in `commands.rs`.
-pub(super) fn command() -> Command {
+/// The flags that run the emulator. The commands besides them are in `cli/`.
+pub(crate) fn command() -> Command {
     Command::new("webpubsub-emulator")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Azure Web PubSub on your own machine: REST calls and WebSocket clients, for development and tests")
@@ -46,8 +48,15 @@ pub(super) fn command() -> Command {
         .args(table::ALL.into_iter().map(flag).chain([config()]))
 }
 
+/// A command with the flags that say where the emulator listens.
+pub(crate) fn address_command(name: &'static str) -> Command {
+    Command::new(name)
+        .max_term_width(120)
+        .args([flag(&table::HOST), flag(&table::PORT), config()])
+}
+
 /// `--config`.
-pub(super) fn config() -> Arg {
+fn config() -> Arg {
     Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")
@@ -60,7 +69,7 @@ pub(super) fn config() -> Arg {
 }
 
 /// The flag of a setting.
-pub(super) fn flag(key: Key) -> Arg {
+fn flag(key: Key) -> Arg {
     let arg = Arg::new(key.name)
         .long(key.name)
         .value_name(key.value)
@@ -129,7 +138,7 @@ pub(super) fn read(
 }
 
 /// Words for clap's errors without any value. `names` are the flags.
-pub(super) fn describe(error: &clap::Error, names: &[&str]) -> ConfigError {
+pub(crate) fn describe(error: &clap::Error, names: &[&str]) -> ConfigError {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => flag_of(argument),
         Some(ContextValue::Strings(arguments)) => {

@@ -15,7 +15,7 @@ use super::{
 const PREFIX: &str = "WEBPUBSUB_EMULATOR_";
 
 /// Where applications keep the connection string of their resource; the first one that is set counts.
-pub(super) const CONNECTION_STRINGS: [&str; 4] = [
+pub(crate) const CONNECTION_STRINGS: [&str; 4] = [
     "WebPubSubConnectionString",
     "WEBPUBSUB_CONNECTION_STRING",
     "WEBPUBSUB_CONNECTIONSTRING",

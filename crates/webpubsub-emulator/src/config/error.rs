@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) struct ConfigError(String);
 
 impl ConfigError {
-    pub(super) fn new(place: impl fmt::Display, problem: impl fmt::Display) -> Self {
+    pub(crate) fn new(place: impl fmt::Display, problem: impl fmt::Display) -> Self {
         Self(format!("{place}: {problem}"))
     }
 
@@ -25,7 +25,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// `; did you mean ..?` when one of `names` is near `wrong`, else nothing.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
     show: impl Fn(&str) -> String,

@@ -52,12 +52,20 @@ pub(super) enum Form {
 /// What a source says about one handler.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Handler {
-    url: Option<UrlTemplate>,
+    url: Option<HandlerUrl>,
     user_events: Option<String>,
     /// By their numbers in the source.
     system_events: Option<BTreeMap<usize, SystemEvent>>,
     timeout: Option<Duration>,
     validate: Option<bool>,
+}
+
+/// Where a handler is.
+#[derive(Clone, Debug, PartialEq)]
+enum HandlerUrl {
+    Direct(UrlTemplate),
+    /// What follows `tunnel://`: a path on whatever server is at the other end.
+    Tunnel(String),
 }
 
 /// A part of what is said about a handler. `Some` is the number of an item in a list.
@@ -164,8 +172,11 @@ impl Hubs {
         self
     }
 
-    /// The options for the emulator.
-    pub(super) fn options(&self) -> Result<BTreeMap<HubName, HubOptions>, ConfigError> {
+    /// The options for the emulator. `tunnel` is the server at the other end of `tunnel:` URLs.
+    pub(super) fn options(
+        &self,
+        tunnel: Option<&str>,
+    ) -> Result<BTreeMap<HubName, HubOptions>, ConfigError> {
         let options = self.0.iter().map(|(name, hub)| {
             let mut options = HubOptions::new();
             if let Some(policy) = &hub.anonymous_connect {
@@ -174,7 +185,7 @@ impl Hubs {
             for handler in hub.handlers.values() {
                 let built = handler
                     .value
-                    .build(hub.form)
+                    .build(name, hub.form, tunnel)
                     .map_err(|problem| ConfigError::new(&handler.origin, problem))?;
                 options = options.event_handler(built);
             }
@@ -184,7 +195,7 @@ impl Hubs {
     }
 
     /// What people and programs are shown, without hubs that nothing was said about.
-    pub(super) fn summary(&self) -> Vec<HubSummary> {
+    pub(super) fn summary(&self, tunnel: Option<&str>) -> Vec<HubSummary> {
         let hubs = self.0.iter().map(|(name, hub)| HubSummary {
             hub: name.to_string(),
             anonymous_connect: hub
@@ -194,7 +205,7 @@ impl Hubs {
             event_handlers: hub
                 .handlers
                 .values()
-                .map(|handler| handler.value.summary(hub.form))
+                .map(|handler| handler.value.summary(hub.form, tunnel))
                 .collect(),
         });
         hubs.filter(|hub| hub.anonymous_connect || !hub.event_handlers.is_empty())
@@ -286,7 +297,12 @@ impl Handler {
         };
     }
 
-    fn build(&self, form: Form) -> Result<EventHandler, String> {
+    fn build(
+        &self,
+        hub: &HubName,
+        form: Form,
+        tunnel: Option<&str>,
+    ) -> Result<EventHandler, String> {
         let Some(url) = &self.url else {
             let name = match form {
                 Form::Ours => "url",
@@ -294,7 +310,10 @@ impl Handler {
             };
             return Err(format!("this event handler has no URL: add `{name}`"));
         };
-        let mut handler = EventHandler::from(url.clone())
+        let url = url
+            .at(tunnel)
+            .map_err(|problem| format!("hub `{hub}`: {problem}"))?;
+        let mut handler = EventHandler::from(url)
             .user_events(&self.user_events(form))
             .map_err(|error| error.to_string())?
             .system_events(self.system_events(form));
@@ -325,11 +344,11 @@ impl Handler {
         }
     }
 
-    fn summary(&self, form: Form) -> HandlerSummary {
+    fn summary(&self, form: Form, tunnel: Option<&str>) -> HandlerSummary {
         let system_events = self.system_events(form);
+        let url = self.url.as_ref().and_then(|url| url.at(tunnel).ok());
         HandlerSummary {
-            url: self
-                .url
+            url: url
                 .as_ref()
                 .map_or_else(String::new, UrlTemplate::to_string),
             user_events: self.user_events(form),
@@ -352,15 +371,51 @@ fn assignment<'a>(
         })
 }
 
-fn url(text: &str) -> Result<UrlTemplate, String> {
-    text.parse().map_err(|error| match error {
-        InvalidTemplate::Scheme(scheme) if scheme == "tunnel" => {
-            "`tunnel:` URLs need Azure's tunnel, which nothing goes through here: write the URL at which the handler \
-             itself listens, such as `http://127.0.0.1:3000/eventhandler/{event}`"
-                .to_owned()
+impl HandlerUrl {
+    /// The URL to call, with the server at the other end of the tunnel.
+    fn at(&self, tunnel: Option<&str>) -> Result<UrlTemplate, String> {
+        match (self, tunnel) {
+            (Self::Direct(url), _) => Ok(url.clone()),
+            (Self::Tunnel(path), Some(server)) => format!("{server}{path}")
+                .parse()
+                .map_err(|error: InvalidTemplate| error.to_string()),
+            (Self::Tunnel(_), None) => Err("`tunnel:` URLs need Azure's tunnel, which nothing goes through here: name the \
+                 server at its other end, as in `--tunnel http://127.0.0.1:3000`, or write the URL at which the handler \
+                 itself listens"
+                .to_owned()),
         }
-        error => error.to_string(),
-    })
+    }
+}
+
+fn url(text: &str) -> Result<HandlerUrl, String> {
+    /// Any server will do to check the rest.
+    const SOME_SERVER: &str = "http://localhost";
+
+    let scheme = text.trim().split_at_checked("tunnel://".len());
+    match scheme {
+        Some((scheme, path)) if scheme.eq_ignore_ascii_case("tunnel://") => {
+            if !path.starts_with('/') {
+                return Err("a `tunnel:` URL names no host: expected `tunnel:///path`".to_owned());
+            }
+            let tunnel = HandlerUrl::Tunnel(path.to_owned());
+            tunnel.at(Some(SOME_SERVER)).map(|_| tunnel)
+        }
+        _ => match text.parse() {
+            Ok(url) => Ok(HandlerUrl::Direct(url)),
+            Err(error) => Err(InvalidTemplate::to_string(&error)),
+        },
+    }
+}
+
+/// The server at the other end of `tunnel:` URLs, to which their paths are appended.
+pub(super) fn tunnel_server(text: &str) -> Result<String, &'static str> {
+    let url = url::Url::parse(text.trim()).ok().filter(|url| {
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        is_bare && matches!(url.scheme(), "http" | "https") && url.username().is_empty()
+    });
+    let url =
+        url.ok_or("expected scheme, host and port of a server, as in `http://127.0.0.1:3000`")?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn system_event(name: &str) -> Result<SystemEvent, String> {

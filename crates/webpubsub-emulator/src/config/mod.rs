@@ -4,19 +4,22 @@
 //! can be named with its flag, its variable, or its file and line.
 
 mod cli;
-mod commands;
-mod doctor;
 mod environment;
 mod error;
 mod file;
-mod health;
 mod hubs;
 mod microsoft;
 pub(crate) mod reload;
 mod setting;
 mod table;
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, io, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use tracing_subscriber::EnvFilter;
 use webpubsub_emulator::{
@@ -27,26 +30,16 @@ use webpubsub_protocol::access::AccessKey;
 use webpubsub_protocol::name::HubName;
 
 use cli::Arguments;
-pub(crate) use doctor::Examination;
-pub(crate) use error::ConfigError;
+pub(crate) use cli::{address_command, command, describe};
+pub(crate) use environment::CONNECTION_STRINGS;
+pub(crate) use error::{ConfigError, did_you_mean};
 pub(crate) use hubs::HubSummary;
 use reload::Reload;
+pub(crate) use setting::is_true;
 use setting::{Kind, Layer, Setting, Value};
 
-const DEFAULT_PORT: u16 = 8080;
+pub(crate) const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_LOG: &str = "info";
-
-/// What to do once the command line has been read.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Run(Box<Config>),
-    /// Play the service against an event handler.
-    Examine(Examination),
-    /// Ask the emulator at this address whether it works.
-    Check(SocketAddr),
-    /// Print this on stdout and end.
-    Show(String),
-}
 
 /// All settings of one run.
 #[derive(Debug)]
@@ -66,37 +59,17 @@ struct Source {
     above: Layer,
 }
 
-impl Command {
-    /// Reads arguments (the first one is the program's name), variables, and the file that they name.
-    pub(crate) fn read(
-        arguments: impl IntoIterator<Item = OsString>,
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
-        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-        if let Some(command) = arguments.get(1).and_then(|word| commands::Name::find(word)) {
-            arguments.remove(1);
-            return command.read(arguments, variables);
-        }
-        Ok(match Config::read(cli::command(), arguments, variables)? {
-            Asked::Config(config) => Self::Run(config),
-            Asked::Version(text) => Self::Show(text),
-            // That of the whole command line, with the commands.
-            Asked::Help(_) => Self::Show(commands::help()),
-        })
-    }
-}
-
 /// What the arguments of a command ask for whose flags are settings.
 #[derive(Debug)]
-enum Asked {
+pub(crate) enum Asked {
     Config(Box<Config>),
     Help(String),
     Version(String),
 }
 
 impl Config {
-    /// Reads the arguments of `command`, variables, and the file that they name.
-    fn read(
+    /// Reads the arguments of `command` (the first one is the program's name), variables, and the file that they name.
+    pub(crate) fn read(
         command: clap::Command,
         arguments: Vec<OsString>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -120,7 +93,7 @@ impl Config {
             file = Some(Source { path, text, above });
         }
         Ok(Asked::Config(Box::new(Self {
-            hubs: layer.hubs.options()?,
+            hubs: layer.hub_options()?,
             layer,
             file,
             warnings,
@@ -133,12 +106,17 @@ impl Config {
 
     /// The filter for log lines.
     pub(crate) fn log_filter(&self) -> Result<EnvFilter, ConfigError> {
+        self.log_filter_or(DEFAULT_LOG)
+    }
+
+    /// The filter for log lines; `default` where none was given.
+    pub(crate) fn log_filter_or(&self, default: &str) -> Result<EnvFilter, ConfigError> {
         let Some(Setting {
             value: Value::Text(filter),
             origin,
         }) = self.layer.one(&table::LOG)
         else {
-            return Ok(EnvFilter::new(DEFAULT_LOG));
+            return Ok(EnvFilter::new(default));
         };
         EnvFilter::builder().parse(filter).map_err(|error| {
             let hint = "expected a level (`off`, `error`, `warn`, `info`, `debug`, `trace`) or a list of `target=level`";
@@ -175,9 +153,9 @@ impl Config {
         self.layer.one(&table::ADMIN_TOKEN).is_some()
     }
 
-    /// The emulator that was asked for.
-    pub(crate) fn builder(&self) -> EmulatorBuilder {
-        let defaults = Emulator::builder().port(DEFAULT_PORT).admin(true);
+    /// The emulator that was asked for; on `port` where none was given, 0 for a free one.
+    pub(crate) fn builder_on(&self, port: u16) -> EmulatorBuilder {
+        let defaults = Emulator::builder().port(port).admin(true);
         let builder = self.layer.apply(defaults);
         let hubs = self.hubs.iter();
         hubs.fold(builder, |builder, (name, options)| {
@@ -206,9 +184,42 @@ impl Config {
         at(self.layer.one(&table::SEED), error)
     }
 
+    /// Where an emulator with these settings can be reached from this machine.
+    pub(crate) fn address(&self) -> Result<SocketAddr, ConfigError> {
+        let host = self.layer.one(&table::HOST);
+        let ip = match host.map(|host| &host.value) {
+            Some(Value::Text(name)) if !name.eq_ignore_ascii_case("localhost") => name
+                .parse()
+                .map_err(|_| at(host, &"expected an IP address, or `localhost`"))?,
+            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let ip = match ip {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let port = self.layer.one(&table::PORT);
+        match port.map(|port| &port.value) {
+            Some(Value::Port(0)) => Err(at(
+                port,
+                &"0 takes another port at each start; name the one that the emulator took",
+            )),
+            Some(Value::Port(port)) => Ok(SocketAddr::new(ip, *port)),
+            _ => Ok(SocketAddr::new(ip, DEFAULT_PORT)),
+        }
+    }
+
+    /// The key that an emulator with these settings signs with.
+    pub(crate) fn access_key(&self) -> AccessKey {
+        match self.layer.one(&table::ACCESS_KEY).map(|key| &key.value) {
+            Some(Value::Secret(key)) => key.clone(),
+            _ => AccessKey::new(WELL_KNOWN_KEY),
+        }
+    }
+
     /// The hubs that were set up.
     pub(crate) fn hubs(&self) -> Vec<HubSummary> {
-        self.layer.hubs.summary()
+        self.layer.hub_summary()
     }
 
     /// What to follow while the emulator runs, if there is a file.
@@ -300,8 +311,12 @@ mod tests {
         let variables = variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
-        match Command::read(arguments.map(OsString::from), variables)? {
-            Command::Run(config) => Ok(*config),
+        match Config::read(
+            command(),
+            arguments.map(OsString::from).collect(),
+            variables,
+        )? {
+            Asked::Config(config) => Ok(*config),
             other => panic!("{other:?}"),
         }
     }
@@ -364,7 +379,7 @@ mod tests {
                 ("WEBPUBSUB_EMULATOR_CLOSE_FAILED_EVENTS_NORMALLY", "on"),
             ],
         );
-        let builder = format!("{:?}", read.unwrap().builder());
+        let builder = format!("{:?}", read.unwrap().builder_on(DEFAULT_PORT));
         for expected in [
             "ack_ids: 1,",
             "open_streams: 6,",
@@ -411,7 +426,7 @@ mod tests {
         );
         let own = config(&["--access-key", OWN_KEY], &[]).unwrap();
         assert!(own.has_own_key());
-        assert!(!format!("{own:?} {:?}", own.builder()).contains("sEcReT"));
+        assert!(!format!("{own:?} {:?}", own.builder_on(DEFAULT_PORT)).contains("sEcReT"));
     }
 
     #[tokio::test]
@@ -509,12 +524,12 @@ mod tests {
             ),
         ] {
             let config = config(&arguments, &variables).unwrap();
-            let error = config.builder().start().await.unwrap_err();
+            let error = config.builder_on(DEFAULT_PORT).start().await.unwrap_err();
             let text = config.explain(&error).to_string();
             assert_eq!(text, expected, "{arguments:?} {variables:?}");
         }
         let config = config(&["--host", "192.0.2.1", "--access-key", OWN_KEY], &[]).unwrap();
-        let error = config.builder().start().await.unwrap_err();
+        let error = config.builder_on(DEFAULT_PORT).start().await.unwrap_err();
         let text = config.explain(&error).to_string();
         assert!(
             text.starts_with("cannot listen on 192.0.2.1:8080 (") && text.contains("`--host`"),

@@ -94,9 +94,9 @@ impl Reload {
         let text = self.known.as_ref().map_err(ConfigError::clone)?;
         let (layer, warnings) = file::parse(&self.path, text)?;
         let layer = self.above.clone().or(layer);
-        let options = layer.hubs.options()?;
+        let options = layer.hub_options()?;
         let needs_restart = layer.differences(&self.started);
-        let hubs = (layer.hubs != self.hubs).then(|| (options, layer.hubs.summary()));
+        let hubs = (layer.hubs != self.hubs).then(|| (options, layer.hub_summary()));
         self.hubs = layer.hubs;
         Ok(Change {
             hubs,

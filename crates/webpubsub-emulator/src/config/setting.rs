@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use webpubsub_emulator::{EmulatorBuilder, Limit};
+use webpubsub_emulator::{EmulatorBuilder, HubOptions, Limit};
 use webpubsub_protocol::access::AccessKey;
+use webpubsub_protocol::name::HubName;
 
-use super::{error::ConfigError, hubs::Hubs, table};
+use super::hubs::{HubSummary, Hubs, tunnel_server};
+use super::{error::ConfigError, table};
 
 /// A row of the [table](super::table).
 pub(super) type Key = &'static Spec;
@@ -191,6 +193,31 @@ impl Layer {
         })
     }
 
+    /// The hubs that were set up, for the emulator.
+    pub(super) fn hub_options(&self) -> Result<BTreeMap<HubName, HubOptions>, ConfigError> {
+        self.hubs.options(self.tunnel()?.as_deref())
+    }
+
+    /// The hubs that were set up, for people and programs.
+    pub(super) fn hub_summary(&self) -> Vec<HubSummary> {
+        let tunnel = self.tunnel().ok().flatten();
+        self.hubs.summary(tunnel.as_deref())
+    }
+
+    fn tunnel(&self) -> Result<Option<String>, ConfigError> {
+        let Some(Setting {
+            value: Value::Text(text),
+            origin,
+        }) = self.one(&table::TUNNEL)
+        else {
+            return Ok(None);
+        };
+        let server = tunnel_server(text);
+        server
+            .map(Some)
+            .map_err(|problem| ConfigError::new(origin, problem))
+    }
+
     /// The settings other than those of hubs whose values differ.
     pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
         let differs = |key: &Key| self.all(key) != other.all(key);
@@ -208,7 +235,7 @@ impl Layer {
 }
 
 /// Reads `true` and `false` as people write them.
-pub(super) fn is_true(text: &str) -> Result<bool, &'static str> {
+pub(crate) fn is_true(text: &str) -> Result<bool, &'static str> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),

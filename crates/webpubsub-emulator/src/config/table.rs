@@ -65,6 +65,14 @@ pub(super) static EVENT_HANDLER: Spec = Spec {
            can say more",
 };
 
+pub(super) static TUNNEL: Spec = Spec {
+    name: "tunnel",
+    value: "URL",
+    kind: Kind::Text(|builder, _| builder),
+    help: "Server that `tunnel:///path` URLs of event handlers mean, as in a configuration from Azure: scheme, host and port, \
+           to which the path is appended",
+};
+
 pub(super) static ANONYMOUS_CONNECT: Spec = Spec {
     name: "anonymous-connect",
     value: "HUB=POLICY",
@@ -107,7 +115,7 @@ pub(super) static ACCEPT_UNVALIDATED_ENTRA_TOKENS: Spec = switch(
 );
 
 /// In the order of `--help`.
-pub(super) static ALL: [Key; 36] = [
+pub(super) static ALL: [Key; 37] = [
     &HOST,
     &PORT,
     &ACCESS_KEY,
@@ -122,6 +130,7 @@ pub(super) static ALL: [Key; 36] = [
         "Offer no admin API",
     ),
     &EVENT_HANDLER,
+    &TUNNEL,
     &ANONYMOUS_CONNECT,
     &LOG,
     &LOG_FORMAT,

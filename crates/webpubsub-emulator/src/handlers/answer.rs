@@ -187,7 +187,7 @@ fn text(body: Bytes, what: &'static str) -> Result<ByteString, Unusable> {
     ByteString::try_from(body).map_err(|_| Unusable::Body(what))
 }
 
-fn succeeded(answer: &Answer) -> Result<(), Unusable> {
+pub(super) fn succeeded(answer: &Answer) -> Result<(), Unusable> {
     let status = answer.status;
     if status.is_redirection() {
         return Err(Unusable::Redirect(status));

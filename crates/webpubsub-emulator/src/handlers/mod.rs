@@ -3,8 +3,8 @@
 //! [`settings`] says which handler takes which event; [`template`] and [`pattern`] are its parts. [`dispatch`] finds the
 //! handler of an event, and [`exchange`] sends the event and takes the answer: [`request`] writes the request and [`answer`]
 //! reads the response, both without IO. [`client`] sends and retries, [`probe`] first asks whether a handler wants events.
-//! [`interception`] lets faults answer in place of a handler. [`session`] and [`cookies`] hold what handlers leave with a connection. [`doctor`] finds out what is wrong with a
-//! handler.
+//! [`interception`] lets faults answer in place of a handler. [`session`] and [`cookies`] hold what handlers leave with a
+//! connection. [`doctor`] finds out what is wrong with a handler, and [`trigger`] plays one event to it.
 
 mod answer;
 mod client;
@@ -21,6 +21,7 @@ mod resend;
 mod session;
 mod settings;
 mod template;
+mod trigger;
 
 pub(crate) use answer::Accepted;
 pub(crate) use dispatch::{ConnectRefused, Connecting, Context, Handlers};
@@ -34,3 +35,4 @@ pub use settings::{
     UnknownSystemEvent,
 };
 pub use template::{InvalidTemplate, UrlTemplate};
+pub use trigger::{Trigger, TriggerError, TriggerEvent, Triggered};

@@ -3,12 +3,13 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use config::Command;
+use config::{Asked, Config};
 
 use crate::check;
 
 #[expect(
     dead_code,
+    unused_imports,
     reason = "a part of the emulator's program, which offers it to nobody else; a file is all that is read here"
 )]
 #[path = "../../../../crates/webpubsub-emulator/src/config/mod.rs"]
@@ -17,7 +18,7 @@ mod config;
 const NAMES: [&str; 3] = ["emulator.toml", "emulator.json", "appsettings.json"];
 
 /// What an emulator knows that was started with an empty file of each name.
-static STARTED: LazyLock<[config::Config; 3]> = LazyLock::new(|| NAMES.map(started));
+static STARTED: LazyLock<[Config; 3]> = LazyLock::new(|| NAMES.map(started));
 
 /// The first line is the name of the file, the rest what is in it.
 pub(super) fn run(input: &[u8]) {
@@ -66,7 +67,7 @@ fn planted_key(content: &str) -> Option<&str> {
     occurs_once.then_some(key)
 }
 
-fn started(name: &str) -> config::Config {
+fn started(name: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let path = folder.path().join(name);
     let empty = if name.ends_with(".json") { "{}" } else { "" };
@@ -76,8 +77,9 @@ fn started(name: &str) -> config::Config {
         "--config".as_ref(),
         path.as_os_str(),
     ];
-    match Command::read(arguments.map(Into::into), []) {
-        Ok(Command::Run(config)) => *config,
+    let arguments = arguments.map(Into::into).into();
+    match Config::read(config::command(), arguments, []) {
+        Ok(Asked::Config(config)) => *config,
         _ => panic!("an empty file is a configuration"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::super::{Config, ConfigError, tests::config};
+use super::super::{Config, ConfigError, DEFAULT_PORT, tests::config};
 
 /// What the command line, the environment and a file come to. The file's folder is left out of errors.
 fn read(
@@ -68,7 +68,7 @@ fn flags_add_handlers_in_their_order() {
             "lobby: anonymous".to_owned(),
         ]
     );
-    assert!(!format!("{config:?} {:?}", config.builder()).contains("sEcReT"));
+    assert!(!format!("{config:?} {:?}", config.builder_on(DEFAULT_PORT)).contains("sEcReT"));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn our_file_says_everything_about_a_handler() {
                 format!("chat: http://c/ {ALL}"),
             ]
         );
-        let builder = format!("{:?}", config.builder());
+        let builder = format!("{:?}", config.builder_on(DEFAULT_PORT));
         for expected in [
             "anonymous_connect: Allow",
             "timeout: 7s, validated: false",
@@ -279,8 +279,19 @@ fn mistakes_in_flags_and_variables_are_named() {
         (
             vec!["--event-handler", "chat=tunnel:///eventhandler/{event}"],
             vec![],
-            "`--event-handler`: hub `chat`: `tunnel:` URLs need Azure's tunnel, which nothing goes through here: write the \
-             URL at which the handler itself listens, such as `http://127.0.0.1:3000/eventhandler/{event}`",
+            "`--event-handler`: hub `chat`: `tunnel:` URLs need Azure's tunnel, which nothing goes through here: name \
+             the server at its other end, as in `--tunnel http://127.0.0.1:3000`, or write the URL at which the handler \
+             itself listens",
+        ),
+        (
+            vec!["--event-handler", "chat=tunnel://host/x"],
+            vec![],
+            "`--event-handler`: hub `chat`: a `tunnel:` URL names no host: expected `tunnel:///path`",
+        ),
+        (
+            vec!["--tunnel", "http://h/sEcReT"],
+            vec![],
+            "`--tunnel`: expected scheme, host and port of a server, as in `http://127.0.0.1:3000`",
         ),
         (
             vec![

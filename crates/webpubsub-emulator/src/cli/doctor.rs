@@ -1,12 +1,20 @@
-//! The command line of `doctor`. As in `cli.rs`, values are taken as they are and checked later.
+//! `doctor` plays the service against an event handler and prints what it finds. As in the settings, values are taken as
+//! they are and checked later: one of them may be a key.
 
-use std::{collections::BTreeMap, ffi::OsString, time::Duration};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser};
-use webpubsub_emulator::Doctor;
+use tokio::runtime;
+use webpubsub_emulator::{Code, Doctor};
 use webpubsub_protocol::access::{ConnectionString, ConnectionStringError};
 
-use super::{cli, environment::CONNECTION_STRINGS, error::ConfigError, setting::is_true};
+use super::stop::{FAILED, USAGE};
+use super::{Call, Stop};
+use crate::config::{self, CONNECTION_STRINGS, ConfigError, is_true};
 
 /// Longest limit of one request, in seconds.
 const MAX_TIMEOUT: u64 = 600;
@@ -77,7 +85,7 @@ struct Cli {
 
 /// What the arguments ask for.
 #[derive(Debug)]
-pub(super) enum Asked {
+enum Asked {
     Examination(Examination),
     /// The text of `--help` or `--version`.
     Show(String),
@@ -85,9 +93,9 @@ pub(super) enum Asked {
 
 /// A doctor, and how to print what it finds.
 #[derive(Debug)]
-pub(crate) struct Examination {
-    pub(crate) doctor: Doctor,
-    pub(crate) json: bool,
+struct Examination {
+    doctor: Doctor,
+    json: bool,
 }
 
 /// The command as a part of the whole command line.
@@ -97,15 +105,42 @@ pub(super) fn command() -> clap::Command {
         .about("Find out what is wrong with an event handler")
 }
 
+/// Prints what a doctor finds. The exit status is for scripts.
+pub(super) fn run(call: Call) -> Result<ExitCode, Stop> {
+    let examination = match read(call.arguments, call.variables)? {
+        Asked::Examination(examination) => examination,
+        Asked::Show(text) => return Err(Stop::Show(text)),
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Stop::failed(format!("cannot start the runtime: {error}")))?;
+    let diagnosis = runtime.block_on(examination.doctor.examine());
+    let text = match examination.json {
+        true => serde_json::to_string(&diagnosis)
+            .map(|text| text + "\n")
+            .unwrap_or_default(),
+        false => diagnosis.to_string(),
+    };
+    // Nobody is left to tell when stdout is closed.
+    let _ = io::stdout().write_all(text.as_bytes());
+    Ok(if diagnosis.find(Code::Url).is_some() {
+        ExitCode::from(USAGE)
+    } else if diagnosis.is_fine() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
+}
+
 /// Reads the arguments; the first one is the program's name, `doctor` is left out.
-pub(super) fn read(
+fn read(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Asked, ConfigError> {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => return Ok(Asked::Show(error.render().to_string())),
-        Err(error) => return Err(cli::describe(&error, &FLAGS)),
+        Err(error) => return Err(config::describe(&error, &FLAGS)),
     };
     let url = text("url", cli.url)?
         .ok_or_else(|| ConfigError::new("`--url`", "give the URL of the handler"))?;
@@ -143,9 +178,9 @@ pub(super) fn read(
 }
 
 /// Who signs, and the host of the service if that is known.
-struct Signer {
-    key: Option<String>,
-    host: Option<String>,
+pub(super) struct Signer {
+    pub(super) key: Option<String>,
+    pub(super) host: Option<String>,
 }
 
 impl Signer {
@@ -166,7 +201,7 @@ impl Signer {
 
 /// The flags come first, then the emulator's own variables, then those of the application. Any resource's key is taken:
 /// only its signatures go out, as from the service itself.
-fn signer(
+pub(super) fn signer(
     key: Option<String>,
     connection_string: Option<String>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
