@@ -16,21 +16,23 @@ use webpubsub_protocol::access::{
 };
 use webpubsub_protocol::bytes::Bytes;
 use webpubsub_protocol::bytestring::ByteString;
-use webpubsub_protocol::frame::{
-    AckId, ClientFrame, Message, Sender, SequenceId, ServerFrame, json, protobuf,
-};
-use webpubsub_protocol::metadata::Metadata;
-use webpubsub_protocol::name::GroupName;
+use webpubsub_protocol::frame::{AckId, ServerFrame, json, protobuf};
 use webpubsub_protocol::payload::Payload;
 use webpubsub_protocol::session::{
     Acknowledge, Action, Attempt, Event, Input, Now, Request, Session, SessionConfig, WireFrame,
 };
 use webpubsub_protocol::subprotocol::Subprotocol;
 
+mod client;
+mod frames;
+mod server;
+
+use frames::{group, message, send};
+
 /// Does a piece of work so many times.
 type Work = fn(u64) -> Result<()>;
 
-const WORKS: [(&str, Work); 14] = [
+const WORKS: [(&str, Work); 19] = [
     ("decode-message-json", decode_message_json),
     ("encode-message-json", encode_message_json),
     ("decode-message-protobuf", decode_message_protobuf),
@@ -40,6 +42,11 @@ const WORKS: [(&str, Work); 14] = [
     ("session-receive", session_receive),
     ("session-send-ack", session_send_ack),
     ("session-send-forget", session_send_forget),
+    ("client-receive", client::receive),
+    ("client-send-ack", client::send_acknowledged),
+    ("client-send-forget", client::send_and_forget),
+    ("rest-send-to-all", server::send_to_all),
+    ("webhook-user-event", server::user_event),
     ("client-token", client_token),
     ("rest-token", rest_token),
     ("hub-publish-json", |count| {
@@ -65,34 +72,6 @@ fn main() -> Result<()> {
         .find(|(known, _)| *known == name)
         .with_context(|| format!("there is no work `{name}`"))?;
     work(count.parse()?)
-}
-
-fn group() -> Result<GroupName> {
-    Ok(GroupName::new("room")?)
-}
-
-fn message(sequence_id: u64) -> Result<ServerFrame> {
-    Ok(ServerFrame::Message(Message {
-        sequence_id: Some(SequenceId(sequence_id)),
-        from: Sender::Group {
-            group: group()?,
-            from_user_id: Some(ByteString::from_static("ana")),
-        },
-        payload: Payload::text("x".repeat(100)),
-        metadata: Metadata::default(),
-        stream: None,
-    }))
-}
-
-fn send() -> Result<ClientFrame> {
-    Ok(ClientFrame::SendToGroup {
-        group: group()?,
-        ack_id: Some(AckId(42)),
-        no_echo: false,
-        ttl_seconds: 0,
-        metadata: Metadata::default(),
-        payload: Payload::text("x".repeat(100)),
-    })
 }
 
 fn repeat<T>(count: u64, mut work: impl FnMut() -> T) {
@@ -178,7 +157,7 @@ impl Client {
     }
 
     fn submit(&mut self, how: Acknowledge) -> Result<()> {
-        let request = Request::send_to_group(group()?, Payload::text("x".repeat(100)));
+        let request = Request::send_to_group(group()?, Payload::text(frames::text()));
         let request = request.acknowledge(how);
         self.session.submit(self.now, request)?;
         let written = self.session.poll_transmit(self.now);
@@ -268,7 +247,7 @@ fn hub_publish(subprotocol: Subprotocol, count: u64) -> Result<()> {
     let sockets: Vec<_> = (0..100)
         .map(|_| {
             let spec = ConnectSpec {
-                groups: vec![GroupName::new("room")?],
+                groups: vec![group()?],
                 subprotocol: Some(subprotocol),
                 ..ConnectSpec::default()
             };
@@ -283,7 +262,7 @@ fn hub_publish(subprotocol: Subprotocol, count: u64) -> Result<()> {
             now,
             To::Group(group()?),
             &[],
-            Payload::text("x".repeat(100)),
+            Payload::text(frames::text()),
             0,
         );
         for &socket in &sockets {
