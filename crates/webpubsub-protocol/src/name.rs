@@ -127,7 +127,7 @@ name! {
 
 name! {
     /// The name of a group: 1 to 1,024 UTF-16 code units of any text that is not blank.
-    GroupName, Group, |text| !is_blank(text) && text.encode_utf16().count() <= limits::GROUP_NAME_UNITS
+    GroupName, Group, |text| !is_blank(text) && is_short(text)
 }
 
 name! {
@@ -159,6 +159,12 @@ impl HubName {
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
+}
+
+/// Whether a text is no longer than a group name may be. A text never has more UTF-16 code units than bytes.
+fn is_short(text: &str) -> bool {
+    text.len() <= limits::GROUP_NAME_UNITS
+        || text.encode_utf16().count() <= limits::GROUP_NAME_UNITS
 }
 
 fn is_hub_name(text: &str) -> bool {

@@ -22,7 +22,7 @@ use crate::payload::{DataType, Payload};
 /// [`DecodeError::TooLarge`]. A mistake that only ends a stream or an invocation is part of the frame
 /// instead.
 pub fn decode_client(frame: impl Into<Bytes>) -> Result<ClientFrame, DecodeError> {
-    let text = super::checked_text(frame.into(), limits::MESSAGE_BYTES)?;
+    let text = super::text_within(frame.into(), limits::MESSAGE_BYTES)?;
     let members = Members::of_frame(&text)?;
     let kind = members.required_text(Member::Type)?;
     let is = |name: &str| kind.eq_ignore_ascii_case(name);
@@ -253,10 +253,10 @@ pub fn encode_client(frame: &ClientFrame) -> String {
             ttl_seconds,
             metadata,
             payload,
-        } => frame_of("sendToGroup")
+        } => ObjectWriter::frame_with("sendToGroup", payload)
             .text("group", group.as_str())
             .display_if("ackId", *ack_id)
-            .display("noEcho", no_echo)
+            .boolean("noEcho", *no_echo)
             .display_if("ttlSeconds", (*ttl_seconds > 0).then_some(ttl_seconds))
             .metadata_if(metadata)
             .payload(payload),
@@ -266,7 +266,7 @@ pub fn encode_client(frame: &ClientFrame) -> String {
             if let Ok(start) = start {
                 out = out
                     .text("group", start.group.as_str())
-                    .display("noEcho", start.no_echo);
+                    .boolean("noEcho", start.no_echo);
                 stream = stream.display_if(
                     "idleTimeoutMs",
                     start.idle_timeout.map(|timeout| timeout.as_millis()),
@@ -303,7 +303,7 @@ pub fn encode_client(frame: &ClientFrame) -> String {
             ack_id,
             metadata,
             payload,
-        } => frame_of("event")
+        } => ObjectWriter::frame_with("event", payload)
             .text("event", event.as_str())
             .display_if("ackId", *ack_id)
             .metadata_if(metadata)

@@ -6,10 +6,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytestring::ByteString;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::{depth_is_within, scan};
 use crate::frame::{AckId, DecodeError};
+use crate::limits;
 use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::{DataType, Payload};
@@ -84,6 +86,14 @@ impl<'a> Members<'a> {
     }
 
     fn parse(frame: &'a ByteString, text: &'a str) -> Result<Self, DecodeError> {
+        let mut found = Found([None; COUNT]);
+        if scan::members(text, |name, raw| found.set(Member::from_name(name), raw)).is_some() {
+            return Ok(Self { frame, found });
+        }
+        // It is unusual, or not valid.
+        if !depth_is_within(text.as_bytes(), limits::JSON_DEPTH) {
+            return Err(DecodeError::TooDeep);
+        }
         match serde_json::from_str(text) {
             Ok(found) => Ok(Self { frame, found }),
             Err(error) if error.is_data() => Err(DecodeError::NotAnObject),
@@ -95,7 +105,7 @@ impl<'a> Members<'a> {
     }
 
     fn raw(&self, member: Member) -> Option<&'a str> {
-        self.found.0[member as usize].map(RawValue::get)
+        self.found.0[member as usize]
     }
 
     /// The raw member, with `null` as good as absent.
@@ -325,7 +335,15 @@ fn base64_bytes(raw: &str) -> Option<Vec<u8>> {
 }
 
 /// One slot per [`Member`].
-struct Found<'a>([Option<&'a RawValue>; COUNT]);
+struct Found<'a>([Option<&'a str>; COUNT]);
+
+impl<'a> Found<'a> {
+    const fn set(&mut self, member: Option<Member>, raw: &'a str) {
+        if let Some(member) = member {
+            self.0[member as usize] = Some(raw);
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Found<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -336,16 +354,11 @@ impl<'de> Deserialize<'de> for Found<'de> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
-                let mut found = [None; COUNT];
-                while let Some(Key(member)) = map.next_key()? {
-                    match member {
-                        Some(member) => found[member as usize] = Some(map.next_value()?),
-                        None => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+                let mut found = Found([None; COUNT]);
+                while let Some((Key(member), raw)) = map.next_entry::<_, &RawValue>()? {
+                    found.set(member, raw.get());
                 }
-                Ok(Found(found))
+                Ok(found)
             }
         }
         deserializer.deserialize_map(FoundVisitor)

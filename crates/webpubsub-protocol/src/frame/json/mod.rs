@@ -6,6 +6,7 @@
 
 mod client;
 mod members;
+mod scan;
 mod server;
 mod write;
 
@@ -17,34 +18,44 @@ pub use server::{
 };
 
 use super::DecodeError;
-use crate::limits;
-
-/// Checks what holds for every frame, before anything is parsed.
-fn checked_text(frame: bytes::Bytes, limit: usize) -> Result<ByteString, DecodeError> {
-    check(&frame, limit)?;
-    text_within(frame, limit)
-}
-
-/// Checks size and depth.
-fn check(frame: &[u8], limit: usize) -> Result<(), DecodeError> {
-    if frame.len() > limit {
-        return Err(DecodeError::TooLarge(frame.len()));
-    }
-    if !depth_is_within(frame, limits::JSON_DEPTH) {
-        return Err(DecodeError::TooDeep);
-    }
-    Ok(())
-}
 
 /// Checks size and UTF-8.
 fn text_within(frame: bytes::Bytes, limit: usize) -> Result<ByteString, DecodeError> {
-    if frame.len() > limit {
-        return Err(DecodeError::TooLarge(frame.len()));
-    }
+    check_size(frame.len(), limit)?;
     ByteString::try_from(frame).map_err(|error| DecodeError::Syntax {
         line: 1,
         column: error.valid_up_to() + 1,
     })
+}
+
+const fn check_size(bytes: usize, limit: usize) -> Result<(), DecodeError> {
+    if bytes > limit {
+        return Err(DecodeError::TooLarge(bytes));
+    }
+    Ok(())
+}
+
+/// How many bytes come before the first one that cannot stand for itself in a JSON string: a quote, a backslash or a control
+/// character.
+fn plain_len(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    // Eight bytes at once. The high bit of a byte that is less than `n` is set in `(word - n) & !word`, at least for the
+    // first such byte.
+    let (words, _) = text.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let is_control = word.wrapping_sub(ONES * 0x20);
+        let is_quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let is_backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let special = (is_control | is_quote | is_backslash) & !word & (ONES << 7);
+        if special != 0 {
+            return index * size_of::<u64>() + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let start = size_of_val(words);
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let rest = &text[start..];
+    start + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
 /// Whether no array or object in the JSON text nests deeper than `limit`. Linear, no recursion.
@@ -80,6 +91,19 @@ pub fn depth_is_within(text: &[u8], limit: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_text_ends_at_the_first_special_byte() {
+        for len in 0..70 {
+            let plain = "\u{7f}é!#[]^~".repeat(8);
+            let plain = &plain.as_bytes()[..len];
+            assert_eq!(plain_len(plain), len);
+            for special in [0, 0x1f, b'"', b'\\'] {
+                let text = [plain, &[special], b"\"abc", &[b'x'; 40]].concat();
+                assert_eq!(plain_len(&text), len, "{special}");
+            }
+        }
+    }
 
     #[test]
     fn depth_ignores_strings() {

@@ -38,7 +38,7 @@ pub fn encode_server(frame: &ServerFrame) -> String {
         ServerFrame::Ack { ack_id, error } => {
             let out = frame_of("ack")
                 .display("ackId", ack_id)
-                .display("success", error.is_none());
+                .boolean("success", error.is_none());
             with_error(out, error.as_ref())
         }
         ServerFrame::Pong => frame_of("pong"),
@@ -49,7 +49,7 @@ pub fn encode_server(frame: &ServerFrame) -> String {
         } => {
             let out = frame_of("invokeResponse")
                 .text("invocationId", invocation_id)
-                .display("success", result.is_ok());
+                .boolean("success", result.is_ok());
             match result {
                 Ok(Some(payload)) => out.payload(payload).metadata_if(metadata),
                 Ok(None) => out.metadata_if(metadata),
@@ -95,7 +95,7 @@ pub fn encode_server(frame: &ServerFrame) -> String {
 /// frame.
 #[must_use]
 pub fn encode_message(message: &Message) -> String {
-    let out = ObjectWriter::frame("message");
+    let out = ObjectWriter::frame_with("message", &message.payload);
     let out = match &message.from {
         Sender::Server => out.text("from", "server"),
         Sender::Group {
@@ -200,7 +200,7 @@ pub fn decode_server(frame: impl Into<Bytes>) -> Result<ServerFrame, DecodeError
 ///
 /// As [`decode_server`].
 pub fn decode_server_text(text: &ByteString) -> Result<ServerFrame, DecodeError> {
-    super::check(text.as_bytes(), limits::SERVER_FRAME_BYTES)?;
+    super::check_size(text.len(), limits::SERVER_FRAME_BYTES)?;
     let members = Members::of_frame(text)?;
     let members = &members;
     match &*members.required_text(Member::Type)? {

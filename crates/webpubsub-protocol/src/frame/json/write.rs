@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::plain_len;
 use crate::metadata::Metadata;
 use crate::payload::Payload;
 
@@ -24,11 +25,18 @@ impl ObjectWriter {
         Self::new(128).text("type", kind)
     }
 
+    /// The same with room for a payload, so that it does not move while it grows.
+    pub(super) fn frame_with(kind: &'static str, payload: &Payload) -> Self {
+        Self::new(160 + payload.as_bytes().len()).text("type", kind)
+    }
+
     pub(super) fn finish(mut self) -> String {
         self.out.push('}');
         self.out
     }
 
+    // Inlined, its parts become a few stores, since names are literals.
+    #[inline]
     fn name(&mut self, name: &'static str) {
         if !self.empty {
             self.out.push(',');
@@ -39,12 +47,14 @@ impl ObjectWriter {
         self.out.push_str("\":");
     }
 
+    #[inline]
     pub(super) fn raw(mut self, name: &'static str, json: &str) -> Self {
         self.name(name);
         self.out.push_str(json);
         self
     }
 
+    #[inline]
     pub(super) fn text(mut self, name: &'static str, text: &str) -> Self {
         self.name(name);
         push_string(&mut self.out, text);
@@ -72,6 +82,10 @@ impl ObjectWriter {
         // Writing to a String cannot fail.
         let _ = write!(self.out, "{value}");
         self
+    }
+
+    pub(super) fn boolean(self, name: &'static str, value: bool) -> Self {
+        self.raw(name, if value { "true" } else { "false" })
     }
 
     pub(super) fn display_if(
@@ -134,32 +148,37 @@ impl ObjectWriter {
 /// Appends a JSON string. Plain UTF-8: only what JSON itself demands is escaped.
 fn push_string(out: &mut String, text: &str) {
     out.push('"');
-    let mut rest = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0c => "\\f",
-            0..0x20 => "",
-            _ => continue,
+    let mut rest = text;
+    loop {
+        let (plain, escaped) = rest.split_at(plain_len(rest.as_bytes()));
+        out.push_str(plain);
+        let Some(&byte) = escaped.as_bytes().first() else {
+            break;
         };
-        out.push_str(&text[rest..at]);
-        rest = at + 1;
-        if escape.is_empty() {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
+        push_escape(out, byte);
+        rest = &escaped[1..];
+    }
+    out.push('"');
+}
+
+fn push_escape(out: &mut String, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let escape = match byte {
+        b'"' => "\\\"",
+        b'\\' => "\\\\",
+        b'\n' => "\\n",
+        b'\r' => "\\r",
+        b'\t' => "\\t",
+        0x08 => "\\b",
+        0x0c => "\\f",
+        _ => {
             out.push_str("\\u00");
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 0xf)]));
-        } else {
-            out.push_str(escape);
+            return;
         }
-    }
-    out.push_str(&text[rest..]);
-    out.push('"');
+    };
+    out.push_str(escape);
 }
 
 #[cfg(test)]
