@@ -76,6 +76,10 @@ pub(super) struct Link {
 impl Session {
     /// Notices that the machine slept: deadlines come closer, and the socket must prove itself.
     pub(super) fn observe(&mut self, now: Now) {
+        if self.last_seen == Some(now) {
+            // What was read in one batch shares its time.
+            return;
+        }
         let Some(before) = self.last_seen.replace(now) else {
             return;
         };

@@ -96,6 +96,7 @@ mod config;
 mod event;
 mod frames;
 mod group_state;
+mod growing_map;
 mod inbound_stream;
 mod life;
 mod outbound_stream;
@@ -375,13 +376,14 @@ impl Session {
         self.next_stream_frame(now)
     }
 
-    /// Returns the memory that events and actions needed. For drivers that are about to wait: a session
+    /// Returns the memory that events, actions and requests needed. For drivers that are about to wait: a session
     /// that waits for its next event or ping then holds little more than its own state. Does nothing to
     /// what waits to be polled.
     pub fn shrink_to_fit(&mut self) {
         self.actions.shrink_to_fit();
         self.events.shrink_to_fit();
         self.urgent.shrink_to_fit();
+        self.requests.shrink();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do. `None` once it is stopped.

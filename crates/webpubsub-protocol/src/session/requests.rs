@@ -1,6 +1,8 @@
 //! Requests on their way: what waits, what was written, what is tried again.
 
+mod by_ack;
 mod effect;
+mod queue;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -14,12 +16,15 @@ use super::backoff::Random;
 use super::config::SessionConfig;
 use super::event::{Event, Loss};
 use super::group_state::Groups;
+use super::growing_map::GrowingMap;
 use super::protocol::WireFrame;
 use super::request::{Outcome, RequestId};
 use crate::frame::{AckId, AnswerTo, DecodeError, FrameError};
 use crate::metadata::Metadata;
 use crate::name::GroupName;
 use crate::payload::Payload;
+use by_ack::ByAck;
+use queue::{Lane, Place, Queue};
 
 /// Failures that may heal: the service, or the handler behind it, is in trouble.
 const PASSING: [&str; 4] = [
@@ -34,14 +39,13 @@ pub(super) struct Requests {
     last_id: u64,
     last_invocation_id: u64,
     ack_ids: AckIds,
-    pending: BTreeMap<RequestId, Pending>,
-    /// What waits to be written, in order.
-    queue: BTreeMap<Place, RequestId>,
+    pending: GrowingMap<RequestId, Pending>,
+    queue: Queue,
     last_ticket: u64,
     load: Load,
     /// How often the load became less.
     freed: u64,
-    by_ack: BTreeMap<AckId, RequestId>,
+    by_ack: ByAck,
     by_invocation: BTreeMap<ByteString, RequestId>,
     /// Written and unanswered.
     in_flight: usize,
@@ -85,18 +89,6 @@ enum Owner {
     Session,
 }
 
-type Place = (Lane, u64);
-
-/// What is written first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Lane {
-    /// Written before a recovery, and unanswered.
-    Again,
-    /// What a new connection needs.
-    Restore,
-    Outbox,
-}
-
 /// What the callers' requests take up.
 #[derive(Debug, Default)]
 struct Load {
@@ -113,7 +105,7 @@ impl Requests {
     }
 
     pub(super) fn is_ack_id_in_use(&self, id: AckId) -> bool {
-        self.by_ack.contains_key(&id)
+        self.by_ack.get(id).is_some()
     }
 
     pub(super) const fn take_ack_id(&mut self, id: AckId) {
@@ -166,8 +158,8 @@ impl Requests {
             matches!(kind, Kind::Acknowledged(_, Effect::Subscribed(to)) if to == group)
         };
         self.pending
-            .values()
-            .any(|pending| pending.written.is_some() && subscribes(pending))
+            .iter()
+            .any(|(_, pending)| pending.written.is_some() && subscribes(pending))
     }
 
     /// Puts a request at the end of what waits.
@@ -223,8 +215,7 @@ impl Requests {
         most_in_flight: usize,
         events: &mut VecDeque<Event>,
     ) -> Option<WireFrame> {
-        let next = self.queue.first_entry()?;
-        let id = *next.get();
+        let (place, id) = self.queue.first()?;
         let pending = self.pending.get_mut(&id)?;
         let is_answered = !matches!(pending.kind, Kind::Forgotten);
         let is_new = pending.written.is_none();
@@ -232,7 +223,7 @@ impl Requests {
         if is_answered && is_new && is_full {
             return None;
         }
-        next.remove();
+        self.queue.remove(place);
         pending.queued = None;
         let frame = match pending.kind {
             // These go out again after a recovery, or a passing failure.
@@ -272,7 +263,7 @@ impl Requests {
         groups: &mut Groups,
         events: &mut VecDeque<Event>,
     ) -> bool {
-        let Some(&request) = self.by_ack.get(&ack_id) else {
+        let Some(request) = self.by_ack.get(ack_id) else {
             return false;
         };
         // What was refused for a passing reason has its answer; its next try is to come.
@@ -340,7 +331,7 @@ impl Requests {
             self.in_flight -= 1;
         }
         if let Some(place) = pending.queued.take() {
-            self.queue.remove(&place);
+            self.queue.remove(place);
         }
         if pending.owner != Owner::Session {
             self.load.waiting += 1;
@@ -396,10 +387,10 @@ impl Requests {
         events: &mut VecDeque<Event>,
     ) -> bool {
         let request = match to {
-            AnswerTo::Ack(id) => self.by_ack.get(id),
-            AnswerTo::Invocation(id) => self.by_invocation.get(id),
+            AnswerTo::Ack(id) => self.by_ack.get(*id),
+            AnswerTo::Invocation(id) => self.by_invocation.get(id).copied(),
         };
-        let Some(&request) = request else {
+        let Some(request) = request else {
             return false;
         };
         let written = |pending: &Pending| pending.written.is_some();
@@ -455,13 +446,15 @@ impl Requests {
 
     /// The connection was recovered: what is unanswered goes out again, in the same order.
     pub(super) fn resend(&mut self) {
-        for (id, pending) in &mut self.pending {
-            if let (Some(order), None) = (pending.written, pending.queued) {
-                let place = (Lane::Again, order);
-                pending.queued = Some(place);
-                self.queue.insert(place, *id);
+        let mut again = Vec::new();
+        for (id, pending) in self.pending.iter_mut() {
+            if let Some(order) = pending.written {
+                pending.queued = Some((Lane::Again, order));
+                again.push((order, id));
             }
         }
+        again.sort_unstable();
+        self.queue.replace(Lane::Again, again);
     }
 
     /// The connection is over: what was written is lost, what was not waits for the next one.
@@ -503,6 +496,13 @@ impl Requests {
         }
     }
 
+    /// Returns the memory that requests needed which are gone.
+    pub(super) fn shrink(&mut self) {
+        self.pending.shrink();
+        self.queue.shrink();
+        self.by_ack.shrink();
+    }
+
     pub(super) fn next_retry(&self) -> Option<Instant> {
         self.retries.first().map(|(at, _)| *at)
     }
@@ -526,7 +526,7 @@ impl Requests {
 
     fn find(&self, is_meant: impl Fn(&Pending) -> bool) -> Vec<RequestId> {
         let meant = self.pending.iter().filter(|(_, pending)| is_meant(pending));
-        meant.map(|(id, _)| *id).collect()
+        meant.map(|(id, _)| id).collect()
     }
 
     /// Nobody waits for this written request any more.
@@ -541,7 +541,7 @@ impl Requests {
         let pending = self.pending.remove(&request)?;
         match &pending.kind {
             Kind::Acknowledged(ack_id, _) => {
-                self.by_ack.remove(ack_id);
+                self.by_ack.remove(*ack_id);
             }
             Kind::Invocation(invocation_id) => {
                 self.by_invocation.remove(invocation_id);
@@ -549,7 +549,7 @@ impl Requests {
             Kind::Forgotten => {}
         }
         if let Some(place) = pending.queued {
-            self.queue.remove(&place);
+            self.queue.remove(place);
         }
         if let Some(at) = pending.retry_at {
             self.retries.remove(&(at, request));
