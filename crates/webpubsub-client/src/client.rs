@@ -150,9 +150,9 @@ impl WebPubSubClient {
     /// Completes when the client is in this state, or at once if it already is. A state that lasts only for a moment can be
     /// missed: use [`events`](Self::events) to see all of them.
     pub async fn wait_for(&self, state: State) {
-        let mut status = self.shared().status();
+        let mut current = self.shared().state();
         // Fails when the sender is gone, but we hold it.
-        let _ = status.wait_for(|status| status.state == state).await;
+        let _ = current.wait_for(|current| *current == state).await;
     }
 
     /// The id of the connection, if there is one. A connection that is being recovered keeps its id.

@@ -107,6 +107,7 @@ impl<T> Items<T> {
         self.droppable.push_back(item);
     }
 
+    #[inline]
     fn place(&mut self, value: T, bytes: usize) -> Item<T> {
         let place = self.next;
         self.next += 1;
@@ -153,6 +154,7 @@ impl<T> Items<T> {
         dropped
     }
 
+    #[inline]
     fn pop_kept(&mut self) -> Option<Item<T>> {
         let item = self.kept.pop_front()?;
         shrink(&mut self.kept);
@@ -161,6 +163,7 @@ impl<T> Items<T> {
         Some(item)
     }
 
+    #[inline]
     fn pop_droppable(&mut self) -> Option<Item<T>> {
         let item = self.droppable.pop_front()?;
         shrink(&mut self.droppable);

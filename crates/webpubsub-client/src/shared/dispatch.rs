@@ -40,7 +40,11 @@ impl Inner {
     /// Hands out what happened.
     pub(super) fn dispatch(&mut self) {
         while let Some(event) = self.session.poll_event() {
-            self.dispatch_one(event);
+            match event {
+                // Most events are messages; the way for all others would move them a few times more.
+                SessionEvent::Message(message) => self.outgoing.push(message.into()),
+                event => self.dispatch_one(event),
+            }
         }
         if self.outgoing.is_empty() {
             return;

@@ -4,6 +4,7 @@
 //! Whoever changes the session also hands out its events before the lock is released, so nothing that happened ever
 //! waits for somebody to notice. The lock is never held across an await.
 
+mod callers;
 mod dispatch;
 mod outbound;
 mod report;
@@ -16,7 +17,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytestring::ByteString;
 use tokio::sync::{oneshot, watch};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::GroupName;
@@ -34,6 +34,7 @@ use crate::inbound::InboundFeeds;
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
 use crate::sync::{Mutex, MutexGuard, now};
+use callers::{Caller, Callers};
 use outbound::OutboundStreams;
 use room::Room;
 use seat::Place;
@@ -41,20 +42,15 @@ use stall::StallWatch;
 
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
-    status: watch::Sender<Status>,
+    /// What the client is doing, for those who only look.
+    state: watch::Sender<State>,
     pub(crate) metrics: Arc<dyn Metrics>,
-}
-
-/// What a client is doing, for those who only look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Status {
-    pub(crate) state: State,
-    pub(crate) connection_id: Option<ByteString>,
-    pub(crate) user_id: Option<ByteString>,
 }
 
 pub(crate) struct Inner {
     pub(crate) session: Session,
+    /// The state of the session that was published last.
+    published: State,
     /// Whether a driver runs, and which.
     place: Place,
     /// Counts the starts.
@@ -66,7 +62,7 @@ pub(crate) struct Inner {
     room: Room,
     stall: StallWatch,
     /// Callers by their requests, until they have taken how these went.
-    callers: BTreeMap<RequestId, Caller>,
+    callers: Callers,
     /// Callers to wake when the lock is released.
     woken: Vec<Waker>,
     answers: BTreeMap<RequestId, Answer>,
@@ -94,13 +90,6 @@ pub(crate) struct Started {
     pub(crate) seat: Option<Seat>,
 }
 
-/// Who waits for a request, or how it went.
-#[derive(Debug)]
-enum Caller {
-    Waiting(Waker),
-    Settled(Settled),
-}
-
 /// How a request went, with the answer when it is one that has one.
 #[derive(Debug)]
 pub(crate) struct Settled {
@@ -116,21 +105,18 @@ pub(crate) struct Answer {
 
 impl Shared {
     pub(crate) fn new(session: Session, metrics: Arc<dyn Metrics>) -> Arc<Self> {
-        let status = Status {
-            state: State::Stopped,
-            connection_id: None,
-            user_id: None,
-        };
+        let state = session.state();
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 session,
+                published: state,
                 place: Place::default(),
                 run: Run::default(),
                 starting: None,
                 stopping: Vec::new(),
                 room: Room::default(),
                 stall: StallWatch::default(),
-                callers: BTreeMap::new(),
+                callers: Callers::default(),
                 woken: Vec::new(),
                 answers: BTreeMap::new(),
                 inboxes: Vec::new(),
@@ -140,7 +126,7 @@ impl Shared {
                 outbound: OutboundStreams::default(),
                 views: BTreeMap::new(),
             }),
-            status: watch::Sender::new(status),
+            state: watch::Sender::new(state),
             metrics,
         })
     }
@@ -251,8 +237,8 @@ impl Shared {
         self.act(|_, _| ());
     }
 
-    pub(crate) fn status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
     }
 
     pub(crate) fn add_inbox(&self, inbox: Arc<Inbox>) {
@@ -267,7 +253,7 @@ impl Shared {
     /// Ends a change: hands out what happened, and wakes whoever has something to do now, outside the lock.
     fn release(&self, mut inner: MutexGuard<'_, Inner>, change: Change) {
         inner.dispatch();
-        self.publish_status(&mut inner);
+        self.publish_state(&mut inner);
         let callers = inner.callers_to_wake();
         let settled = std::mem::take(&mut inner.woken);
         let driver = match change {
@@ -281,26 +267,10 @@ impl Shared {
     }
 
     /// Publishes the state, if it changed.
-    fn publish_status(&self, inner: &mut Inner) {
-        let session = &inner.session;
-        let (state, connection_id, user_id) =
-            (session.state(), session.connection_id(), session.user_id());
-        let mut state_changed = false;
-        self.status.send_if_modified(|current| {
-            state_changed = current.state != state;
-            let changed = state_changed
-                || current.connection_id.as_ref() != connection_id
-                || current.user_id.as_ref() != user_id;
-            if changed {
-                *current = Status {
-                    state,
-                    connection_id: connection_id.cloned(),
-                    user_id: user_id.cloned(),
-                };
-            }
-            changed
-        });
-        if state_changed {
+    fn publish_state(&self, inner: &mut Inner) {
+        let state = inner.session.state();
+        if std::mem::replace(&mut inner.published, state) != state {
+            self.state.send_replace(state);
             inner.reports.push(Report::State(state));
         }
     }

@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use webpubsub_protocol::session::{Request, RequestId, State, SubmitError};
 
 use super::{Change, Inner, Shared};
-use crate::sync::now;
 
 #[derive(Debug, Default)]
 pub(super) struct Room {
@@ -145,7 +144,10 @@ impl Shared {
             return Poll::Pending;
         }
         let result = fits.and_then(|()| match request.take() {
-            Some(request) => inner.session.submit(now(), request),
+            Some(request) => {
+                let now = inner.place.submission_time();
+                inner.session.submit(now, request)
+            }
             None => Err(SubmitError::NotStarted),
         });
         if let Ok(id) = result {

@@ -24,6 +24,8 @@ pub(super) struct Place {
     is_taken: bool,
     /// Something changed since the driver looked.
     has_changed: bool,
+    /// When a handle submitted something since then, for the first time.
+    submitted_at: Option<Now>,
     /// Wakes the driver while it rests.
     driver: Option<Waker>,
     /// When the driver looks again by itself.
@@ -54,9 +56,20 @@ impl Place {
         self.driver.take()
     }
 
+    /// The time for a request. The clock is read once for all that come before the driver looks: they go out together.
+    pub(super) fn submission_time(&mut self) -> Now {
+        *self.submitted_at.get_or_insert_with(now)
+    }
+
+    /// The driver looks.
+    fn look(&mut self) {
+        self.has_changed = false;
+        self.submitted_at = None;
+    }
+
     fn leave(&mut self) {
         self.is_taken = false;
-        self.has_changed = false;
+        self.look();
         self.driver = None;
         self.alarm = None;
     }
@@ -100,7 +113,7 @@ impl Seat {
     pub(crate) fn turn(&self, inputs: &mut Vec<(Attempt, Input)>) -> Turn {
         let mut inner = self.shared.lock();
         let now = now();
-        inner.place.has_changed = false;
+        inner.place.look();
         for (attempt, input) in inputs.drain(..) {
             inner.session.handle_input(now, attempt, input);
         }
@@ -111,7 +124,7 @@ impl Seat {
         inner.dispatch();
         let read_limit = inner.watch_consumers(now);
         inner.dispatch();
-        self.shared.publish_status(&mut inner);
+        self.shared.publish_state(&mut inner);
         let turn = Turn {
             actions: std::iter::from_fn(|| inner.session.poll_action()).collect(),
             reports: std::mem::take(&mut inner.reports),
@@ -159,6 +172,9 @@ impl Seat {
         inner.session.shrink_to_fit();
         inner.outgoing = Vec::new();
         inner.reports = Vec::new();
+        if inner.callers.is_empty() {
+            inner.callers.shrink_to_fit();
+        }
         match &mut inner.place.driver {
             Some(waker) => waker.clone_from(driver),
             none => *none = Some(driver.clone()),
@@ -204,7 +220,7 @@ impl Drop for Seat {
         if stopped.is_err() {
             inner.forget_callers();
         }
-        self.shared.publish_status(&mut inner);
+        self.shared.publish_state(&mut inner);
         let reports = std::mem::take(&mut inner.reports);
         self.shared.release(inner, Change::ByDriver);
         if was_running {
