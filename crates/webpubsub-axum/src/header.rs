@@ -54,10 +54,16 @@ pub(crate) fn text<'a>(
         return refuse(HeaderProblem::Repeated);
     }
     match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) if text.chars().any(char::is_control) => refuse(HeaderProblem::ControlCharacter),
+        Ok(text) if has_control_character(text) => refuse(HeaderProblem::ControlCharacter),
         Ok(text) => Ok(Some(text)),
         Err(_) => refuse(HeaderProblem::NotUtf8),
     }
+}
+
+fn has_control_character(text: &str) -> bool {
+    // Nearly all headers are ASCII, which need not be decoded.
+    let is_printable = |byte: u8| matches!(byte, b' '..=b'~');
+    !text.bytes().all(is_printable) && text.chars().any(char::is_control)
 }
 
 /// The text of a header that every event has.

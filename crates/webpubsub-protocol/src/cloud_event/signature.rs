@@ -60,7 +60,8 @@ impl Verifier {
         // Each one costs a computation per key, and anybody can send a long list.
         const MOST: usize = 8;
         let mut valid = false;
-        let listed = header.split([',', ' ']).filter(|value| !value.is_empty());
+        let listed = header.as_bytes().split(|byte| matches!(byte, b',' | b' '));
+        let listed = listed.filter(|value| !value.is_empty());
         for tag in listed.take(MOST).filter_map(tag) {
             for key in &self.keys {
                 valid |= hmac::verify(key, connection_id.as_bytes(), &tag).is_ok();
@@ -77,17 +78,25 @@ impl fmt::Debug for Verifier {
 }
 
 /// The 32 bytes of one value; hexadecimal digits of either case.
-fn tag(value: &str) -> Option<[u8; 32]> {
-    let hex = value.trim().strip_prefix(PREFIX)?.as_bytes();
+fn tag(value: &[u8]) -> Option<[u8; 32]> {
+    let hex = value.trim_ascii().strip_prefix(PREFIX.as_bytes())?;
     let mut tag = [0; 32];
     if hex.len() != 2 * tag.len() {
         return None;
     }
     for (byte, pair) in tag.iter_mut().zip(hex.chunks_exact(2)) {
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(tag)
+}
+
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
