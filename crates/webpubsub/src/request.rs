@@ -1,12 +1,8 @@
 //! A request that is ready to go through the pipeline, and the options of the call that it belongs to.
 
-use azure_core::{
-    Error,
-    error::ErrorKind,
-    http::{
-        Body, ClientMethodOptions, Context, Request as HttpRequest, Url,
-        headers::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
-    },
+use azure_core::http::{
+    Body, ClientMethodOptions, Context, Request as HttpRequest, Url,
+    headers::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use webpubsub_protocol::metadata::{HEADER_PREFIX, Metadata};
 
@@ -20,21 +16,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request for `target`, the path and query of an operation.
-    pub(crate) fn new<O: Operation>(
-        call: &'static str,
-        endpoint: &Url,
-        target: &str,
-    ) -> azure_core::Result<Self> {
-        // Relative to the endpoint, whose path ends with a slash: so its host is not parsed again.
-        let relative = target.trim_start_matches('/');
-        let url = endpoint
-            .join(relative)
-            .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
-        Ok(Self::to_url::<O>(call, url))
-    }
-
-    /// A request for a URL that the service gave, as the continuation of an operation.
+    /// A request for the URL of an operation, or for one that the service gave as its continuation.
     pub(crate) fn to_url<O: Operation>(call: &'static str, url: Url) -> Self {
         let mut http = HttpRequest::new(url, O::METHOD);
         if let Some(accept) = O::ACCEPT {

@@ -1,8 +1,12 @@
 //! The service as all calls of a client see it: where it is, who asks, and the pipelines that requests go through.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use azure_core::{
+    Error,
     credentials::TokenCredential,
     error::ErrorKind,
     http::{
@@ -37,6 +41,8 @@ pub(crate) struct Service {
     once: Pipeline,
     retry_post: bool,
     is_traced: bool,
+    /// The last path and query, and its URL.
+    last: Mutex<Option<(String, Url)>>,
 }
 
 /// How the client proves who it is.
@@ -85,6 +91,7 @@ impl Service {
             once,
             retry_post: options.retry_post,
             is_traced,
+            last: Mutex::new(None),
         })
     }
 
@@ -95,7 +102,26 @@ impl Service {
         operation: &O,
     ) -> azure_core::Result<Request> {
         let target = operation.target(&self.api_version)?;
-        Request::new::<O>(call, &self.endpoint, &target)
+        let url = self.url(target)?;
+        Ok(Request::to_url::<O>(call, url))
+    }
+
+    /// The URL of a path and query. Many calls in a row often have the same one, which is not parsed again then.
+    fn url(&self, target: String) -> azure_core::Result<Url> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, url)) = &*last
+            && *known == target
+        {
+            return Ok(url.clone());
+        }
+        // Relative to the endpoint, whose path ends with a slash: so its host is not parsed again.
+        let relative = target.trim_start_matches('/');
+        let url = self
+            .endpoint
+            .join(relative)
+            .map_err(|error| Error::new(ErrorKind::DataConversion, error))?;
+        *last = Some((target, url.clone()));
+        Ok(url)
     }
 
     /// Sends a request. Statuses other than those of success are errors.
