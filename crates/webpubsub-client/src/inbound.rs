@@ -74,7 +74,7 @@ pub enum GroupStreamError {
     /// The client was stopped.
     #[error("the client was stopped")]
     Stopped,
-    /// The [`GroupStreams`] that it was taken from was dropped.
+    /// The [`GroupStreams`](crate::GroupStreams) that it was taken from was dropped.
     #[error("the subscription that the stream belongs to was dropped")]
     Unsubscribed,
 }

@@ -10,7 +10,7 @@ use webpubsub_protocol::access::AccessKey;
 use webpubsub_protocol::cloud_event::{ConnectData, DisconnectedData, EventType, GroupData};
 use webpubsub_protocol::metadata::Metadata;
 use webpubsub_protocol::name::{ConnectionId, EventName, GroupName, HubName, UserId};
-use webpubsub_protocol::payload::Payload;
+use webpubsub_protocol::payload::{IntoPayload, Payload};
 
 use super::answer::{self, Answer};
 use super::client::{Client, Tries};
@@ -109,10 +109,11 @@ impl TriggerEvent {
     ///
     /// # Errors
     ///
-    /// When the name is not that of an event.
-    pub fn user(name: &str, payload: impl Into<Payload>) -> Result<Self, TriggerError> {
+    /// When the name is not that of an event, or the payload cannot be written as JSON.
+    pub fn user(name: &str, payload: impl IntoPayload) -> Result<Self, TriggerError> {
         let name = parsed("event", EventName::new(name))?;
-        Ok(Self(Kind::User(name, payload.into())))
+        let payload = parsed("payload", payload.into_payload())?;
+        Ok(Self(Kind::User(name, payload)))
     }
 
     fn event_type(&self) -> EventType {
