@@ -71,14 +71,19 @@ pub(super) fn read(command: Command, call: Call) -> Result<Config, Stop> {
     }
 }
 
-/// The emulator that was asked for, with the state to begin with; on `port` where no other was named.
+/// The emulator that was asked for, with the state and the faults to begin with; on `port` where no other was named.
 pub(super) async fn emulator(config: &Config, port: u16) -> Result<Emulator, Stop> {
     let seed = config.seed()?;
+    let faults = config.faults()?;
     let started = config.builder_on(port).start().await;
     let emulator =
         started.map_err(|error| Stop::from(config.explain(&error)).with_code(exit_code(&error)))?;
     if let Some(Err(error)) = seed.map(|seed| emulator.import_state(seed)) {
         return Err(config.explain_seed(&error).into());
+    }
+    for (number, fault) in (1..).zip(faults) {
+        let added = emulator.faults().add(fault);
+        added.map_err(|error| config.explain_fault(number, &error))?;
     }
     Ok(emulator)
 }

@@ -21,10 +21,11 @@ use std::{
     path::PathBuf,
 };
 
+use serde::de::DeserializeOwned;
 use tracing_subscriber::EnvFilter;
 use webpubsub_emulator::{
-    Emulator, EmulatorBuilder, HubOptions, InvalidState, KeyRole, SavedState, StartError,
-    WELL_KNOWN_KEY,
+    Emulator, EmulatorBuilder, Fault, HubOptions, InvalidFault, InvalidState, KeyRole, SavedState,
+    StartError, WELL_KNOWN_KEY,
 };
 use webpubsub_protocol::access::AccessKey;
 use webpubsub_protocol::name::HubName;
@@ -36,7 +37,7 @@ pub(crate) use error::{ConfigError, did_you_mean};
 pub(crate) use hubs::HubSummary;
 use reload::Reload;
 pub(crate) use setting::is_true;
-use setting::{Kind, Layer, Setting, Value};
+use setting::{Kind, Layer, Setting, Spec, Value};
 
 pub(crate) const DEFAULT_PORT: u16 = 8080;
 const DEFAULT_LOG: &str = "info";
@@ -165,10 +166,34 @@ impl Config {
 
     /// The state to begin with, if there is a file with one.
     pub(crate) fn seed(&self) -> Result<Option<SavedState>, ConfigError> {
+        self.read_json(&table::SEED)
+    }
+
+    /// Adds to a state that cannot be used where it came from.
+    pub(crate) fn explain_seed(&self, error: &InvalidState) -> ConfigError {
+        at(self.layer.one(&table::SEED), error)
+    }
+
+    /// The faults to begin with.
+    pub(crate) fn faults(&self) -> Result<Vec<Fault>, ConfigError> {
+        Ok(self.read_json(&table::FAULTS)?.unwrap_or_default())
+    }
+
+    /// Adds to a fault that could never hit anything which one it is, counted from 1, and where it came from.
+    pub(crate) fn explain_fault(&self, number: usize, error: &InvalidFault) -> ConfigError {
+        let problem = format!("rule {number}: {error}");
+        at(self.layer.one(&table::FAULTS), &problem)
+    }
+
+    /// What the file holds whose path is the value of a setting.
+    fn read_json<T: DeserializeOwned>(
+        &self,
+        spec: &'static Spec,
+    ) -> Result<Option<T>, ConfigError> {
         let Some(Setting {
             value: Value::Text(path),
             origin,
-        }) = self.layer.one(&table::SEED)
+        }) = self.layer.one(spec)
         else {
             return Ok(None);
         };
@@ -177,11 +202,6 @@ impl Config {
         serde_json::from_str(&text)
             .map(Some)
             .map_err(|error| ConfigError::new(origin, format!("{path}: {error}")))
-    }
-
-    /// Adds to a state that cannot be used where it came from.
-    pub(crate) fn explain_seed(&self, error: &InvalidState) -> ConfigError {
-        at(self.layer.one(&table::SEED), error)
     }
 
     /// Where an emulator with these settings can be reached from this machine.
@@ -250,8 +270,7 @@ impl Config {
             }
             StartError::InvalidAdminToken => at(layer.one(&table::ADMIN_TOKEN), error),
             StartError::InvalidLimit { limit, .. } => {
-                let sets =
-                    |key: &&setting::Spec| matches!(&key.kind, Kind::Number(set) if set == limit);
+                let sets = |key: &&Spec| matches!(&key.kind, Kind::Number(set) if set == limit);
                 let key = table::ALL.into_iter().find(sets);
                 at(key.and_then(|key| layer.one(key)), error)
             }

@@ -102,6 +102,13 @@ pub(super) static SEED: Spec = Spec {
            they connect",
 };
 
+pub(super) static FAULTS: Spec = Spec {
+    name: "faults",
+    value: "FILE",
+    kind: Kind::Text(|builder, _| builder),
+    help: "File with a JSON array of rules by which things go wrong from the start, each as `fault add` makes them",
+};
+
 pub(super) static JSON: Spec = switch(
     "json",
     |builder, _| builder,
@@ -115,7 +122,7 @@ pub(super) static ACCEPT_UNVALIDATED_ENTRA_TOKENS: Spec = switch(
 );
 
 /// In the order of `--help`.
-pub(super) static ALL: [Key; 37] = [
+pub(super) static ALL: [Key; 38] = [
     &HOST,
     &PORT,
     &ACCESS_KEY,
@@ -152,6 +159,7 @@ pub(super) static ALL: [Key; 37] = [
         "Show in the traffic log how payloads begin, and keep events to be sent again [default: true]",
     ),
     &SEED,
+    &FAULTS,
     &switch(
         "manual-clock",
         |builder, manual| match manual {

@@ -5,6 +5,7 @@ use tokio_tungstenite::connect_async;
 
 use super::Admin;
 use super::schema::problems;
+use crate::binary::process::{Running, run};
 
 #[tokio::test]
 async fn rules_are_added_listed_and_removed() {
@@ -60,4 +61,50 @@ async fn a_restart_breaks_connections() {
     assert_eq!(done, json!({"state": "lose"}));
     let gone = |state: &webpubsub_emulator::State| state.connections("chat") == 0;
     admin.world.emulator.wait_until(gone).await;
+}
+
+#[test]
+fn the_program_begins_with_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it is written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let rules = r#"[
+        {"kind": "refuse_operation", "status": 429, "retryAfterSeconds": 2, "hitCount": 1},
+        {"kind": "latency", "latencySeconds": 0.2, "user": "ana"}
+    ]"#;
+    let variables = [("WEBPUBSUB_EMULATOR_ADMIN_TOKEN", "0123456789abcdef")];
+    let running = Running::start(&["--faults", &file("faults.json", rules)], &variables);
+    let request = format!(
+        "GET /_emulator/faults HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer 0123456789abcdef\r\nConnection: close\r\n\r\n",
+        running.address
+    );
+    let answer = running.exchange(request.as_bytes());
+    let expected = [
+        r#""kind":"refuse_operation""#,
+        r#""kind":"latency""#,
+        r#""user":"ana""#,
+    ];
+    for expected in expected {
+        assert!(answer.contains(expected), "{answer}");
+    }
+    running.stop();
+    for (faults, expected) in [
+        (file("broken.json", "["), "`--faults`: "),
+        (file("kind.json", r#"[{"kind":"magic"}]"#), "magic"),
+        (
+            file(
+                "bad.json",
+                r#"[{"kind":"refuse_upgrade","status":503},{"kind":"refuse_upgrade","status":99}]"#,
+            ),
+            "99",
+        ),
+        ("none.json".to_owned(), "none.json: "),
+    ] {
+        let ended = run(&["--port", "0", "--faults", &faults], &[]);
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(expected), "{ended:?}");
+    }
 }
