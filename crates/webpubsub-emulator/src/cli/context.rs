@@ -261,7 +261,7 @@ fn file(variables: &[(OsString, OsString)]) -> Result<PathBuf, Stop> {
     Ok(folder.join("contexts.toml"))
 }
 
-/// Where the orders of `connect` are kept, if there is a place for them.
+/// Where the commands of `connect` are kept, if there is a place for them.
 pub(super) fn history(variables: &[(OsString, OsString)]) -> Option<PathBuf> {
     let folder = folder(variables, "XDG_STATE_HOME", ".local/state")?;
     Some(folder.join("connect-history"))

@@ -12,9 +12,9 @@ use webpubsub_emulator::{Emulator, UserEventReply};
 use super::process::{Ended, command, run};
 
 /// Runs `connect` with these lines on stdin, beside the service with this connection string.
-async fn connect(connection: String, flags: &[&str], orders: &str) -> Ended {
+async fn connect(connection: String, flags: &[&str], commands: &str) -> Ended {
     let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
-    let orders = orders.to_owned();
+    let commands = commands.to_owned();
     let ran = tokio::task::spawn_blocking(move || {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let words = [&["connect", "--hub", "chat"], flags.as_slice()].concat();
@@ -24,7 +24,7 @@ async fn connect(connection: String, flags: &[&str], orders: &str) -> Ended {
             .expect("it starts");
         let mut stdin = child.stdin.take().expect("a pipe");
         // It may end before it has read all.
-        let _ = stdin.write_all(orders.as_bytes());
+        let _ = stdin.write_all(commands.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().expect("it ends");
         Ended {
@@ -41,7 +41,7 @@ fn events(ended: &Ended) -> Vec<(String, Value)> {
     let lines = ended.stdout.lines().map(|line| {
         let mut event: Value = serde_json::from_str(line).expect("JSON");
         let name = event["event"].as_str().expect("a name").to_owned();
-        let said = ["data", "state", "order", "error"].into_iter();
+        let said = ["data", "state", "command", "error"].into_iter();
         let said = said.map(|member| event[member].take());
         (
             name,
@@ -54,7 +54,7 @@ fn events(ended: &Ended) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn a_script_of_orders_is_carried_out_line_by_line() {
+async fn a_script_of_commands_is_carried_out_line_by_line() {
     let emulator = Emulator::builder()
         .on_user_event(|event| async move {
             let bytes = event.payload.as_bytes().len();
@@ -63,12 +63,12 @@ async fn a_script_of_orders_is_carried_out_line_by_line() {
         .start()
         .await
         .expect("it starts");
-    let orders = "join room\nsend room hi there\nwait 1\nsend room --json {\"a\":1.00}\nwait 2\ninvoke measure abc\n\
+    let commands = "join room\nsend room hi there\nwait 1\nsend room --json {\"a\":1.00}\nwait 2\ninvoke measure abc\n\
                   event note x\nstate room typing=yes\nwatch room\nunwatch room\nclear room\nleave room\n";
     let ended = connect(
         emulator.connection_string(),
         &["--json", "--user", "ana"],
-        orders,
+        commands,
     )
     .await;
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
@@ -81,10 +81,10 @@ async fn a_script_of_orders_is_carried_out_line_by_line() {
     };
     said("groupMessage", "hi there");
     said("answer", "3 bytes");
-    for order in [
+    for command in [
         "join", "send", "event", "state", "watch", "unwatch", "clear", "leave",
     ] {
-        said("done", order);
+        said("done", command);
     }
     assert!(ended.stdout.contains("\"data\":{\"a\":1.00}"), "{ended:?}");
 }
@@ -92,10 +92,10 @@ async fn a_script_of_orders_is_carried_out_line_by_line() {
 #[tokio::test]
 async fn streams_are_written_and_read() {
     let emulator = Emulator::start().await.expect("it starts");
-    let orders =
+    let commands =
         "join room\nstreams room\nstream room\nwrite one\nwrite two\nend\nwait 2\nwrite late\n";
-    let ended = connect(emulator.connection_string(), &[], orders).await;
-    // The last order fails: the stream is over.
+    let ended = connect(emulator.connection_string(), &[], commands).await;
+    // The last command fails: the stream is over.
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     for expected in [
         "#1: one",

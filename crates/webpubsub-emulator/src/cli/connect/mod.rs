@@ -1,7 +1,7 @@
-//! `connect`: a client whose orders are lines. For people with an editor and a history, for scripts with lines in and
+//! `connect`: a client whose commands are lines. For people with an editor and a history, for scripts with lines in and
 //! lines or JSON out.
 
-mod order;
+mod command;
 mod session;
 mod shown;
 mod terminal;
@@ -34,12 +34,12 @@ const ALL_ROLES: [&str; 4] = [
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 const NOTES: &str = "\
-Orders are lines: join, leave, send, event, invoke, stream, streams, state, watch, wait, info, quit; `help` explains them. At
-a terminal they are edited and kept in a history. Otherwise, or with --plain, each line of stdin is an order, one after the
+Commands are lines: join, leave, send, event, invoke, stream, streams, state, watch, wait, info, quit; `help` explains them. At
+a terminal they are edited and kept in a history. Otherwise, or with --plain, each line of stdin is a command, one after the
 other, and each event a line on stdout; the end of stdin ends the client, with --follow only Ctrl+C does.
 
-Exit status: 0 when it ended as asked and, in plain mode, every order was done; 1 when it could not connect, was stopped by
-the service or an order failed; 2 when the command cannot be understood; 130 after Ctrl+C in plain mode.
+Exit status: 0 when it ended as asked and, in plain mode, every command was done; 1 when it could not connect, was stopped by
+the service or a command failed; 2 when the command cannot be understood; 130 after Ctrl+C in plain mode.
 
 Examples:
   webpubsub-emulator connect --hub chat --user ana --group room-7
@@ -70,7 +70,7 @@ struct Cli {
     #[arg(long, value_name = "NAME", default_value = "reliable-json")]
     protocol: Wire,
 
-    /// Read orders from stdin and print plain lines, also at a terminal
+    /// Read commands from stdin and print plain lines, also at a terminal
     #[arg(long)]
     plain: bool,
 

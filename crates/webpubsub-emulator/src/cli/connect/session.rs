@@ -10,7 +10,7 @@ use webpubsub_client::{
 
 use super::super::signals::Signals;
 use super::super::stop::{FAILED, INTERRUPTED, Stop, chain};
-use super::order::{self, HELP, Order};
+use super::command::{self, Command, HELP};
 use super::shown::{Data, Shown};
 use super::terminal::{Line, Printer};
 
@@ -57,7 +57,7 @@ impl Session {
         }
     }
 
-    /// Connects, and takes orders until there are no more.
+    /// Connects, and takes commands until there are no more.
     pub(super) async fn run(
         mut self,
         mut lines: mpsc::Receiver<Line>,
@@ -113,10 +113,10 @@ impl Session {
                     false => return Ok(End::Asked),
                 }
             };
-            match order::parse(&line.text) {
-                Ok(Order::Quit) => return Ok(End::Asked),
-                Ok(order) => {
-                    if let Some(end) = self.carry_out(order, signals).await? {
+            match command::parse(&line.text) {
+                Ok(Command::Quit) => return Ok(End::Asked),
+                Ok(command) => {
+                    if let Some(end) = self.carry_out(command, signals).await? {
                         return Ok(end);
                     }
                 }
@@ -130,17 +130,17 @@ impl Session {
     /// Does what was asked for; meanwhile events are printed.
     async fn carry_out(
         &mut self,
-        order: Order,
+        command: Command,
         signals: &mut Signals,
     ) -> Result<Option<End>, Stop> {
-        let until = match order {
-            Order::Wait(messages) => messages,
+        let until = match command {
+            Command::Wait(messages) => messages,
             _ => 0,
         };
         let client = self.client.clone();
         let mut writer = self.writer.take();
         let done = async {
-            let done = carry_out(&client, &mut writer, &order).await;
+            let done = carry_out(&client, &mut writer, &command).await;
             (done, writer)
         };
         let mut done = std::pin::pin!(done);
@@ -168,10 +168,10 @@ impl Session {
             Ok(Done::Shown(shown)) => self.print(&shown)?,
             Ok(Done::Streams(streams)) => {
                 self.read_streams(streams);
-                self.print(&Shown::Done { order: "streams" })?;
+                self.print(&Shown::Done { command: "streams" })?;
             }
             Ok(Done::Silently) => {}
-            Err((order, error)) => self.fail(order, error)?,
+            Err((command, error)) => self.fail(command, error)?,
         }
         Ok(None)
     }
@@ -187,9 +187,9 @@ impl Session {
         });
     }
 
-    fn fail(&mut self, order: &'static str, error: String) -> Result<(), Stop> {
+    fn fail(&mut self, command: &'static str, error: String) -> Result<(), Stop> {
         self.has_failed = true;
-        self.print(&Shown::Failed { order, error })
+        self.print(&Shown::Failed { command, error })
     }
 
     /// Returns whether the client was stopped.
@@ -208,76 +208,76 @@ impl Session {
     }
 }
 
-/// What an order has led to.
+/// What a command has led to.
 enum Done {
     Shown(Shown),
     Streams(GroupStreams),
     Silently,
 }
 
-/// The order that failed, and why.
+/// The command that failed, and why.
 type Failure = (&'static str, String);
 
 async fn carry_out(
     client: &WebPubSubClient,
     writer: &mut Option<GroupStreamWriter>,
-    order: &Order,
+    command: &Command,
 ) -> Result<Done, Failure> {
-    let failed = |order: &'static str| move |error: SendError| (order, chain(&error));
-    let open = |order: &'static str| {
+    let failed = |command: &'static str| move |error: SendError| (command, chain(&error));
+    let open = |command: &'static str| {
         (
-            order,
+            command,
             "there is no open stream; `stream GROUP` opens one".to_owned(),
         )
     };
-    let done = |order| Ok(Done::Shown(Shown::Done { order }));
-    match order {
-        Order::Join(group) => {
+    let done = |command| Ok(Done::Shown(Shown::Done { command }));
+    match command {
+        Command::Join(group) => {
             let call = client.join_group(group.as_str());
             call.await.map_err(failed("join"))?;
             done("join")
         }
-        Order::Leave(group) => {
+        Command::Leave(group) => {
             let call = client.leave_group(group.as_str());
             call.await.map_err(failed("leave"))?;
             done("leave")
         }
-        Order::Send(group, payload) => {
+        Command::Send(group, payload) => {
             let call = client.send_to_group(group.as_str(), payload.clone());
             call.await.map_err(failed("send"))?;
             done("send")
         }
-        Order::Event(event, payload) => {
+        Command::Event(event, payload) => {
             let call = client.send_event(event.as_str(), payload.clone());
             call.await.map_err(failed("event"))?;
             done("event")
         }
-        Order::Invoke(event, payload) => invoke(client, event, payload.clone()).await,
-        Order::OpenStream(group) => {
+        Command::Invoke(event, payload) => invoke(client, event, payload.clone()).await,
+        Command::OpenStream(group) => {
             let call = client.open_group_stream(group.as_str());
             let opened = call.await.map_err(failed("stream"))?;
             let stream_id = opened.stream_id().to_owned();
             *writer = Some(opened);
             Ok(Done::Shown(Shown::StreamOpened { stream_id }))
         }
-        Order::Write(payload) => {
+        Command::Write(payload) => {
             let stream = writer.as_mut().ok_or_else(|| open("write"))?;
             let written = stream.write(payload.clone()).await;
             written.map_err(failed("write"))?;
             done("write")
         }
-        Order::EndStream => {
+        Command::EndStream => {
             let stream = writer.take().ok_or_else(|| open("end"))?;
             stream.end().await.map_err(failed("end"))?;
             done("end")
         }
-        Order::AbortStream => {
+        Command::AbortStream => {
             let stream = writer.take().ok_or_else(|| open("abort"))?;
             // Dropping it does the same without an answer.
             drop(stream);
             done("abort")
         }
-        Order::Streams(groups) => {
+        Command::Streams(groups) => {
             let streams = client.group_streams();
             let streams = match groups.is_empty() {
                 true => streams,
@@ -287,35 +287,35 @@ async fn carry_out(
             };
             Ok(Done::Streams(streams.subscribe()))
         }
-        Order::SetState(group, pairs) => {
+        Command::SetState(group, pairs) => {
             let call = client.set_group_state(group.as_str(), pairs.clone());
             call.await.map_err(failed("state"))?;
             done("state")
         }
-        Order::ClearState(group) => {
+        Command::ClearState(group) => {
             let call = client.clear_group_state(group.as_str());
             call.await.map_err(failed("clear"))?;
             done("clear")
         }
-        Order::Watch(group) => {
+        Command::Watch(group) => {
             let call = client.subscribe_group_state(group.as_str());
             call.await.map_err(failed("watch"))?;
             done("watch")
         }
-        Order::Unwatch(group) => {
+        Command::Unwatch(group) => {
             let call = client.unsubscribe_group_state(group.as_str());
             call.await.map_err(failed("unwatch"))?;
             done("unwatch")
         }
-        Order::Info => Ok(Done::Shown(Shown::Info {
+        Command::Info => Ok(Done::Shown(Shown::Info {
             state: format!("{:?}", client.state()).to_lowercase(),
             connection_id: client.connection_id().map(|id| id.to_string()),
             user_id: client.user_id().map(|id| id.to_string()),
         })),
-        Order::Help => Ok(Done::Shown(Shown::Note {
+        Command::Help => Ok(Done::Shown(Shown::Note {
             text: HELP.to_owned(),
         })),
-        Order::Wait(_) | Order::Nothing | Order::Quit => Ok(Done::Silently),
+        Command::Wait(_) | Command::Nothing | Command::Quit => Ok(Done::Silently),
     }
 }
 

@@ -52,12 +52,12 @@ pub(super) enum Shown {
         /// `None` when there is none any more.
         state: Option<serde_json::Map<String, serde_json::Value>>,
     },
-    /// What an order asked for was done.
+    /// What a command asked for was done.
     Done {
-        order: &'static str,
+        command: &'static str,
     },
     Failed {
-        order: &'static str,
+        command: &'static str,
         error: String,
     },
     Answer {
@@ -278,8 +278,8 @@ impl Shown {
                     None => format!("[{group}] state of {who}: none"),
                 }
             }
-            Self::Done { order } => format!("{order}: ok"),
-            Self::Failed { order, error } => format!("{order}: {error}"),
+            Self::Done { command } => format!("{command}: ok"),
+            Self::Failed { command, error } => format!("{command}: {error}"),
             Self::Answer { data } => match data {
                 Some(data) => format!("answer: {}", data.text()),
                 None => "answer without data".to_owned(),

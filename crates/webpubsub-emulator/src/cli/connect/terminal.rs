@@ -16,11 +16,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::output;
 use super::super::stop::Stop;
-use super::order::VERBS;
+use super::command::VERBS;
 
 const PROMPT: &str = "> ";
 
-/// A line, and whom to tell once its order is done: only then the next one is asked for.
+/// A line, and whom to tell once its command is done: only then the next one is asked for.
 pub(super) struct Line {
     pub(super) text: String,
     pub(super) done: oneshot::Sender<()>,
@@ -86,7 +86,7 @@ pub(super) fn editor(history: Option<PathBuf>) -> Result<(Printer, mpsc::Receive
     Ok((Printer::Editor(Box::new(printer)), receiver))
 }
 
-/// Waits until the line's order is done. Returns false when nobody takes lines any more.
+/// Waits until the line's command is done. Returns false when nobody takes lines any more.
 fn hand_over(lines: &mpsc::Sender<Line>, text: String) -> bool {
     let (done, is_done) = oneshot::channel();
     lines.blocking_send(Line { text, done }).is_ok() && is_done.blocking_recv().is_ok()

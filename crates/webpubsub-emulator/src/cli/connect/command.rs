@@ -24,7 +24,7 @@ A MESSAGE is text; after `--json` it is JSON, after `--binary` base64.";
 
 /// What a line asks for.
 #[derive(Clone, PartialEq)]
-pub(super) enum Order {
+pub(super) enum Command {
     Join(String),
     Leave(String),
     Send(String, Payload),
@@ -54,7 +54,7 @@ pub(super) const VERBS: [&str; 18] = [
 ];
 
 /// Understands a line. Errors quote nothing of a message.
-pub(super) fn parse(line: &str) -> Result<Order, String> {
+pub(super) fn parse(line: &str) -> Result<Command, String> {
     let (verb, rest) = word(line);
     let one = |what: &str| match word(rest) {
         ("", _) | (_, "") if rest.trim().is_empty() => Err(format!("`{verb}`: name {what}")),
@@ -67,17 +67,17 @@ pub(super) fn parse(line: &str) -> Result<Order, String> {
     };
     let group = || one("a group");
     match verb {
-        "" => Ok(Order::Nothing),
-        comment if comment.starts_with('#') => Ok(Order::Nothing),
-        "join" => group().map(Order::Join),
-        "leave" => group().map(Order::Leave),
+        "" => Ok(Command::Nothing),
+        comment if comment.starts_with('#') => Ok(Command::Nothing),
+        "join" => group().map(Command::Join),
+        "leave" => group().map(Command::Leave),
         "send" => {
             let (group, message) = named("a group")?;
-            Ok(Order::Send(group, payload(verb, message)?))
+            Ok(Command::Send(group, payload(verb, message)?))
         }
         "event" => {
             let (event, message) = named("an event")?;
-            Ok(Order::Event(event, payload(verb, message)?))
+            Ok(Command::Event(event, payload(verb, message)?))
         }
         "invoke" => {
             let (event, message) = named("an event")?;
@@ -85,13 +85,13 @@ pub(super) fn parse(line: &str) -> Result<Order, String> {
                 "" => None,
                 message => Some(payload(verb, message)?),
             };
-            Ok(Order::Invoke(event, payload))
+            Ok(Command::Invoke(event, payload))
         }
-        "stream" => group().map(Order::OpenStream),
-        "write" => payload(verb, rest).map(Order::Write),
-        "end" => Ok(Order::EndStream),
-        "abort" => Ok(Order::AbortStream),
-        "streams" => Ok(Order::Streams(
+        "stream" => group().map(Command::OpenStream),
+        "write" => payload(verb, rest).map(Command::Write),
+        "end" => Ok(Command::EndStream),
+        "abort" => Ok(Command::AbortStream),
+        "streams" => Ok(Command::Streams(
             rest.split_whitespace().map(str::to_owned).collect(),
         )),
         "state" => {
@@ -104,21 +104,21 @@ pub(super) fn parse(line: &str) -> Result<Order, String> {
             let pairs = pairs.filter(|pairs| !pairs.is_empty());
             let pairs =
                 pairs.ok_or_else(|| "`state`: write KEY=VALUE after the group".to_owned())?;
-            Ok(Order::SetState(group, pairs))
+            Ok(Command::SetState(group, pairs))
         }
-        "clear" => group().map(Order::ClearState),
-        "watch" => group().map(Order::Watch),
-        "unwatch" => group().map(Order::Unwatch),
+        "clear" => group().map(Command::ClearState),
+        "watch" => group().map(Command::Watch),
+        "unwatch" => group().map(Command::Unwatch),
         "wait" => {
             let number = rest.trim().parse();
             number
-                .map(Order::Wait)
+                .map(Command::Wait)
                 .map_err(|_| "`wait`: write a number of messages".to_owned())
         }
-        "info" => Ok(Order::Info),
-        "help" | "?" => Ok(Order::Help),
-        "quit" | "exit" => Ok(Order::Quit),
-        _ => Err("there is no such order; `help` lists them".to_owned()),
+        "info" => Ok(Command::Info),
+        "help" | "?" => Ok(Command::Help),
+        "quit" | "exit" => Ok(Command::Quit),
+        _ => Err("there is no such command; `help` lists them".to_owned()),
     }
 }
 
@@ -155,32 +155,38 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_orders() {
+    fn lines_are_commands() {
         for (line, expected) in [
-            ("", Order::Nothing),
-            ("# a comment", Order::Nothing),
-            ("join room-7", Order::Join("room-7".into())),
+            ("", Command::Nothing),
+            ("# a comment", Command::Nothing),
+            ("join room-7", Command::Join("room-7".into())),
             (
                 "send room-7 hello  world ",
-                Order::Send("room-7".into(), text("hello  world")),
+                Command::Send("room-7".into(), text("hello  world")),
             ),
             (
                 "event order --json {\"a\": 1}",
-                Order::Event("order".into(), Payload::Json("{\"a\": 1}".into())),
+                Command::Event("order".into(), Payload::Json("{\"a\": 1}".into())),
             ),
-            ("invoke sum", Order::Invoke("sum".into(), None)),
-            ("invoke sum 1", Order::Invoke("sum".into(), Some(text("1")))),
-            ("write --binary aGk=", Order::Write(Payload::binary("hi"))),
+            ("invoke sum", Command::Invoke("sum".into(), None)),
+            (
+                "invoke sum 1",
+                Command::Invoke("sum".into(), Some(text("1"))),
+            ),
+            ("write --binary aGk=", Command::Write(Payload::binary("hi"))),
             (
                 "state room typing=yes x=",
-                Order::SetState(
+                Command::SetState(
                     "room".into(),
                     vec![("typing".into(), "yes".into()), ("x".into(), String::new())],
                 ),
             ),
-            ("streams a b", Order::Streams(vec!["a".into(), "b".into()])),
-            ("  wait 3", Order::Wait(3)),
-            ("exit", Order::Quit),
+            (
+                "streams a b",
+                Command::Streams(vec!["a".into(), "b".into()]),
+            ),
+            ("  wait 3", Command::Wait(3)),
+            ("exit", Command::Quit),
         ] {
             assert!(parse(line) == Ok(expected), "{line}");
         }
@@ -198,7 +204,7 @@ mod tests {
             ),
             ("state g", "`state`: write KEY=VALUE after the group"),
             ("wait x", "`wait`: write a number of messages"),
-            ("sEcReT", "there is no such order; `help` lists them"),
+            ("sEcReT", "there is no such command; `help` lists them"),
         ] {
             assert_eq!(parse(line).err().unwrap(), expected);
         }
