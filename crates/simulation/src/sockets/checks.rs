@@ -92,8 +92,9 @@ impl World {
             bytes: settings.outbox_bytes,
         };
         let message = self.scenario.message + AROUND_PAYLOAD;
-        // Whoever publishes may have begun one message, and whoever publishes is answered.
-        let begun = self.scenario.publishers + self.callers.len() + 2;
+        // Whoever publishes may have begun one message, and whoever publishes is answered; so is each event that waits
+        // behind the handler.
+        let begun = self.scenario.publishers + self.callers.len() + 2 + BEHIND_HANDLER.frames;
         let one_more = |amount: Amount| Amount {
             frames: amount.frames + 1,
             bytes: amount.bytes + message,
